@@ -4,6 +4,7 @@ A page is named after its feature. In it, blocks in this order, as often as want
 
 - ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block;
 - ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
+- ``joined``: multicast groups that a chassis has heard somebody join: an address and ports of one switch a line;
 - ``flows``: the feature's logical flows, by stage and priority, with the datapaths that each is for; words after
   ``flows`` pick stages;
 - ``rows TABLE COLUMN...``: rows of a Southbound table;
@@ -27,7 +28,7 @@ from ovenbird.verify.provenance import Provenance
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-BLOCK = re.compile(r"^```(nbctl|learned|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(nbctl|learned|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
@@ -91,6 +92,23 @@ class Reader:
             port, ip, mac = line.split()
             row = {"logical_port": port, "ip": ip, "mac": mac, "datapath": ["uuid", where[port]]}
             self.servers.ours.transact({"op": "insert", "table": "MAC_Binding", "row": row})
+        self.servers.settle()
+        return body
+
+    def joined(self, _words, body):
+        ports = {port.logical_port: port for port in self.store().table(sb.PortBinding).rows.values()}
+        transact = self.servers.ours.transact
+        encap = {"type": "geneve", "ip": "192.0.2.1", "chassis_name": "hv1"}
+        chassis = {"name": "hv1", "encaps": ["named-uuid", "encap"]}
+        made = transact(
+            {"op": "insert", "table": "Encap", "uuid-name": "encap", "row": encap},
+            {"op": "insert", "table": "Chassis", "row": chassis},
+        )
+        for line in body.splitlines():
+            address, *names = line.split()
+            row = {"address": address, "datapath": ["uuid", ports[names[0]].datapath.uuid], "chassis": made[1]["uuid"]}
+            row["ports"] = ["set", [["uuid", ports[name].uuid] for name in names]]
+            transact({"op": "insert", "table": "IGMP_Group", "row": row})
         self.servers.settle()
         return body
 

@@ -245,6 +245,47 @@ class Delegation(NamedTuple):
     mac: str
 
 
+class SnoopedSwitch(NamedTuple):
+    """A switch whose multicast this chassis snoops, and how.
+
+    Arguments:
+        relation: `SNOOPED`.
+        datapath: UUID of the switch's datapath.
+        key: its tunnel key.
+        table_size: the greatest number of groups.
+        idle_timeout: seconds for which a membership lasts without a report.
+        sequence: whenever it changes, everything is forgotten.
+        query_interval: seconds between queries.
+        queries: the frames that ask hosts for their memberships; none where nobody is asked.
+    """
+
+    relation: Relation
+    datapath: UUID
+    key: int
+    table_size: int
+    idle_timeout: int
+    sequence: int
+    query_interval: int
+    queries: tuple[bytes, ...]
+
+
+class HeardBefore(NamedTuple):
+    """A group that this chassis reported before it was started: by the datapath and the ports' bindings."""
+
+    relation: Relation
+    datapath: UUID
+    address: str
+    ports: tuple[UUID, ...]
+
+
+class Withdrawn(NamedTuple):
+    """A group that nobody has joined any more, and that Southbound does not have."""
+
+    relation: Relation
+    datapath: UUID
+    address: str
+
+
 ADDRESS_SET_FLOW = NamedRelation("flow of each member", AddressSetFlow)
 FAILED = NamedRelation("port that the switch could not add", FailedPort)
 NOTICE = NamedRelation("notice", Notice)
@@ -259,6 +300,9 @@ SESSION = NamedRelation("BFD session", BfdSession)
 BALANCED = NamedRelation("connections of a load balancer", BalancedConnections)
 PROBED_BACKEND = NamedRelation("backend to probe", ProbedBackend)
 DELEGATION = NamedRelation("prefix to ask for", Delegation)
+SNOOPED = NamedRelation("switch to snoop in", SnoopedSwitch)
+HEARD_BEFORE = NamedRelation("multicast group of before", HeardBefore)
+WITHDRAWN = NamedRelation("multicast group that is gone", Withdrawn)
 
 
 def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:

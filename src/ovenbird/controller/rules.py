@@ -24,7 +24,14 @@ from ovenbird.controller.physical import (
     static_flows,
     tunnel_bfd,
 )
-from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation, service_monitors
+from ovenbird.controller.protocols import (
+    bfd_sessions,
+    garp,
+    multicast_snooping,
+    periodic_ra,
+    prefix_delegation,
+    service_monitors,
+)
 from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
 
@@ -36,6 +43,7 @@ SOUTHBOUND = (
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
     sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor, sb.ControllerEvent,
+    sb.IPMulticast, sb.IGMPGroup,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -58,7 +66,7 @@ RULES = (
     service_monitors.probes, service_monitors.probe_status,
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
     queues.port_queues, queues.stale_queues, queues.wrong_rates, zone_limits.port_limit, zone_limits.router_limits,
-    chassis.findings,
+    chassis.findings, multicast_snooping.snooped, multicast_snooping.listeners, multicast_snooping.reported,
 )  # fmt: skip
 
 

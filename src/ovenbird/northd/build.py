@@ -43,13 +43,10 @@ _PORT_PARTS = {
 GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 """What all features write, besides logical flows."""
 
-LEFT_BEHIND: tuple[type[Row], ...] = (
-    *(sb.LoadBalancer, sb.ServiceMonitor, sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar),
-)
+LEFT_BEHIND: tuple[type[Row], ...] = (sb.LoadBalancer, sb.ServiceMonitor, sb.Mirror, sb.ChassisTemplateVar)
 """Tables that ovn-northd, or chassis on its behalf, fill. Where no feature of ours writes one, it is emptied.
 
-References from it would keep datapaths and groups of datapaths from being deleted; and IGMP groups of one address and
-chassis become alike when their datapaths go, which a unique index refuses.
+References from it would keep datapaths and groups of datapaths from being deleted.
 """
 
 

@@ -11,6 +11,7 @@ from ovenbird.northd.router import (
     gateway,
     ip_input,
     mac_binding,
+    multicast_relay,
     nat,
     neighbor_resolution,
     router_advertisement,
@@ -31,11 +32,13 @@ from ovenbird.northd.switch import (
     ipam,
     l2_lookup,
     load_balancer,
+    multicast,
     port_security,
     qos,
     router_port,
 )
 from ovenbird.pipeline.explanations import Explanations
+from ovenbird.pipeline.stages import Stage
 
 FEATURES = (
     binding.FEATURE,
@@ -55,11 +58,13 @@ FEATURES = (
     dhcp.FEATURE,
     dns.FEATURE,
     external_ports.FEATURE,
+    multicast.FEATURE,
     l2_lookup.FEATURE,
     router_port.FEATURE,
     admission.FEATURE,
     neighbor_resolution.FEATURE,
     ip_input.FEATURE,
+    multicast_relay.FEATURE,
     bfd.FEATURE,
     router_advertisement.FEATURE,
     routing.FEATURE,
@@ -72,6 +77,10 @@ FEATURES = (
 
 EXPLANATIONS = Explanations(
     tables=tuple(dict.fromkeys(table for feature in FEATURES for table in feature.hints)),
-    drops={stage.name: why for feature in FEATURES for stage, why in feature.drops.items()},
+    drops={
+        (place.name, None) if isinstance(place, Stage) else (place[0].name, place[1]): why
+        for feature in FEATURES
+        for place, why in feature.drops.items()
+    },
 )
 """What `ovenbird trace` says of the flows of all features."""

@@ -38,11 +38,12 @@ class Explanations:
 
     Arguments:
         tables: the tables whose rows flows are made for.
-        drops: by the name of a stage, why a packet ends there by a flow that was made for no row.
+        drops: by the name of a stage and the flow's priority, None for any, why a packet ends there by a flow that was
+            made for no row.
     """
 
     tables: tuple[HintedTable, ...] = ()
-    drops: Mapping[str, str] = field(default_factory=dict)
+    drops: Mapping[tuple[str, int | None], str] = field(default_factory=dict)
 
 
 NOTHING = Explanations()

@@ -38,3 +38,4 @@ class OFTable(IntEnum):
     ECMP_NH_MAC = auto()
     ECMP_NH = auto()
     CHK_LB_AFFINITY = auto()
+    FLOOD_PIECE = 127  # of this project alone, and far from where the original's tables go

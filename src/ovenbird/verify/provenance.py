@@ -110,14 +110,17 @@ class Provenance:
             rule = self._cloud.table(cloud.SecurityGroupRule).rows.get(UUID(row.external_ids[_RULE]))
         return Origin(row, table, names, rule)
 
-    def explain(self, stage: str, *, refused: str = "") -> str:
+    def explain(self, stage: str, *, priority: int | None = None, refused: str = "") -> str:
         """Return why a packet ends in a stage by a flow that was made for no row; empty if that says nothing.
 
         Arguments:
             stage: the stage's name.
+            priority: the flow's.
             refused: the port security that the packet is against, if it is.
         """
-        return (refused if stage.endswith("apply_port_sec") else "") or self._drops.get(stage, "")
+        if refused and stage.endswith("apply_port_sec"):
+            return refused
+        return self._drops.get((stage, priority)) or self._drops.get((stage, None), "")
 
 
 def hinted(explanations: Explanations) -> dict[type[Row], HintedTable]:

@@ -518,9 +518,10 @@ class Tracer:
         where = [f"in {at.stage} of {self._datapath.name}"] if at.stage else [f"in {self._datapath.name}"]
         if self._pipeline is Pipeline.EGRESS and (port := self._datapath.by_key.get(self.packet[_OUTPORT])) is not None:
             where.append(f"on the way to {label(port)}")
-        reason = (
-            text or (str(at.origin) if at.origin else "") or self.provenance.explain(at.stage, refused=self._refused)
-        )
+        reason = text or (str(at.origin) if at.origin else "")
+        if not reason:
+            priority = at.flow.priority if at.flow is not None else None
+            reason = self.provenance.explain(at.stage, priority=priority, refused=self._refused)
         if not reason and at.flow is not None:
             reason = f"flow {at.flow.uuid[:8]}, {at.flow.match}"
         return f"{', '.join(where)}: {reason}"

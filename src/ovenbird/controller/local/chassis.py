@@ -17,7 +17,7 @@ from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
 from ovenbird.model import chassis_findings
-from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
+from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, IGMPGroup, PortBinding, SBGlobal
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
 
@@ -242,13 +242,15 @@ def findings() -> Iterator[Fact]:
 
 
 async def unregister(southbound: Replica, name: str) -> None:
-    """Remove a chassis from Southbound, and release its ports; rows that cannot be changed are logged and stay."""
+    """Remove a chassis from Southbound with its groups, and release its ports; what is refused is logged and stays."""
     transaction = southbound.transaction()
     row = southbound.store.find(Chassis.name, name)
     private = southbound.store.find(ChassisPrivate.name, name)
     if row is not None:
         for port in southbound.store.select(PortBinding.chassis, row.uuid):
             transaction.update(port, {"chassis": None, "encap": None, "up": False})
+        for group in southbound.store.select(IGMPGroup.chassis, row.uuid):
+            transaction.delete(group)
         transaction.delete(row)
     if private is not None:
         transaction.delete(private)

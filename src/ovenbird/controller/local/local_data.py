@@ -340,9 +340,10 @@ def clauses() -> Iterator[Fact]:
         yield MONITOR_CLAUSE("Port_Binding", "chassis", "==", me)
         yield MONITOR_CLAUSE("Controller_Event", "chassis", "==", me)
         yield MONITOR_CLAUSE("Port_Binding", "additional_chassis", "includes", me)
+        yield MONITOR_CLAUSE("IGMP_Group", "chassis", "==", me)
     for datapath in hosted():
         yield MONITOR_CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
-        for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
+        for table_name in (*("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"), "IP_Multicast"):
             yield MONITOR_CLAUSE(table_name, "datapath", "==", datapath)
         yield MONITOR_CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
         for table_name in ("DNS", "Load_Balancer"):
@@ -371,5 +372,6 @@ def port_clause(row: Attachment) -> Iterator[Fact]:
 CONDITIONAL = (
     "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
     "Logical_Flow", "DNS", "FDB", "Load_Balancer", "Service_Monitor", "Controller_Event",
+    "IP_Multicast", "IGMP_Group",
 )  # fmt: skip
 """The Southbound tables of which only the rows that a clause asks for are monitored."""

@@ -1,7 +1,7 @@
 """The controller's own tables: what is in no database, but rules read it like anything else.
 
-`Progress` and `ProtocolState` hold what comes from outside of the rules. `Attachment` is derived: facts of one wave are
-its rows in the next, so that who reads them depends on one of them and not on all.
+`Progress`, `ProtocolState` and `Listeners` hold what comes from outside of the rules. `Attachment` is derived: facts of
+one wave are its rows in the next, so that who reads them depends on one of them and not on all.
 """
 
 from __future__ import annotations
@@ -69,13 +69,26 @@ class ProtocolState(Row, table="ProtocolState"):
     value: Column[str] = Column("")
 
 
+class Listeners(Row, table="Listeners", indexes=(("datapath", "address"),)):
+    """The ports of a switch that have joined a multicast group, as this chassis hears them; none of one that ended.
+
+    One that ended stays until Southbound does not have it any more.
+    """
+
+    __slots__ = ()
+
+    datapath: Column[UUID] = Column("")
+    address: Column[str] = Column("")
+    ports: Column[frozenset[UUID]] = Column(frozenset())
+
+
 def make_local_store(system_id: str = "") -> Store:
     """Make the controller's own store, with the one `Progress` row.
 
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
     """
-    store = Store("controller", [Progress, Attachment, ProtocolState])
+    store = Store("controller", [Progress, Attachment, ProtocolState, Listeners])
     values = list(Progress.DEFAULTS)
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)

@@ -25,6 +25,7 @@ from ovenbird.controller.local.local_data import (
 )
 from ovenbird.controller.physical import chassis_mac
 from ovenbird.controller.physical.encaps import tunnel_to
+from ovenbird.controller.physical.flood import PIECE, ask, number_of, pieces
 from ovenbird.controller.physical.ingress import zones_of
 from ovenbird.controller.physical.multichassis import elsewhere
 from ovenbird.controller.physical.static_flows import ALLOW_LOOPBACK, ONES, to_port
@@ -78,11 +79,18 @@ def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) 
     yield flow(OFTable.SAVE_INPORT, 100, match, _ANONYMOUS, cookie)
 
 
-def _member(table: OFTable, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
+def _member(table: OFTable, group: MulticastGroup, datapath: DatapathBinding, actions: tuple[Action, ...],
             key: int) -> Iterator[Fact]:  # fmt: skip
     """Yield a member's part of its group's flow, and the final part, which is equal for all members."""
     match, cookie = to_port(datapath.tunnel_key, key=group.tunnel_key), cookie_of(group)
-    yield part(table, 100, match, cookie, (order, key), actions)
+    count = pieces(group, table)
+    if piece := key % count:
+        number = {**match, PIECE: (number_of(table, piece), ONES)}
+        yield part(OFTable.FLOOD_PIECE, 100, number, cookie, (1, key), actions)
+    else:
+        yield part(table, 100, match, cookie, (1, key), actions)
+    if count > 1:
+        yield part(table, 100, match, cookie, (0, 0), (ask(table, count),))
     end: tuple[Action, ...] = (SetField.of("reg15", group.tunnel_key),)
     yield part(table, 100, match, cookie, (2, 0), end)
     if table == OFTable.REMOTE_OUTPUT:
@@ -101,7 +109,7 @@ def copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: 
     zone = (SetField.of("reg13", port_zone),) if port_zone else ()
     actions = (*zone, SetField.of("reg15", port.tunnel_key), Resubmit(OFTable.CHECK_LOOPBACK))
     for group in port.referrers(MulticastGroup.ports):
-        yield from _member(table, group, datapath, 1, actions, port.tunnel_key)
+        yield from _member(table, group, datapath, actions, port.tunnel_key)
 
 
 def remote_flows(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:

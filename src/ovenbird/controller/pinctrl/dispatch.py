@@ -19,6 +19,7 @@ from ovenbird.controller.pinctrl import (
     dhcp4,
     dhcp6,
     dns,
+    flood_pieces,
     frag_mtu,
     mac_learning,
     ra,
@@ -147,6 +148,9 @@ class PacketIns:
             self.mac_learning.note(activation.activated(packet_in))
         elif opcode is Opcode.EVENT:
             self.mac_learning.note(controller_events.reported(packet_in, self._chassis()))
+        elif opcode is Opcode.FLOOD_PIECES:
+            for message in flood_pieces.further(packet_in, userdata.payload):
+                self._send(message)
         elif opcode is Opcode.LOG:
             acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
         elif opcode in self._others:

@@ -54,6 +54,7 @@ class Opcode(IntEnum):
     SCTP_ABORT = 24
     PUT_FDB = 25
     ACTIVATION_STRATEGY_RARP = 26
+    FLOOD_PIECES = 0x0F00  # of this project alone: its controller makes the flows, and answers
 
 
 WITH_RESULT = frozenset((Opcode.PUT_DHCP_OPTS, Opcode.PUT_DHCPV6_OPTS, Opcode.DNS_LOOKUP, Opcode.PUT_ND_RA_OPTS))

@@ -52,7 +52,8 @@ class Feature:
         start: called with a new engine, Northbound and Southbound before the first wave: it
             keeps the numbers that are there (`engine.ids.seed`), or sets a limit.
         hints: the tables of the rows that its flows are made for.
-        drops: by stage, why a packet is dropped there by a flow of this feature that has no hint.
+        drops: by stage, why a packet is dropped there by a flow of this feature that has no hint; by stage and priority
+            where packets are dropped for several reasons.
     """
 
     name: str
@@ -65,4 +66,4 @@ class Feature:
     settings: tuple[Setting, ...] = ()
     start: Callable[[Engine, Store, Store], None] | None = None
     hints: tuple[HintedTable, ...] = ()
-    drops: Mapping[Stage, str] = field(default_factory=dict)
+    drops: Mapping[Stage | tuple[Stage, int], str] = field(default_factory=dict)

@@ -48,7 +48,6 @@ def every_router() -> Iterator[Fact]:
         (85, "arp || nd", "drop;"),
         (84, "nd_rs || nd_ra", "next;"),
         (83, "ip6.mcast_rsvd", "drop;"),
-        (82, "ip4.mcast || ip6.mcast", "drop;"),
         (50, "eth.bcast", "drop;"),
         (32, "ip.ttl == {0, 1} && !ip.later_frag && (ip4.mcast || ip6.mcast)", "drop;"),
         (30, "ip.ttl == {0, 1}", "drop;"),

@@ -8,48 +8,31 @@ switch port is used everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
-from ovenbird.model import nb, sb
+from ovenbird.model import nb
 from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.multicast_group import (
+    IN_MULTICAST_GROUP,
+    MULTICAST_GROUP,
+)
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import active_at
 from ovenbird.pipeline.explanations import HintedTable
+from ovenbird.pipeline.multicast_groups import FLOOD, FLOOD_L2, FLOOD_UNKNOWN
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact, Relation
-    from ovenbird.engine.rows import UUID
+    from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 L2_LOOKUP = stage("ls_in_l2_lkup")
 NOT_FOUND = stage("ls_in_l2_unknown")
-
-_MG = sb.MulticastGroup
-
-
-class MulticastGroupRow(NamedTuple):
-    """A multicast group, but for its members."""
-
-    relation: Relation
-    datapath: UUID
-    name: str
-    tunnel_key: int
-
-
-MULTICAST_GROUP = NamedRows(_MG, MulticastGroupRow, key=(_MG.datapath, _MG.name))
-IN_MULTICAST_GROUP = Members(MULTICAST_GROUP, _MG.ports)
-
-FLOOD = ("_MC_flood", 32_768)
-FLOOD_UNKNOWN = ("_MC_unknown", 32_769)
-FLOOD_L2 = ("_MC_flood_l2", 32_772)
-"""Multicast groups: name and tunnel key, as ovn-northd numbers them."""
 
 flow = FlowBuilder("l2_lookup")
 
@@ -80,12 +63,12 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     where = port.datapath
     if port.enabled:
         act = f"outport = {port.quoted}; output;"
-        yield (IN_MULTICAST_GROUP, (where, "_MC_flood"), port.binding)
+        yield (IN_MULTICAST_GROUP, (where, FLOOD[0]), port.binding)
         if port.type != "router":
-            yield (IN_MULTICAST_GROUP, (where, "_MC_flood_l2"), port.binding)
+            yield (IN_MULTICAST_GROUP, (where, FLOOD_L2[0]), port.binding)
         if port.unknown and port.type != "external":
             yield MULTICAST_GROUP(where, *FLOOD_UNKNOWN)
-            yield (IN_MULTICAST_GROUP, (where, "_MC_unknown"), port.binding)
+            yield (IN_MULTICAST_GROUP, (where, FLOOD_UNKNOWN[0]), port.binding)
             yield UNKNOWN.includes(where)
     else:
         act = "drop;"

@@ -1,0 +1,462 @@
+"""IGMP and MLD snooping: what hosts report to multicast routers, and a querier that has them report.
+
+Flows of a switch that snoops take its reports and queries to the controller (the action `igmp;`). What instances and
+physical networks of this chassis report is kept in a table (`membership_table`), from which the rows of IGMP_Group
+follow that are this chassis's; northd makes flows of the rows of all chassis. Reports are sent on to the ports with
+multicast routers, everything else to every port but those to routers (RFC 4541, section 2.1.1). Where IP_Multicast says
+so, hosts on this chassis are asked for their memberships at intervals, soon again for the first time, since a query may
+be lost.
+
+What this chassis reported before it was started counts until the idle timeout is over, so that a restart takes nothing
+from who listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.facts import HEARD_BEFORE, SNOOPED, WITHDRAWN
+from ovenbird.controller.local.local_data import hosted_row, is_hosted
+from ovenbird.controller.local.local_store import Listeners, progress
+from ovenbird.controller.local.notices import warning
+from ovenbird.controller.local.settings import own_chassis
+from ovenbird.controller.lookup import port_by_keys
+from ovenbird.controller.packet_registers import register
+from ovenbird.controller.protocols.membership_table import MembershipTable
+from ovenbird.engine.lookups import get, select, table
+from ovenbird.engine.outputs import new_uuids
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import IGMPGroup, IPMulticast, PortBinding
+from ovenbird.net import ethernet, igmp, mld
+from ovenbird.net.addresses import ip_text, ipv4_bytes, ipv6_bytes, mac_bytes, multicast_mac
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv4 import IPv4
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.membership import ROBUSTNESS, MembershipKind
+from ovenbird.openflow.actions import Resubmit, SetField
+from ovenbird.openflow.messages import PacketOut
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.multicast_groups import FLOOD_L2, MROUTER_FLOOD, MROUTERS
+from ovenbird.pipeline.openflow_tables import OFTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ovenbird.controller.facts import HeardBefore, SnoopedSwitch, Withdrawn
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID, Row, Store
+    from ovenbird.net.membership import Membership
+    from ovenbird.openflow.actions import Action
+    from ovenbird.openflow.messages import Message, PacketIn
+    from ovenbird.ovsdb.transaction import Transaction
+
+TABLE_SIZE, LARGEST_TABLE = 2048, 32_766
+IDLE_TIMEOUT, LONGEST_TIME = 300, 86_400
+MOST_RESPONSE = 25
+"""Seconds that the code of a query's greatest response time can say in tenths."""
+
+_SOON = 0.02
+"""Seconds within which what was heard is written together."""
+_STARTUP = 4
+"""The part of the interval after which the first query is repeated (RFC 3376, section 8.6)."""
+
+_LOCAL_ONLY = SetField.bits(FlagBit.LOCAL_ONLY.bits, 1)
+
+
+class NewGroup(NamedTuple):
+    """A row of IGMP_Group to be made."""
+
+    relation: EditRelation[..., Any]
+    address: str
+    datapath: UUID
+    chassis: UUID
+    ports: tuple[UUID, ...]
+
+    @property
+    def row_class(self) -> type[Row]:
+        """The table that it is about."""
+        return IGMPGroup
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for logs."""
+        return f"the new multicast group {self.address}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Make the row, with the ports that are there.
+
+        Arguments:
+            store: Southbound's rows.
+            transaction: on that database.
+        """
+        there = store.table(PortBinding).rows
+        ports = frozenset([uuid for uuid in self.ports if uuid in there])
+        values = {"address": self.address, "datapath": self.datapath, "chassis": self.chassis, "ports": ports}
+        transaction.insert(IGMPGroup, values)
+
+
+class SurplusGroup(NamedTuple):
+    """A row of IGMP_Group to be removed."""
+
+    relation: EditRelation[..., Any]
+    uuid: UUID
+
+    @property
+    def row_class(self) -> type[Row]:
+        """The table that it is about."""
+        return IGMPGroup
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for logs."""
+        return f"the multicast group {self.uuid}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Remove the row, if it is there.
+
+        Arguments:
+            store: Southbound's rows.
+            transaction: on that database.
+        """
+        row = store.table(IGMPGroup).rows.get(self.uuid)
+        if row is not None:
+            transaction.delete(row)
+
+
+ADD_GROUP = EditRelation("multicast group to add", NewGroup)
+DROP_GROUP = EditRelation("multicast group to drop", SurplusGroup)
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+
+@view
+def snoops(datapath: UUID) -> bool:
+    """Return whether this chassis snoops in a switch."""
+    return is_hosted(datapath) and any(row.enabled for row in select(IPMulticast.datapath, datapath))
+
+
+@rule(IPMulticast)
+def snooped(row: IPMulticast) -> Iterator[Fact]:
+    """Yield a switch that is snooped in here."""
+    uuid = IPMulticast.datapath.raw(row)
+    datapath = hosted_row(uuid) if uuid is not None and snoops(uuid) else None
+    if datapath is None:
+        return
+    idle = _within(row.idle_timeout, 1, LONGEST_TIME, IDLE_TIMEOUT)
+    interval = _within(row.query_interval, 1, LONGEST_TIME, max(idle // 2, 1))
+    try:
+        queries = tuple(queries_of(row, interval))
+    except PacketError as error:
+        queries = ()
+        yield warning(f"the switch of datapath {uuid}: no multicast queries: {error}")
+    yield SNOOPED(
+        datapath=uuid,
+        key=datapath.tunnel_key,
+        table_size=_within(row.table_size, 1, LARGEST_TABLE, TABLE_SIZE),
+        idle_timeout=idle,
+        sequence=row.seq_no,
+        query_interval=interval,
+        queries=queries,
+    )
+
+
+def _within(value: int | None, low: int, high: int, default: int) -> int:
+    return default if value is None else min(max(value, low), high)
+
+
+def queries_of(row: IPMulticast, interval: int) -> Iterator[bytes]:
+    """Yield the queries of a switch, for each IP version with a source address; none without a MAC address.
+
+    Arguments:
+        row: how the switch is snooped in.
+        interval: seconds between queries.
+
+    Raises:
+        PacketError: what is given as an address is none.
+    """
+    if not row.querier or not row.eth_src:
+        return
+    mac, response = mac_bytes(row.eth_src), _within(row.query_max_resp, 1, MOST_RESPONSE, 1)
+    if row.ip4_src:
+        four = igmp.general_query(ipv4_bytes(row.ip4_src), max_response=response, interval=interval)
+        yield Ethernet(dst=multicast_mac(four.dst), src=mac, ethertype=ethernet.IPV4, payload=four.encode()).encode()
+    if row.ip6_src:
+        six = mld.general_query(ipv6_bytes(row.ip6_src), max_response=response, interval=interval)
+        yield Ethernet(dst=multicast_mac(six.dst), src=mac, ethertype=ethernet.IPV6, payload=six.encode()).encode()
+
+
+def _own_row(datapath: UUID, address: str) -> IGMPGroup | None:
+    """Return this chassis's row of a group."""
+    index = table(IGMPGroup).index(IGMPGroup.address, IGMPGroup.datapath, IGMPGroup.chassis)
+    found = index.rows((address, datapath, own_chassis()))
+    return found[0] if found else None
+
+
+@rule(Listeners)
+def listeners(heard: Listeners) -> Iterator[Fact]:
+    """Have Southbound say what was heard."""
+    me, row = own_chassis(), _own_row(heard.datapath, heard.address)
+    ports = frozenset([uuid for uuid in heard.ports if get(PortBinding, uuid) is not None])
+    if not ports and row is not None:
+        yield DROP_GROUP(row.uuid)
+    elif not heard.ports:
+        yield WITHDRAWN(heard.datapath, heard.address)
+    elif not ports or me is None or not is_hosted(heard.datapath):
+        return
+    elif row is None:
+        yield ADD_GROUP(heard.address, heard.datapath, me, tuple(sorted(ports)))
+    elif IGMPGroup.ports.raw(row) != ports:
+        yield EDIT(IGMPGroup, row.uuid, (("ports", ports),))
+
+
+@rule(IGMPGroup)
+def reported(row: IGMPGroup) -> Iterator[Fact]:
+    """Go on with what this chassis reported before it was started; withdraw it where it does not snoop."""
+    me, datapath = own_chassis(), IGMPGroup.datapath.raw(row)
+    if me is None or IGMPGroup.chassis.raw(row) != me:
+        return
+    if datapath is None or not snoops(datapath):
+        if progress().settled and not progress().stopping:
+            yield DROP_GROUP(row.uuid)
+    elif not table(Listeners).index(Listeners.datapath, Listeners.address).rows((datapath, row.address)):
+        yield HEARD_BEFORE(datapath, row.address, tuple(sorted(IGMPGroup.ports.raw(row))))
+
+
+# -- packets ----------------------------------------------------------------------------------------------------------
+
+
+class Snooper:
+    """One switch that is snooped in."""
+
+    __slots__ = ("fact", "members", "next_query", "queries_sent")
+
+    def __init__(self, fact: SnoopedSwitch, now: float) -> None:
+        self.fact = fact
+        self.members = MembershipTable(size=fact.table_size, timeout=fact.idle_timeout)
+        self.next_query = now
+        self.queries_sent = 0
+
+    def configure(self, fact: SnoopedSwitch, now: float) -> None:
+        """Go on as another fact says.
+
+        Arguments:
+            fact: the fact.
+            now: in seconds.
+        """
+        before, self.fact = self.fact, fact
+        self.members.resize(size=fact.table_size, timeout=fact.idle_timeout)
+        if fact.sequence != before.sequence:
+            self.members.clear()
+        if (fact.queries, fact.query_interval) != (before.queries, before.query_interval):
+            self.next_query, self.queries_sent = now, 0
+
+    @property
+    def due(self) -> float | None:
+        """When there is something to do next; None for never."""
+        ends = self.members.next_end
+        if not self.fact.queries:
+            return ends
+        return self.next_query if ends is None else min(ends, self.next_query)
+
+    def queries(self, now: float) -> tuple[bytes, ...]:
+        """Return the queries to send now."""
+        if not self.fact.queries or self.next_query > now:
+            return ()
+        self.queries_sent = min(self.queries_sent + 1, ROBUSTNESS)
+        pause = self.fact.query_interval / (_STARTUP if self.queries_sent < ROBUSTNESS else 1)
+        self.next_query = now + pause
+        return self.fact.queries
+
+
+class Snoopers:
+    """Snoops in the switches of one chassis.
+
+    Arguments:
+        send: sends a message to the switch.
+        own: the controller's own rows, where it is recorded who has joined what.
+        wake: is called when that has changed.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Message], None],
+        own: Store,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._send = send
+        self._own = own
+        self._wake = wake
+        self._clock = clock
+        self._southbound: Store | None = None
+        self._snoopers: dict[UUID, Snooper] = {}
+        self._by_key: dict[int, Snooper] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+
+    def attach(self, southbound: Store) -> None:
+        """Find ports in these rows from now on."""
+        self._southbound = southbound
+
+    def absorb(self, *, added: Iterable[SnoopedSwitch], removed: Iterable[SnoopedSwitch]) -> None:
+        """Take in a wave's facts; a switch whose settings change keeps its memberships."""
+        now, coming = self._clock(), {fact.datapath: fact for fact in added}
+        for fact in removed:
+            snooper = self._snoopers.get(fact.datapath)
+            if snooper is not None:
+                self._by_key.pop(fact.key, None)
+                if fact.datapath not in coming:
+                    snooper.members.clear()
+                    self._publish(snooper)
+                    del self._snoopers[fact.datapath]
+        for uuid, fact in coming.items():
+            snooper = self._snoopers.get(uuid)
+            if snooper is None:
+                snooper = self._snoopers[uuid] = Snooper(fact, now)
+            else:
+                snooper.configure(fact, now)
+            self._by_key[fact.key] = snooper
+        self._schedule(_SOON)
+
+    def adopt(self, *, added: Iterable[HeardBefore], removed: Iterable[HeardBefore]) -> None:  # noqa: ARG002 (a sink's)
+        """Go on with what was reported before this program was started; what there is no place for is withdrawn."""
+        now = self._clock()
+        for fact in added:
+            snooper = self._snoopers.get(fact.datapath)
+            if snooper is None:
+                self._record(fact.datapath, fact.address, frozenset())
+                continue
+            snooper.members.resume(fact.address, fact.ports, now=now)
+            self._publish(snooper)
+        self._schedule(_SOON)
+
+    def forget(self, *, added: Iterable[Withdrawn], removed: Iterable[Withdrawn]) -> None:  # noqa: ARG002 (a sink's)
+        """Drop the records of groups that are gone from Southbound, unless somebody has joined them again."""
+        for fact in added:
+            row = self._recorded(fact.datapath, fact.address)
+            if row is not None and not row.ports:
+                row.home.delete(row)
+                self._wake()
+
+    def close(self) -> None:
+        """Snoop no more; what was heard stays in Southbound, for whoever comes next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._snoopers.clear()
+        self._by_key.clear()
+        for row in list(self._own.table(Listeners).rows.values()):
+            row.home.delete(row)
+
+    def receive(self, packet_in: PacketIn) -> None:
+        """Take a report or a query of a switch.
+
+        Raises:
+            PacketError: it is none, or comes from no port of a switch that is snooped in.
+        """
+        datapath, key = register(packet_in, "metadata"), register(packet_in, "reg14")
+        snooper = self._by_key.get(datapath)
+        if snooper is None or self._southbound is None:
+            raise PacketError(f"multicast membership in datapath {datapath}, in which nobody snoops")
+        port = port_by_keys(self._southbound, datapath=datapath, port=key)
+        if port is None:
+            raise PacketError(f"multicast membership from port {key} of datapath {datapath}")
+        membership, source = membership_of(packet_in.packet)
+        self._take(snooper, port.uuid, membership, asked_by=source)
+        group = MROUTER_FLOOD if membership.kind is MembershipKind.REPORT else FLOOD_L2
+        there = (SetField.of("metadata", datapath), SetField.of("reg14", key), SetField.of("reg15", group[1]))
+        self._send(PacketOut(packet=packet_in.packet, actions=(*there, Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT))))
+
+    def _take(self, snooper: Snooper, port: UUID, membership: Membership, *, asked_by: bytes) -> None:
+        now, members = self._clock(), snooper.members
+        if membership.kind is MembershipKind.QUERY and any(asked_by):  # from nobody, a switch asks (RFC 4541, 2.1.1)
+            members.hear_router(port, now=now)
+        for address in membership.left:
+            members.leave(ip_text(address), port)
+        for address in membership.joined:
+            members.join(ip_text(address), port, now=now)
+        self._schedule(_SOON)
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def _schedule(self, pause: float) -> None:
+        """Look after everything after some seconds, if not before."""
+        due = self._clock() + pause
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = asyncio.get_running_loop().call_later(pause, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        due = self.look()
+        if due is not None:
+            self._schedule(max(due - self._clock(), _SOON))
+
+    def look(self) -> float | None:
+        """Do what is due: ask, forget, record; return when something will be due next."""
+        now = self._clock()
+        for snooper in self._snoopers.values():
+            for frame in snooper.queries(now):
+                self._send(PacketOut(packet=frame, actions=_to_hosts(snooper.fact.key)))
+            snooper.members.expire(now)
+            self._publish(snooper)
+        return min([due for each in self._snoopers.values() if (due := each.due) is not None], default=None)
+
+    # -- what was heard -----------------------------------------------------------------------------------------------
+
+    def _publish(self, snooper: Snooper) -> None:
+        """Record what has changed."""
+        members, datapath = snooper.members, snooper.fact.datapath
+        for address in members.changed:
+            self._record(datapath, address, frozenset(members.groups.get(address, ())))
+        members.changed.clear()
+        if members.routers_changed:
+            members.routers_changed = False
+            self._record(datapath, MROUTERS, frozenset(members.routers))
+
+    def _recorded(self, datapath: UUID, address: str) -> Listeners | None:
+        index = self._own.table(Listeners).index(Listeners.datapath, Listeners.address)
+        found = index.rows((datapath, address))
+        return found[0] if found else None
+
+    def _record(self, datapath: UUID, address: str, ports: frozenset[UUID]) -> None:
+        row = self._recorded(datapath, address)
+        if row is None:
+            self._own.table(Listeners).insert(new_uuids(1)[0], [datapath, address, ports])
+        elif row.ports != ports:
+            row.home.modify(row, {Listeners.ports.index: ports})
+        else:
+            return
+        self._wake()
+
+
+def _to_hosts(datapath: int) -> tuple[Action, ...]:
+    """Return the actions that send a packet to every host of a switch on this chassis."""
+    where = (SetField.of("metadata", datapath), SetField.of("reg15", FLOOD_L2[1]))
+    return (*where, _LOCAL_ONLY, Resubmit(OFTable.LOCAL_OUTPUT))
+
+
+def membership_of(packet: bytes) -> tuple[Membership, bytes]:
+    """Return what a frame says of memberships, and the IP address of its sender.
+
+    Raises:
+        PacketError: it says nothing of the kind.
+    """
+    frame = Ethernet.decode(packet)
+    if frame.ethertype == ethernet.IPV4:
+        four = IPv4.decode(frame.payload)
+        return igmp.decode(four), four.src
+    if frame.ethertype == ethernet.IPV6:
+        six = IPv6.decode(frame.payload)
+        return mld.decode(six), six.src
+    raise PacketError(f"multicast membership in Ethernet type {frame.ethertype:#06x}")

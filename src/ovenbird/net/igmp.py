@@ -1,0 +1,71 @@
+"""IGMP: IPv4 hosts report the groups whose packets they want (RFC 1112, RFC 2236, RFC 3376)."""
+
+from __future__ import annotations
+
+import struct
+
+from ovenbird.net.checksum import internet_checksum
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ipv4 import IGMP, IPv4
+from ovenbird.net.membership import ROBUSTNESS, Membership, MembershipKind, code, is_multicast, records
+
+QUERY, V1_REPORT, V2_REPORT, LEAVE, V3_REPORT = 0x11, 0x12, 0x16, 0x17, 0x22
+
+ALL_HOSTS = bytes([224, 0, 0, 1])
+ROUTER_ALERT = bytes([0x94, 4, 0, 0])
+"""RFC 2113."""
+INTERNETWORK_CONTROL = 0xC0
+"""The type of service of these packets (RFC 3376, section 4)."""
+
+_TENTHS = 10
+_MOST_SECONDS = 31_744
+"""What the code of an interval can say at most."""
+
+
+def decode(packet: IPv4) -> Membership:
+    """Return what a packet says.
+
+    Raises:
+        PacketError: it is no whole IGMP message from this link.
+    """
+    data = packet.payload
+    if packet.proto != IGMP or packet.fragment & 0x3FFF or packet.ttl != 1:
+        raise PacketError(f"IGMP in protocol {packet.proto} with a time to live of {packet.ttl}")
+    if len(data) < 8 or internet_checksum(data):
+        raise PacketError(f"IGMP message of {len(data)} bytes, or with a wrong checksum")
+    kind, group = data[0], data[4:8]
+    if kind == QUERY:
+        return Membership(kind=MembershipKind.QUERY)
+    if kind == V3_REPORT:
+        return records(data[8:], count=int.from_bytes(data[6:8], "big"), width=4)
+    if kind not in (V1_REPORT, V2_REPORT, LEAVE):
+        return Membership(kind=MembershipKind.OTHER)
+    if not is_multicast(group):
+        raise PacketError(f"IGMP report of a group {group.hex()}")
+    return Membership(
+        kind=MembershipKind.REPORT,
+        joined=() if kind == LEAVE else (group,),
+        left=(group,) if kind == LEAVE else (),
+    )
+
+
+def general_query(source: bytes, *, max_response: int, interval: int) -> IPv4:
+    """Return the packet that asks all hosts for all their groups.
+
+    Arguments:
+        source: the IPv4 address that asks.
+        max_response: seconds within which hosts are to answer, 1 to 25.
+        interval: seconds between queries.
+    """
+    flags = bytes([ROBUSTNESS, code(min(interval, _MOST_SECONDS), bits=8)])
+    message = struct.pack(">BBH4s", QUERY, code(max_response * _TENTHS, bits=8), 0, bytes(4)) + flags + bytes(2)
+    checksum = internet_checksum(message)
+    return IPv4(
+        src=source,
+        dst=ALL_HOSTS,
+        proto=IGMP,
+        payload=message[:2] + checksum.to_bytes(2, "big") + message[4:],
+        ttl=1,
+        tos=INTERNETWORK_CONTROL,
+        options=ROUTER_ALERT,
+    )

@@ -1,0 +1,91 @@
+"""What IGMP and MLD have in common: who wants the packets of which multicast groups (RFC 3376, RFC 3810)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+
+from ovenbird.net.errors import PacketError
+
+MODE_IS_INCLUDE, MODE_IS_EXCLUDE, TO_INCLUDE, TO_EXCLUDE, ALLOW_SOURCES, BLOCK_SOURCES = range(1, 7)
+"""Types of group records (RFC 3376, section 4.2.12; RFC 3810, section 5.2.12)."""
+
+ROBUSTNESS = 2
+"""How many queries in a row may be lost (RFC 3376, section 8.1)."""
+
+
+class MembershipKind(Enum):
+    """What a message is."""
+
+    QUERY = "query"
+    REPORT = "report"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """What a message says.
+
+    Arguments:
+        kind: a multicast router asks, a host answers, or neither.
+        joined: addresses of the groups that the sender wants, or still wants.
+        left: those that it does not want any more.
+    """
+
+    kind: MembershipKind
+    joined: tuple[bytes, ...] = ()
+    left: tuple[bytes, ...] = ()
+
+
+def is_multicast(address: bytes) -> bool:
+    """Return whether an IPv4 or IPv6 address is a group's."""
+    return address[0] >> 4 == 14 if len(address) == 4 else address[0] == 255
+
+
+def records(data: bytes, *, count: int, width: int) -> Membership:
+    """Return what the group records of a report say.
+
+    A record without sources is about all of them. Sources that are blocked say nothing of the others that the sender
+    may want.
+
+    Arguments:
+        data: the records.
+        count: how many there are.
+        width: the length of an address in bytes.
+
+    Raises:
+        PacketError: one is cut short.
+    """
+    joined: dict[bytes, None] = {}
+    left: dict[bytes, None] = {}
+    at = 0
+    for _ in range(count):
+        if at + 4 + width > len(data):
+            raise PacketError(f"group record at byte {at} of {len(data)}")
+        kind, auxiliary, sources = struct.unpack_from(">BBH", data, at)
+        group = data[at + 4 : at + 4 + width]
+        at += 4 + width + sources * width + auxiliary * 4
+        if at > len(data):
+            raise PacketError(f"group record up to byte {at} of {len(data)}")
+        if not is_multicast(group):
+            continue
+        if kind in (MODE_IS_INCLUDE, TO_INCLUDE) and not sources:
+            left[group] = None
+        elif kind in (MODE_IS_INCLUDE, MODE_IS_EXCLUDE, TO_INCLUDE, TO_EXCLUDE, ALLOW_SOURCES):
+            joined[group] = None
+    return Membership(kind=MembershipKind.REPORT, joined=tuple(joined), left=tuple(left))
+
+
+def code(value: int, *, bits: int) -> int:
+    """Return a time as queries carry it: large ones as a mantissa and an exponent (RFC 3376, section 4.1.1).
+
+    Arguments:
+        value: the time in whatever unit, at most what the code can say.
+        bits: the width of the code: 8, or 16 for the response time of MLD (RFC 3810, section 5.1.3).
+    """
+    mantissa = bits - 4
+    if value < 1 << bits - 1:
+        return value
+    exponent = min(value.bit_length() - mantissa - 1, 10)
+    return 1 << bits - 1 | (exponent - 3 & 7) << mantissa | (value >> exponent) & (1 << mantissa) - 1
