@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class NoValue:
-    """The kind of the two values that are no values."""
+    """The type of the two markers below."""
 
     __slots__ = ()
 
 
 REQUIRED: Final = NoValue()
-"""A default that says that the request has to give the attribute."""
+"""The default of an attribute that a request must give."""
 
 UNSET: Final = NoValue()
-"""A default that says that the resource finds the value itself when the request gives none."""
+"""The default of an attribute whose value the resource determines itself if the request gives none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Attribute:
         post: whether a creation may give it.
         put: whether an update may.
         filterable: whether a list may be filtered and sorted by it.
-        sought: converts what a filter gives, where that is not what ``convert`` takes: an element of a list, or a value
+        sought: converts values of filters that ``convert`` does not accept: an element of a list, or a value
             that only the API writes.
-        column: the column that has the value as it is; empty where the resource writes it in a way of its own.
-        explicit: whether to rules about who may give it a creation gives it even if what it gives is the default; so
-            it is where Neutron's default is that the request has none (`ATTR_NOT_SPECIFIED`).
+        column: the column that stores the value unchanged; empty if the resource converts it.
+        explicit: whether its policy rule is checked even if a creation gives the default value; as
+            in Neutron, where the default is `ATTR_NOT_SPECIFIED`.
     """
 
     convert: Callable[[Any], Any] | None = None
@@ -58,12 +58,12 @@ class Attribute:
 
 
 def shown(sought: Callable[[Any], Any] | None = None, *, filterable: bool = True) -> Attribute:
-    """Return an attribute that is only read."""
+    """Return a read-only attribute."""
     return Attribute(post=False, put=False, filterable=filterable, sought=sought)
 
 
 MOST_AT_ONCE = 10_000
-"""Resources of one bulk creation."""
+"""Maximum resources of one bulk creation."""
 
 ALIASES = {"tenant_id": "project_id"}
 """Older names of attributes; both are shown."""
@@ -73,7 +73,7 @@ def member_of(body: Any, name: str) -> Mapping[str, Any]:
     """Return the resource in a request's body.
 
     Raises:
-        HTTPBadRequest: it is not there, or no object.
+        HTTPBadRequest: it is missing, or not an object.
     """
     if not isinstance(body, dict) or not body:
         raise HTTPBadRequest(reason="Resource body required")
@@ -92,7 +92,7 @@ def members_of(body: Any, name: str, *, collection: str) -> list[Mapping[str, An
         collection: of several: `ports`.
 
     Raises:
-        HTTPBadRequest: there are none, or one is no object.
+        HTTPBadRequest: there are none, or one is not an object.
     """
     items = body[collection]
     if not isinstance(items, list) or not items:
@@ -111,7 +111,7 @@ def parse(table: Mapping[str, Attribute], given: Mapping[str, Any], *, creating:
         creating: whether it is a creation rather than an update.
 
     Raises:
-        HTTPBadRequest, InvalidInput: the request is wrong about itself.
+        HTTPBadRequest, InvalidInput: an attribute is unknown, not permitted, missing or invalid.
     """
     values = current_names(given)
     unknown = [name for name in values if name not in table]
@@ -140,7 +140,7 @@ def _fill(table: Mapping[str, Attribute], parsed: dict[str, Any]) -> None:
 
 
 def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a request gives, older names of attributes replaced.
+    """Return a request's attributes, with older names replaced.
 
     Raises:
         HTTPBadRequest: both names of an attribute are given, with different values.
@@ -166,5 +166,5 @@ def _convert(name: str, attribute: Attribute, value: Any) -> Any:
 
 
 def filterable(table: Mapping[str, Attribute]) -> dict[str, Callable[[Any], Any] | None]:
-    """Return what converts the values that a list may be filtered by, by attribute; those may be sorted by too."""
+    """Return, by attribute, the converter of filter values; lists may be sorted by the same attributes."""
     return {name: attribute.sought or attribute.convert for name, attribute in table.items() if attribute.filterable}

@@ -33,25 +33,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ATTEMPTS = 50
-"""How often a draft is built again before its loss is reported."""
+"""How often a draft is built again before an error is returned."""
 
 RECONNECT_TIMEOUT = 30.0
-"""Seconds for which a request waits while the database cannot be reached, as when a cluster elects a leader; clients
-and proxies give up after sixty or so."""
+"""Seconds for which a request waits while the database cannot be reached, such as during a cluster's election;
+clients and proxies give up after about sixty."""
 
 FIRST = 5.0
 """Seconds for which a request waits for databases that have not been reached since the service started."""
 
 CONTESTED = (ConstraintViolation, ReferentialIntegrityViolation, TimedOut)
-"""What the database answers to a draft that was right when it was built, and no longer is."""
+"""Errors of the database that mean that others have changed rows since the draft was built."""
 
 
 class Draft:
-    """One transaction under construction, with what its later parts must know of its earlier ones.
+    """A transaction under construction, with what its later parts must know about its earlier ones.
 
     Arguments:
-        transaction: what it writes to.
-        caller: who asked.
+        transaction: the transaction.
+        caller: the caller.
         now: seconds since 1970.
     """
 
@@ -60,13 +60,13 @@ class Draft:
         self.caller = caller
         self.now = now
         self.taken: set[tuple[Any, ...]] = set()
-        """Keys of unique indexes that this transaction has used up, which no table shows yet."""
+        """Keys of unique indexes that this transaction uses, which are not in the tables yet."""
         self.made: dict[tuple[Any, ...], Any] = {}
-        """What this transaction made that its other parts may use, by keys of their own."""
+        """Objects that this transaction has made for its later parts, by keys that these choose."""
         self.claimed: Counter[tuple[str, str]] = Counter()
-        """How many of a resource this transaction makes that count, by project and resource."""
+        """How many resources this transaction creates, by project and resource, for quotas."""
         self.after: Completions = []
-        """What is written once this is there for everybody to see: others may have written what it concerns."""
+        """Follow-up writes once this is committed, about rows that others may have written at the same time."""
         self._bumped: set[UUID] = set()
 
     def insert(self, row_class: type[Row], values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
@@ -81,7 +81,7 @@ class Draft:
         return self.transaction.insert(row_class, {**values, **standard}, uuid)
 
     def update(self, row: Row, values: Mapping[str, Any]) -> None:
-        """Change a resource: its revision goes up, provided that it is still the one that was read."""
+        """Change a resource and increment its revision, provided that the revision is still the one that was read."""
         if row.uuid in self._bumped:
             self.transaction.update(row, values)
             return
@@ -98,19 +98,19 @@ class Draft:
             self.transaction.wait(row, {"revision_number": row["revision_number"]})
 
     def touch(self, row: Row) -> None:
-        """Raise a resource's revision: something that belongs to it changes, and others have to see it first."""
+        """Increment a resource's revision because a part of it changes, so that concurrent changes conflict."""
         self.update(row, {})
 
 
 class Databases:
-    """Cloud, which the API reads and writes, and the databases below, which it reads status from.
+    """Cloud, which the API reads and writes, and Northbound and Southbound, from which it reads status.
 
     Arguments:
         cloud: client of Cloud.
-        northbound: client of Northbound; None where status is not known.
-        southbound: client of Southbound; None where chassis are not known.
-        durable: whether an answer waits until the change survives a crash of the machine.
-        quotas: how many of each resource a project may have that nothing else is said of.
+        northbound: client of Northbound; None if status is not available.
+        southbound: client of Southbound; None if chassis are not available.
+        durable: whether a response waits until the change is on disk.
+        quotas: the default limit of each resource.
     """
 
     def __init__(
@@ -137,16 +137,16 @@ class Databases:
         return self.cloud.store
 
     async def change(self, caller: Caller, build: Callable[[Draft], T], until: float | None = None) -> T:
-        """Build and commit a transaction, again if others interfere, and once at most whatever connections are lost.
+        """Build and commit a transaction, again after conflicts; it is committed once at most.
 
         Arguments:
-            caller: who asked.
-            build: writes the draft and returns what the request is about. It must be pure otherwise.
-            until: the event loop's time until which the database may be away; `RECONNECT_TIMEOUT` from now if None.
+            caller: the caller.
+            build: writes the draft and returns the subject of the request. It must have no other effect.
+            until: the event loop's time until which to wait for the database; `RECONNECT_TIMEOUT` from now if None.
 
         Raises:
             NeutronError: what ``build`` raised.
-            OvsdbError: the database kept refusing.
+            OvsdbError: the database refused every attempt.
             Disconnected: the outcome is unknown.
         """
         if until is None:
@@ -157,7 +157,7 @@ class Databases:
         return answer
 
     async def _built(self, caller: Caller, build: Callable[[Draft], T], until: float) -> tuple[T, Completions]:
-        """Build and commit a transaction; return what it is about and what completes it."""
+        """Build and commit a transaction; return its subject and its follow-up writes."""
         try:
             return await self._attempt(caller, build, until)
         except CONTESTED:
@@ -180,7 +180,7 @@ class Databases:
         return answer, draft.after
 
     async def present(self) -> None:
-        """Return when the rows of every database are there: a service may have started before them.
+        """Wait until the rows of every database have been received, since the service may have started first.
 
         Raises:
             ServiceUnavailable: a database could not be reached in time.
@@ -194,7 +194,7 @@ class Databases:
         self._present = True
 
     async def _complete(self, caller: Caller, more: Callable[[Draft], None], until: float) -> None:
-        """Write what completes a change that is there for everybody to see; it stands even where this fails."""
+        """Do the follow-up writes of a committed change, which remains even if they fail."""
         try:
             await self.change(caller, more, until)
         except (Disconnected, ServiceUnavailable) as error:
@@ -211,12 +211,12 @@ class Databases:
         return stored > 0 or (columns[0].owner, *values) in draft.taken
 
     def take(self, draft: Draft, *key: tuple[ColumnOf[Any, Any], Any]) -> None:
-        """Note that a draft uses a key of a unique index."""
+        """Record that a draft uses a key of a unique index."""
         draft.taken.add((key[0][0].owner, *[value for _, value in key]))
 
 
 def _is_present(client: Client) -> bool:
-    """Return whether a database's rows are there, be they up to date or not."""
+    """Return whether a database's rows have been received, even if the connection is lost now."""
     try:
         return client.store is not None
     except Disconnected:
@@ -224,7 +224,7 @@ def _is_present(client: Client) -> bool:
 
 
 async def _reached(client: Client, until: float) -> None:
-    """Return when a database can be reached.
+    """Wait until a database can be reached.
 
     Raises:
         ServiceUnavailable: it could not be in time.

@@ -34,39 +34,39 @@ log = logging.getLogger(__name__)
 PLUGGED, UNPLUGGED, DELETED = "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted"
 
 LOCK = "ovenbird_nova"
-"""The lock, in Northbound, of the one that tells Nova."""
+"""The lock in Northbound that the active notifier holds."""
 COMPUTE = "compute:"
 """Prefix of the device owner of Nova's ports."""
 BATCH = 500
-"""Events of one request."""
+"""Maximum events of one request."""
 GATHER = 0.05
-"""Seconds that events wait for company."""
+"""Seconds for which events are collected into one request."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before a request that failed is made again: at first, and at most; doubled in between."""
+"""Seconds before a failed request is repeated: at first, and at most; doubled in between."""
 NOVA_TIMEOUT = 30.0
 """Seconds for Nova to answer."""
 RECENT = 300
-"""Seconds for which Nova waits for a port to work, its ``vif_plugging_timeout``: whoever takes over tells again of the
-ports changed since."""
+"""Seconds for which Nova waits for a port to become active, its ``vif_plugging_timeout``: a notifier that takes over
+repeats the events of this period."""
 _TOLD_OF = ("admin_state_up", "device_id", "device_owner", "host", "binding_profile")
-"""Columns of a port whose changes somebody may wait to hear of."""
+"""Columns of a port whose changes cause events."""
 MOST_GONE = 10_000
-"""Deleted ports that are remembered while Nova is away; of more the oldest are forgotten."""
+"""How many deleted ports are kept while Nova cannot be reached; beyond that, the oldest are dropped."""
 
 
 class TokenSource(Protocol):
-    """Whoever can log this service in."""
+    """A source of tokens for this service."""
 
     async def login(self, failed: str) -> str:
         """Return a token for Nova, a new one if the last was ``failed``."""
 
     async def close(self) -> None:
-        """Give up connections."""
+        """Close connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that Nova is told.
+    """An external event for Nova.
 
     Arguments:
         name: what happened.
@@ -80,18 +80,18 @@ class Event:
 
     @property
     def json(self) -> dict[str, str]:
-        """The event as the Compute API has it."""
+        """The event in the Compute API's form."""
         return {"name": self.name, "server_uuid": self.server, "status": "completed", "tag": self.port}
 
 
 class Notifier:
-    """Tells Nova which ports of instances work.
+    """Notifies Nova of ports of instances that become active, inactive or deleted.
 
     Arguments:
         cloud: client of Cloud.
-        northbound: client of Northbound, which knows who is up.
+        northbound: client of Northbound, for ports' `up`.
         url: the Compute API, with its version: `http://controller:8774/v2.1`.
-        tokens: who logs in; None where Nova asks nobody who they are.
+        tokens: the source of tokens; None for a Nova without authentication.
     """
 
     def __init__(self, cloud: Client, *, northbound: Client, url: str, tokens: TokenSource | None = None) -> None:
@@ -100,17 +100,17 @@ class Notifier:
         self.url = f"{url.rstrip('/')}/os-server-external-events"
         self.tokens = tokens
         self.changed: dict[str, None] = {}
-        """Ports that may be other than Nova was told, in the order in which they changed."""
+        """Ports whose state may differ from Nova's last event, in the order in which they changed."""
         self.gone: dict[str, str] = {}
-        """The instance of each port that has been deleted."""
+        """The instance of each deleted port."""
         self.told: dict[str, str] = {}
-        """The instance of each port that Nova knows to work."""
+        """The instance of each port that Nova knows to be active."""
         self._refused = ""
-        """The token that Nova would not take."""
+        """The token that Nova refused."""
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Wait for the lock, tell Nova of changes while it is held, and start over when it is lost."""
+        """Wait for the lock, send events while it is held, and start over when it is lost."""
         async with (
             httpx.AsyncClient(timeout=NOVA_TIMEOUT, trust_env=False) as http,
             contextlib.AsyncExitStack() as stack,
@@ -137,7 +137,7 @@ class Notifier:
     # -- what changed -------------------------------------------------------------------------------------------------
 
     def look_around(self, now: float) -> None:
-        """Take stock: ports that work are taken for told, but for those that somebody may be waiting for."""
+        """Record active ports as known to Nova, except those that changed recently, for which Nova may be waiting."""
         self.changed.clear()
         self.gone.clear()
         self.told.clear()
@@ -151,7 +151,7 @@ class Notifier:
                 self._note(port.uuid)
 
     def northbound_changed(self, commit: Commit) -> None:
-        """Note the ports that came up or went down."""
+        """Record the ports that came up or went down."""
         for change in commit.changes.get(LogicalSwitchPort.TABLE, ()):
             if _concerns(change, "up"):
                 values = change.new if change.new is not None else change.old
@@ -159,9 +159,9 @@ class Notifier:
                     self._note(values[change.table.position["name"]])
 
     def cloud_changed(self, commit: Commit) -> None:
-        """Note the ports that were given to an instance, move to another host, were switched on or off, or deleted.
+        """Record the ports that got an instance, move to another host, were enabled or disabled, or deleted.
 
-        Who moves an instance waits to hear that its ports work before they are anywhere else than they were.
+        A live migration waits for the event that a port is active on the new host before it moves there.
         """
         for change in commit.changes.get(Port.TABLE, ()):
             if change.old is None:  # a new one does not work yet
@@ -191,7 +191,7 @@ class Notifier:
     # -- telling ------------------------------------------------------------------------------------------------------
 
     def event(self, uuid: str) -> Event | None:
-        """Return what Nova has to be told about a port that changed, if it is Nova's."""
+        """Return the event for a changed port, if it is an instance's."""
         port = self.cloud.store.table(Port).get(UUID(uuid))
         known = self.told.get(uuid)
         if port is None:
@@ -203,7 +203,7 @@ class Notifier:
         return None if known is None else Event(name=UNPLUGGED, server=known, port=uuid)
 
     async def _tell_all(self, http: httpx.AsyncClient) -> None:
-        """Tell Nova of one change after the other until cancelled."""
+        """Send the events of one change after the other until cancelled."""
         with contextlib.ExitStack() as stack:
             stack.callback(self.cloud.on_change(self.cloud_changed))
             stack.callback(self.northbound.on_change(self.northbound_changed))
@@ -221,7 +221,7 @@ class Notifier:
                         pause = FIRST_PAUSE
 
     async def _tell_some(self, http: httpx.AsyncClient) -> bool:
-        """Tell Nova of some of the ports that changed; return whether it listened."""
+        """Send the events of some of the changed ports; return whether Nova accepted them."""
         taken = list(self.changed)[:BATCH]
         events = [event for uuid in taken if (event := self.event(uuid)) is not None]
         for uuid in taken:
@@ -245,11 +245,11 @@ class Notifier:
         return True
 
     def _put_back(self, events: list[Event]) -> None:
-        """Note again what Nova has not heard, before what came since."""
+        """Queue events that were not delivered again, before newer ones."""
         self.changed = {**dict.fromkeys(event.port for event in events), **self.changed}
 
     async def _post(self, http: httpx.AsyncClient, events: list[Event]) -> bool:
-        """Send events; return False where it is worth trying again."""
+        """Send events; return False if the request should be repeated."""
         try:
             token = await self.tokens.login(self._refused) if self.tokens is not None else ""
             headers = {"X-Auth-Token": token} if token else {}
@@ -270,7 +270,7 @@ class Notifier:
 
 
 def _log_failures(answer: httpx.Response) -> None:
-    """Log the events that Nova could not pass on; it knows best why, and does not want them again."""
+    """Log the events that Nova could not deliver; they are not repeated."""
     if answer.status_code != httpx.codes.MULTI_STATUS:
         return
     try:
@@ -284,7 +284,7 @@ def _log_failures(answer: httpx.Response) -> None:
 
 
 def _concerns(change: RowChange, *columns: str) -> bool:
-    """Return whether one of these columns changed, or the row came or went."""
+    """Return whether one of these columns changed, or the row was inserted or deleted."""
     if change.old is None or change.new is None:
         return True
     return any(change.table.position[column] in change.columns for column in columns)
@@ -295,5 +295,5 @@ def _server(port: Port) -> str | None:
 
 
 def _server_of(owner: str, device: str) -> str | None:
-    """Return the instance that a port is of, if it is Nova's."""
+    """Return the instance of a port, if it is Nova's."""
     return device if owner.startswith(COMPUTE) and is_uuid(device) else None

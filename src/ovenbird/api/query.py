@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
 SUBSTRING = "_substr"
-"""After a member's name: any value that has the one asked for in it."""
+"""Suffix of a member's name: the value contains the given text."""
 
 TAG_FILTERS = frozenset(("tags", "tags-any", "not-tags", "not-tags-any"))
 
 
 NULL = frozenset(("", "None", "null"))
-"""What stands for no value in a filter."""
+"""The text for null in a filter."""
 
 MOST_TERMS = 100
-"""Fields, or substrings, that one request may ask for: each is looked for in every resource."""
+"""Maximum fields, or substrings, in one request: each is examined for every resource."""
 
 Converter = Callable[[Any], Any]
 
 
 class Wanted(dict[Any, None]):
-    """The values that a filter wants, in order; what is made of them once is kept."""
+    """The values of a filter, in order; derived forms are cached."""
 
     @cached_property
     def members(self) -> dict[str, frozenset[str]]:
-        """Values such as ``ip_address=10.0.0.5`` by what is before the first sign of equality."""
+        """Values such as ``ip_address=10.0.0.5``, by the text before the first equals sign."""
         found: dict[str, list[str]] = {}
         for item in self:
             member, _, value = str(item).partition("=")
@@ -53,7 +53,7 @@ class Wanted(dict[Any, None]):
 
     @cached_property
     def tags(self) -> frozenset[str]:
-        """What is between commas."""
+        """The values between commas."""
         return frozenset(tag for value in self for tag in str(value).split(","))
 
 
@@ -62,10 +62,10 @@ class Query:
     """A list request.
 
     Arguments:
-        filters: wanted values by attribute.
-        fields: what to show of each resource; everything if empty.
-        sort: attributes to sort by, each with whether it descends.
-        limit: how many to show at most.
+        filters: values by attribute.
+        fields: the attributes to show; all if empty.
+        sort: the attributes to sort by, each with whether the order is descending.
+        limit: the page size.
         marker: id of the resource after which the page starts.
         reverse: whether the page ends before the marker instead.
     """
@@ -79,12 +79,12 @@ class Query:
 
     @property
     def plain(self) -> bool:
-        """Whether it asks for everything, in any order."""
+        """Whether it selects all resources in any order."""
         return not (self.filters or self.fields or self.sort or self.paged)
 
     @property
     def paged(self) -> bool:
-        """Whether it asks for a part, so that the order matters."""
+        """Whether it selects a page, so that the order matters."""
         return self.limit is not None or self.marker is not None
 
 
@@ -92,14 +92,14 @@ EVERYTHING = Query()
 
 
 def parse(query_string: bytes, filterable: Mapping[str, Converter | None]) -> Query:
-    """Return what a query string asks for.
+    """Parse a query string.
 
     Arguments:
-        query_string: as it came, undecoded.
-        filterable: attributes by which the list may be filtered and sorted, each with what converts its values.
+        query_string: as received, undecoded.
+        filterable: by attribute that the list may be filtered and sorted by, the converter of its values.
 
     Raises:
-        HTTPBadRequest: it asks for something that cannot be.
+        HTTPBadRequest: it is invalid.
     """
     if not query_string:
         return EVERYTHING
@@ -123,11 +123,11 @@ def parse(query_string: bytes, filterable: Mapping[str, Converter | None]) -> Qu
 
 
 def _wanted(name: str, texts: list[str], convert: Converter | None) -> Wanted:
-    """Return the values that a filter wants.
+    """Return the converted values of a filter.
 
     Raises:
-        InvalidInput: one cannot be a value of the attribute at all.
-        NeutronError: the attribute's own refusal.
+        InvalidInput: one is not a value of the attribute.
+        NeutronError: the attribute's own error.
     """
     wanted = Wanted()
     for text in texts:
@@ -148,7 +148,7 @@ def _wanted(name: str, texts: list[str], convert: Converter | None) -> Wanted:
 
 
 def _any_type(text: str) -> Iterator[Any]:
-    """Yield what a text may mean of an attribute that says nothing of its type."""
+    """Yield the values that a text may stand for, for an attribute without a type."""
     yield text
     if (number := integer(text)) is not None:
         yield number
@@ -184,7 +184,7 @@ def _sort(keys: list[str], directions: list[str], allowed: Collection[str]) -> t
 
 
 def matches(shown: dict[str, Any], filters: Mapping[str, Wanted]) -> bool:
-    """Return whether a resource is among those asked for."""
+    """Return whether a resource matches the filters."""
     for name, wanted in filters.items():
         if name in TAG_FILTERS:
             if not _tags_match(name, frozenset(shown.get("tags", ())), wanted):
@@ -207,7 +207,7 @@ def _value_matches(value: Any, wanted: Wanted) -> bool:
 
 
 def _records_match(records: list[dict[str, Any]], members: Mapping[str, frozenset[str]]) -> bool:
-    """Return whether, for each member asked for, some record has one of its values."""
+    """Return whether, for each member in the filter, some record has one of the values."""
     for member, values in members.items():
         if member.endswith(SUBSTRING):
             name = member.removesuffix(SUBSTRING)
@@ -225,7 +225,7 @@ def _tags_match(how: str, tags: frozenset[str], wanted: Wanted) -> bool:
 
 
 def only(fields: Sequence[str], shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return some fields of a resource; all of them if none is named."""
+    """Return some fields of a resource; all if none are given."""
     return {name: shown[name] for name in fields if name in shown} if fields else dict(shown)
 
 
@@ -233,11 +233,11 @@ def only(fields: Sequence[str], shown: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def arrange(shown: list[dict[str, Any]], query: Query, identity: str = "id") -> list[dict[str, Any]]:
-    """Return resources in the order and the part asked for; ids decide what the sort keys leave open.
+    """Return the requested page of resources in the requested order; equal sort keys are ordered by id.
 
     Arguments:
         shown: the resources.
-        query: what is asked for.
+        query: the query.
         identity: the attribute that has a resource's id.
 
     Raises:
@@ -259,7 +259,7 @@ def arrange(shown: list[dict[str, Any]], query: Query, identity: str = "id") -> 
 
 
 def _sort_key(value: Any) -> tuple[bool, Any]:
-    """Order values of one attribute, some of which may be null or not comparable by themselves."""
+    """Return the sort key of an attribute's value, which may be null or not comparable itself."""
     if value is None:
         return (False, "")
     return (True, value) if isinstance(value, str | int) else (True, repr(value))
@@ -268,7 +268,7 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
 def links(
     base: str, query_string: bytes, query: Query, page: Sequence[dict[str, Any]], identity: str = "id"
 ) -> list[dict[str, str]]:
-    """Return the links to the pages beside one.
+    """Return the links to the next and previous page.
 
     Arguments:
         base: the list's URL without query.

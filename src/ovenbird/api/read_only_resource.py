@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class ReadOnlyResource(ABC):
-    """One kind of such a resource.
+    """A kind of read-only resource.
 
     Arguments:
-        databases: where the rows are.
+        databases: contain the rows.
     """
 
     member: ClassVar[str]
@@ -32,14 +32,14 @@ class ReadOnlyResource(ABC):
     collection: ClassVar[str]
     """Its name in bodies and addresses, plural."""
     path: ClassVar[str] = ""
-    """The last part of its address, where that is not the collection's name in bodies."""
+    """The last part of its URL, if it differs from the collection's name in bodies."""
     identity: ClassVar[str] = "id"
-    """The attribute that names one of them, in addresses and as the marker of pages."""
+    """The attribute that identifies a resource, in URLs and as the marker of pages."""
     attributes: ClassVar[Mapping[str, Attribute]]
     extensions: ClassVar[Mapping[str, str]] = {}
-    """Extensions of the API that it makes true: name by alias."""
+    """The API extensions that it implements: name by alias."""
     rules: ClassVar[Mapping[str, str]] = {}
-    """Who may do what with it unless a policy file says otherwise."""
+    """Its default policy rules."""
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
@@ -47,14 +47,14 @@ class ReadOnlyResource(ABC):
 
     @abstractmethod
     def values(self) -> list[dict[str, Any]]:
-        """Return all of them, as they are shown."""
+        """Return all resources, as they are shown."""
 
     def select(self, filters: Mapping[str, query.Wanted]) -> list[dict[str, Any]]:
-        """Return those that filters ask for."""
+        """Return candidates for filters."""
         return [value for value in self.values() if query.matches(value, filters)]
 
     def not_found(self, _uuid: str) -> Exception:
-        """Return the refusal of an id that nothing has."""
+        """Return the error for an unknown id."""
         return HTTPNotFound()
 
     def find(self, uuid: str) -> dict[str, Any]:
@@ -69,10 +69,10 @@ class ReadOnlyResource(ABC):
         raise self.not_found(uuid)
 
     async def list(self, query_string: bytes, base: str) -> bytes:
-        """Return the resources that a query asks for, encoded; arguments are those of ``Collection.list``.
+        """Return the resources that a query selects, encoded; arguments are those of ``Collection.list``.
 
         Raises:
-            HTTPBadRequest: the query makes no sense.
+            HTTPBadRequest: the query is invalid.
         """
         asked = query.parse(query_string, self.filterable)
         page = query.arrange(self.select(asked.filters), asked, self.identity)
@@ -92,14 +92,14 @@ class ReadOnlyResource(ABC):
 
 
 class PartlyWritable(ReadOnlyResource):
-    """Such a resource, of which some things can be changed all the same."""
+    """A read-only resource with some writable attributes."""
 
     @abstractmethod
     async def update(self, uuid: str, body: Any) -> bytes:
         """Change a resource, and return it as it then is, encoded.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
 
     @abstractmethod
@@ -107,10 +107,10 @@ class PartlyWritable(ReadOnlyResource):
         """Remove what a resource was derived from.
 
         Raises:
-            NeutronError: it cannot go.
+            NeutronError: it cannot be deleted.
         """
 
 
 def _encoded(body: Any) -> bytes:
-    """Return a body in JSON with integers of any size: 64 bits do not count the addresses of IPv6 networks."""
+    """Return a body in JSON, with integers of any size: IPv6 networks have more than 2**64 addresses."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

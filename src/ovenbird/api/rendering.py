@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Representation:
-    """What a caller sees who may not see all of a row: as a dict, which nobody may change, and as JSON."""
+    """A row as shown to a caller who sees a part of it: as a dict, which must not be changed, and as JSON."""
 
     __slots__ = ("json", "value")
 
@@ -36,7 +36,7 @@ class Representation:
 
 
 class Rendering(Reader):
-    """What the API shows of one row: as a dict, which nobody may change, and as JSON; and with less shown."""
+    """The representation of a row: as a dict, which must not be changed, as JSON, and without some attributes."""
 
     __slots__ = ("json", "known", "less", "row", "value")
 
@@ -49,7 +49,7 @@ class Rendering(Reader):
         self.less: dict[frozenset[str], Representation] | None = None
 
     def without(self, hidden: frozenset[str]) -> Representation:
-        """Return what is left without some attributes."""
+        """Return the representation without some attributes."""
         if self.less is None:
             self.less = {}
         found = self.less.get(hidden)
@@ -58,7 +58,7 @@ class Rendering(Reader):
         return found
 
     def invalidate(self) -> None:
-        """Forget the rendering; whoever asks next gets a new one."""
+        """Drop the rendering; the next request renders the row again."""
         self.known.pop(self.row, None)
         self.forget()
 
@@ -67,8 +67,8 @@ class Renderings:
     """The renderings of one resource's rows.
 
     Arguments:
-        render: what the API shows of a row; it may read any tracked row.
-        remains: what it shows of one that ``render`` fails on; it never fails itself.
+        render: returns the representation of a row; it may read any tracked row.
+        remains: returns a reduced representation of a row on which ``render`` fails; it never fails itself.
     """
 
     def __init__(self, render: Callable[[Any], dict[str, Any]], *, remains: Callable[[Any], dict[str, Any]]) -> None:

@@ -35,25 +35,25 @@ STANDARD: dict[str, Attribute] = {
     "updated_at": shown(),
     "revision_number": shown(integer()),
 }
-"""Attributes of every resource. ``tags`` have requests of their own."""
+"""Attributes of every resource. ``tags`` are changed by separate requests."""
 
 MOST_TAGS = 50
-"""Tags of one resource; Neutron's limit."""
+"""Maximum tags of one resource; Neutron's limit."""
 
 LATEST = 253_402_300_799
 """The last second of the year 9999."""
 
 PARENTAL = {"project_id": "project_id", "tenant_id": "project_id", "shared": "shared", "router:external": "external"}
-"""Column of what rules may ask about that to which a resource belongs."""
+"""The column of each field of a parent that policy rules can read."""
 
 
 class Parent(NamedTuple):
-    """What a resource belongs to.
+    """The parent of a resource.
 
     Arguments:
-        attribute: of the resource, that says which; it need not be shown.
-        column: the resource's, that refers to it.
-        called: what rules of policies call it.
+        attribute: the attribute of the resource that has the parent's id; it need not be shown.
+        column: the resource's column that refers to the parent.
+        called: its name in policy rules.
         rows: the kind of its rows.
     """
 
@@ -78,24 +78,24 @@ class Resource(ABC, Generic[R]):
     not_found: ClassVar[type[NotFound]]
     attributes: ClassVar[Mapping[str, Attribute]]
     indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {}
-    """Columns that find rows by an attribute without looking at all of them."""
+    """The indexed column of each attribute by which rows can be looked up."""
     unshown: ClassVar[frozenset[str]] = frozenset()
-    """What a list may be filtered by and does not show: facts that `reader` finds in what the resource belongs to."""
+    """Filters that are not attributes: facts about the parent, read by `reader`."""
     taggable: ClassVar[bool] = True
     parent: ClassVar[Parent | None] = None
-    """What it belongs to, which rules of policies ask about."""
+    """Its parent, whose fields policy rules can read."""
     within: ClassVar[str] = ""
-    """The collection that its address is within, of what it belongs to: `/v2.0/floatingips/ID/port_forwardings`."""
+    """For a nested resource, the parent's collection: `/v2.0/floatingips/ID/port_forwardings`."""
     path: ClassVar[str]
-    """The collection as addresses have it; by default its name with - for _."""
+    """The collection's name in URLs; by default its name with - for _."""
     policy_name: ClassVar[str]
-    """What rules of policies call it; by default its name in bodies."""
+    """Its name in policy rules; by default its name in bodies."""
     extensions: ClassVar[Mapping[str, str]] = {}
-    """Extensions of the API that it makes true: name by alias."""
+    """The API extensions that it implements: name by alias."""
     rules: ClassVar[Mapping[str, str]] = {}
-    """Who may do what with it unless a policy file says otherwise, by Neutron's names (`access/rules`)."""
+    """Its default policy rules, by Neutron's names (`access/rules`)."""
     references: ClassVar[Mapping[str, str]] = {}
-    """Collection of what an attribute of a request names, which the caller has to see. ``A.B`` is B of what is in A."""
+    """The collection of each attribute whose resource the caller must see; ``A.B`` is B in A's items."""
     actions: ClassVar[Mapping[str, str]] = {}
     """Method of each action, by its name in addresses: it takes the draft, the row and the request's body, and returns
     the answer, or None for the resource as it then is."""
@@ -131,7 +131,7 @@ class Resource(ABC, Generic[R]):
         return row
 
     def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[R]:
-        """Return rows among which are all those that the filters can match, as few as an index can tell."""
+        """Return rows that include all that the filters match; by an index, if one applies."""
         table = self.table
         if "id" in filters:
             return [row for uuid in filters["id"] if (row := table.get(UUID(uuid))) is not None]
@@ -141,7 +141,7 @@ class Resource(ABC, Generic[R]):
         return table.rows.values()
 
     def stored(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that are stored as they are, by column.
+        """Return the values that are stored unchanged, by column.
 
         Arguments:
             values: parsed attributes, by name.
@@ -159,10 +159,10 @@ class Resource(ABC, Generic[R]):
             raise RevisionNumberConstraintFailed(expected=wanted, current=row["revision_number"])
 
     def reader(self, name: str) -> Callable[[Mapping[str, Any]], Any]:
-        """Return what reads a fact that rules of policies ask about: of a resource, or of what it belongs to.
+        """Return a reader of a field that policy rules use: of the resource, or of its parent.
 
         Arguments:
-            name: as Neutron's rules have it: ``project_id``, ``network:project_id``, ``shared``.
+            name: the name in Neutron's rules: ``project_id``, ``network:project_id``, ``shared``.
 
         Returns:
             A function of the resource, as it is shown or as a request gives it; KeyError where there is no such fact.
@@ -191,7 +191,7 @@ class Resource(ABC, Generic[R]):
         return of_parent
 
     def check_action(self, action: str, body: Mapping[str, Any]) -> None:
-        """Check what an action's body can be wrong about by itself, before what it names is looked for.
+        """Check an action's body by itself, before the resources that it refers to are looked up.
 
         Raises:
             NeutronError: it is.
@@ -229,7 +229,7 @@ class Resource(ABC, Generic[R]):
             values: parsed attributes, defaults filled in.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
 
     @abstractmethod
@@ -238,11 +238,11 @@ class Resource(ABC, Generic[R]):
 
         Arguments:
             draft: the transaction.
-            row: the resource as it is.
-            values: parsed attributes that the request gives.
+            row: the present resource.
+            values: the request's parsed attributes.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
 
     @abstractmethod
@@ -250,7 +250,7 @@ class Resource(ABC, Generic[R]):
         """Write the removal of a resource into a draft.
 
         Raises:
-            NeutronError: it cannot go.
+            NeutronError: it cannot be deleted.
         """
 
 
@@ -268,20 +268,20 @@ def standard(row: Any) -> dict[str, Any]:
 
 
 def timestamp(seconds: int) -> str:
-    """Return a time as the API shows it (ISO 8601, UTC); beyond the year 9999, its end."""
+    """Return a time as the API shows it (ISO 8601, UTC); a later time than the year 9999 as its end."""
     return datetime.fromtimestamp(min(max(seconds, 0), LATEST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def readable(text: str) -> str:
-    """Return a text without what UTF-8 cannot say (unpaired surrogates)."""
+    """Return a text without unpaired surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def project_of(draft: Draft, values: Mapping[str, Any]) -> str:
-    """Return the project that a new resource belongs to: the one that the request names, or the caller's.
+    """Return the project of a new resource: that of the request, or else the caller's.
 
     Raises:
-        HTTPBadRequest: neither names one.
+        HTTPBadRequest: neither has one.
     """
     project: str = values.get("project_id", draft.caller.project)
     if not project and "project_id" not in values:  # an administrator's resource may be in no project, which is ""

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     """A request's headers, names in lower case, as ASGI has them."""
 
 DEFAULT_PROJECT = "0" * 32
-"""The project of callers that name none where nobody has to log in."""
+"""The project of callers that name none, where there is no authentication."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever sent a request.
+    """The sender of a request.
 
     Arguments:
-        project: id of the project that new resources belong to; empty for a caller who acts for none.
-        user: id of the user; empty where users are not known.
-        roles: what the user is in that project, in lower case.
-        service_roles: what the service is that passed the user's request on.
+        project: id of the project that new resources belong to; empty if the caller acts for none.
+        user: id of the user; empty without authentication.
+        roles: the user's roles in that project, in lower case.
+        service_roles: the roles of the service that passed the user's request on.
         system: whether the caller acts for the whole system instead of a project.
-        admin: whether other projects are the caller's business too; `policy` says so of those whom it knows.
+        admin: whether the caller may access all projects; if there is a policy, it decides.
     """
 
     project: str = DEFAULT_PROJECT
@@ -45,11 +45,11 @@ class Caller:
 
 
 class Unauthorized(NeutronError):  # noqa: N818 (named as the others that are answers)
-    """Nobody, or nobody known, is asking. The body is that of Keystone's middleware.
+    """The caller is not authenticated. The body is that of Keystone's middleware.
 
     Arguments:
-        challenge: how to log in.
-        refused: what was refused, for the log; empty where nobody tried to log in.
+        challenge: the value of WWW-Authenticate.
+        refused: which credentials were refused, for the log; empty without credentials.
     """
 
     status = 401
@@ -61,47 +61,47 @@ class Unauthorized(NeutronError):  # noqa: N818 (named as the others that are an
         self.refused = refused
 
     def body(self) -> dict[str, Any]:
-        """Return the answer's JSON."""
+        """Return the response's JSON."""
         return {"error": {"code": self.status, "title": "Unauthorized", "message": self.message}}
 
     def headers(self) -> Mapping[str, str]:
-        """Say how to log in."""
+        """Return the header with the challenge."""
         return {"WWW-Authenticate": self.challenge}
 
 
 class IdentityUnavailable(NeutronError):  # noqa: N818
-    """Who is asking cannot be found out now."""
+    """The caller cannot be authenticated now."""
 
     status = 503
     message = "The identity service is not available."
 
 
 class Authenticator(Protocol):
-    """A way to know callers."""
+    """A method of authentication."""
 
     restricted: bool
-    """Whether `policy` decides what callers may do."""
+    """Whether the policy decides what callers may do."""
 
     def known(self, headers: Headers) -> Caller | None:
-        """Return who sent these headers if that can be told at once, else None."""
+        """Return the caller with these headers if that is known without waiting, else None."""
 
     async def identify(self, headers: Headers) -> Caller:
-        """Find out who sent these headers.
+        """Authenticate the caller with these headers.
 
         Raises:
-            Unauthorized: nobody known.
-            IdentityUnavailable: it cannot be found out now.
+            Unauthorized: the credentials are missing or wrong.
+            IdentityUnavailable: the caller cannot be authenticated now.
         """
 
     async def close(self) -> None:
-        """Give up connections."""
+        """Close connections."""
 
 
 NOBODY_IN_PARTICULAR = Caller(admin=True)
 
 
 class Open:
-    """Believes everybody.
+    """Accepts every caller, without authentication.
 
     Resources are created in the project that ``X-Project-Id`` (or the older ``X-Tenant-Id``) names, or in
     ``DEFAULT_PROJECT``.
@@ -110,14 +110,14 @@ class Open:
     restricted = False
 
     def known(self, headers: Headers) -> Caller:
-        """Return who sent a request with these headers."""
+        """Return the caller with these headers."""
         for name, value in headers:
             if name in (b"x-project-id", b"x-tenant-id") and value:
                 return Caller(project=value.decode("latin-1"), admin=True)
         return NOBODY_IN_PARTICULAR
 
     async def identify(self, headers: Headers) -> Caller:
-        """Return who sent a request with these headers."""
+        """Return the caller with these headers."""
         return self.known(headers)
 
     async def close(self) -> None:
@@ -133,14 +133,14 @@ def header(headers: Headers, wanted: bytes) -> bytes:
 
 
 class NotLoopbackError(Exception):
-    """The API would be open to the network without asking anybody who they are."""
+    """The API would be reachable from the network without authentication."""
 
 
 def require_loopback(host: str) -> None:
     """Check that an address to listen on cannot be reached from another machine.
 
     Raises:
-        NotLoopbackError: it can, or it is a name, which may mean anything.
+        NotLoopbackError: it can, or it is a name, which may resolve to any address.
     """
     if host == "localhost":
         return

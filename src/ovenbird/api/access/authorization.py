@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Authorization:
-    """Checks one caller's changes of one resource.
+    """Authorizes one caller's changes of one resource.
 
     Arguments:
         access: what the caller may do.
@@ -41,16 +41,16 @@ class Authorization:
         self.others = others
 
     def create(self, values: Mapping[str, Any], given: Iterable[str]) -> None:
-        """Check a creation.
+        """Authorize a creation.
 
         Arguments:
-            values: what it makes, defaults filled in.
+            values: the new resource's attributes, with defaults.
             given: names of the attributes that the request gives.
 
         Raises:
-            PolicyNotAuthorized: it is not the caller's to make.
-            HTTPBadRequest: it is in another project.
-            NotFound: it names what the caller does not see.
+            PolicyNotAuthorized: the policy forbids it.
+            HTTPBadRequest: the resource would belong to another project.
+            NotFound: it refers to a resource that the caller does not see.
         """
         resource = self.resource
         project = values.get("project_id", self.caller.project)
@@ -70,33 +70,33 @@ class Authorization:
         self._demand(names, lambda name: resource.reader(name)(whole))
 
     def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
-        """Check a change of some attributes, whose rules may ask about the values that they are to have.
+        """Authorize a change of some attributes; their rules may read the new values.
 
         Raises:
-            PolicyNotAuthorized: it is not the caller's to make.
-            NotFound: the caller sees no such resource, or not what the change names.
+            PolicyNotAuthorized: the policy forbids it.
+            NotFound: the caller does not see the resource, or one that the change refers to.
         """
         self.change([f"update_{self.resource.policy_name}"], rendering, values)
         names = [f"update_{self.resource.policy_name}", *self._attributes("update", values)]
         self._demand_of(rendering, names, ChainMap(dict(values), rendering.value))
 
     def change(self, names: Iterable[str], rendering: Rendering, given: Mapping[str, Any]) -> None:
-        """Check a change by the rules of these names, which ask about the resource as it is.
+        """Authorize a change by the rules of these names, which read the present resource.
 
         Arguments:
             names: of the rules.
             rendering: the resource.
-            given: what the request gives; nothing in it makes the resource look like another.
+            given: the request's attributes, which do not influence the rules.
 
         Raises:
-            PolicyNotAuthorized: it is not the caller's to make.
-            NotFound: the caller sees no such resource, or not what the change names.
+            PolicyNotAuthorized: the policy forbids it.
+            NotFound: the caller does not see the resource, or one that the change refers to.
         """
         self._demand_of(rendering, names, rendering.value)
         self.see(given)
 
     def _demand_of(self, rendering: Rendering, names: Iterable[str], values: Mapping[str, Any]) -> None:
-        """Check rules about a resource that is there; of one that the caller does not see, say that it is not."""
+        """Check rules about an existing resource; raise NotFound for one that the caller does not see."""
         try:
             self._demand(names, lambda name: self.resource.reader(name)(values))
         except PolicyNotAuthorized:
@@ -111,7 +111,7 @@ class Authorization:
             raise PolicyNotAuthorized(rule=_together(names))
 
     def _attributes(self, verb: str, given: Mapping[str, Any]) -> Iterator[str]:
-        """Return the names of the rules about giving these attributes, and what is in them."""
+        """Return the names of the rules about setting these attributes and their members."""
         for name, value in given.items():
             rule = f"{verb}_{self.resource.policy_name}:{name}"
             parts = dict.fromkeys(part for one in _records(value) for part in one)
@@ -120,10 +120,10 @@ class Authorization:
                     yield wanted
 
     def see(self, values: Mapping[str, Any]) -> None:
-        """Check that what a request names is there, and that the caller sees it.
+        """Check that the resources that a request refers to exist, and that the caller sees them.
 
         Raises:
-            NotFound: the caller sees no such thing.
+            NotFound: the caller sees no such resource.
         """
         for path, collection in self.resource.references.items():
             other = self.others[collection]
@@ -136,11 +136,11 @@ class Authorization:
 
 
 def named(values: Mapping[str, Any], path: str) -> Iterator[str]:
-    """Return the ids that a request names.
+    """Return the ids that a request refers to.
 
     Arguments:
-        values: what it gives.
-        path: an attribute, or with dots an attribute of what is in it.
+        values: its attributes.
+        path: an attribute, or with dots a member of its value.
     """
     name, _, rest = path.partition(".")
     value = values.get(name)
@@ -158,7 +158,7 @@ def _records(value: Any) -> list[dict[str, Any]]:
 
 
 def _together(names: list[str]) -> str:
-    """Return rules that must all hold, as oslo.policy writes them."""
+    """Return the conjunction of rules, in oslo.policy's notation."""
     text = f"rule:{names[0]}"
     for name in names[1:]:
         text = f"({text} and rule:{name})"

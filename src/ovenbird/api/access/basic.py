@@ -31,33 +31,33 @@ log = logging.getLogger(__name__)
 
 CHALLENGE = 'Basic realm="ovenbird", charset="UTF-8"'
 PASSWORD_HOLDS = 300.0
-"""Seconds for which a password that was right is not checked again."""
+"""Seconds for which a correct password is not checked again."""
 LONGEST_PASSWORD = 72
-"""Bytes of a password that bcrypt looks at."""
+"""Bytes of a password that bcrypt uses."""
 MEMBER_ROLES = frozenset(("member", "reader"))
 ADMIN_ROLES = frozenset(("admin", "manager", "member", "reader"))
 QUEUE = 64
-"""Passwords that may wait to be checked; more are refused, so that guessing cannot fill the memory."""
+"""How many passwords may wait to be checked; more are refused, so that attackers cannot fill the memory."""
 
 HASH = re.compile(r"\$2[aby]\$(0[4-9]|1[0-9]|2[0-9]|3[01])\$[./A-Za-z0-9]{53}\Z")
 
 NOBODY = bcrypt.hashpw(b"", bcrypt.gensalt(10))
-"""Checked for unknown users, so that they take as long to refuse as known ones."""
+"""A hash that is checked for unknown users, so that refusing them takes as long as for known ones."""
 
 
 class BasicError(Exception):
-    """The file of passwords is of no use."""
+    """The password file cannot be used."""
 
 
 class Basic:
-    """Knows callers by user name and password.
+    """Authenticates callers by user name and password (HTTP Basic).
 
     Arguments:
-        file: the ``htpasswd`` file; only bcrypt hashes are taken.
+        file: the ``htpasswd`` file; only bcrypt hashes are accepted.
         admins: names of the administrators.
 
     Raises:
-        BasicError: the file cannot be read, or has a line that is none.
+        BasicError: the file cannot be read, or has an invalid line.
     """
 
     restricted = True
@@ -98,7 +98,7 @@ class Basic:
             log.exception("the passwords read last stay in force")
 
     def known(self, headers: Headers) -> Caller | None:
-        """Return who sent these headers if their password was checked lately."""
+        """Return the caller with these headers if the password was checked recently."""
         given = header(headers, b"authorization")
         if not given:
             return None
@@ -109,8 +109,8 @@ class Basic:
         """Check the user's password.
 
         Raises:
-            Unauthorized: it is wrong, or there is none.
-            IdentityUnavailable: too many wait to be checked.
+            Unauthorized: it is wrong or missing.
+            IdentityUnavailable: too many passwords wait to be checked.
         """
         given = header(headers, b"authorization")
         user, password = credentials(given)

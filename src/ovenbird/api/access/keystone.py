@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOKEN_HOLDS = 300.0
-"""Seconds for which an answer is remembered at most; keystonemiddleware's default."""
+"""Maximum seconds for which an answer is cached; keystonemiddleware's default."""
 KEYSTONE_TIMEOUT = 10.0
 """Seconds that Keystone has to answer."""
 LONGEST_TOKEN = 8192
-"""Bytes of a token that is worth asking about."""
+"""Maximum bytes of a token that is validated."""
 SECTION = "keystone_authtoken"
 
 
 class KeystoneError(Exception):
-    """What says where Keystone is, and who this service is to it, is of no use."""
+    """The configuration of Keystone cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Where Keystone is and who this service is to it; names are those of neutron.conf.
+    """Keystone's address and this service's account; names are those of neutron.conf.
 
     Arguments:
         auth_url: of the identity service, with or without ``/v3``.
@@ -56,8 +56,8 @@ class Account:
         project_name: project that the user acts for.
         user_domain_name: domain of the user.
         project_domain_name: domain of the project.
-        www_authenticate_uri: where callers are sent to log in; ``auth_url`` if empty.
-        cafile: certificates of the authorities that Keystone's own may be signed by; the system's if empty.
+        www_authenticate_uri: the address that callers are told for logging in; ``auth_url`` if empty.
+        cafile: the CA certificates for Keystone's certificate; the system's if empty.
     """
 
     auth_url: str
@@ -71,16 +71,16 @@ class Account:
 
     @property
     def tokens(self) -> str:
-        """The address of tokens."""
+        """The URL of tokens."""
         return f"{self.auth_url.rstrip('/').removesuffix('/v3')}/v3/auth/tokens"
 
     @property
     def challenge(self) -> str:
-        """What callers without a token are told."""
+        """The WWW-Authenticate of callers without a token."""
         return f'Keystone uri="{self.www_authenticate_uri or self.auth_url}"'
 
     def login(self) -> dict[str, Any]:
-        """Return the body that asks for this service's token."""
+        """Return the body of the request for this service's token."""
         user = {"name": self.username, "password": self.password, "domain": {"name": self.user_domain_name}}
         project = {"name": self.project_name, "domain": {"name": self.project_domain_name}}
         identity = {"methods": ["password"], "password": {"user": user}}
@@ -91,7 +91,7 @@ def account(file: Path, section_name: str = SECTION) -> Account:
     """Read an account from a section of a file in the form of neutron.conf.
 
     Raises:
-        KeystoneError: it cannot be read, or lacks something.
+        KeystoneError: it cannot be read, or a value is missing.
     """
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
@@ -110,10 +110,10 @@ def account(file: Path, section_name: str = SECTION) -> Account:
 
 
 class Keystone:
-    """Knows callers by their tokens.
+    """Authenticates callers by Keystone's tokens.
 
     Arguments:
-        account: where Keystone is, and who this service is to it.
+        account: Keystone's address and this service's account.
 
     Raises:
         KeystoneError: the authorities' certificates cannot be read.
@@ -136,16 +136,16 @@ class Keystone:
     # -- callers ------------------------------------------------------------------------------------------------------
 
     def known(self, headers: Headers) -> Caller | None:
-        """Return who sent these headers if Keystone said so lately."""
+        """Return the caller with these headers if Keystone validated the token recently."""
         token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
         return self._remembered.get(self._remembered.hash(token, service)) if token else None
 
     async def identify(self, headers: Headers) -> Caller:
-        """Ask Keystone who sent these headers.
+        """Have Keystone validate the token in these headers.
 
         Raises:
-            Unauthorized: there is no token, or it is not valid, or that of the service that passed it on is not.
-            IdentityUnavailable: Keystone does not answer, or not as it should.
+            Unauthorized: the token, or that of the service that passed the request on, is missing or invalid.
+            IdentityUnavailable: Keystone does not answer, or answers with an error.
         """
         token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
         if not token or len(token) > LONGEST_TOKEN or len(service) > LONGEST_TOKEN:
@@ -177,7 +177,7 @@ class Keystone:
     # -- Keystone -----------------------------------------------------------------------------------------------------
 
     async def _validate(self, token: bytes) -> dict[str, Any]:
-        """Return what Keystone says of a token."""
+        """Return Keystone's description of a token."""
         own = self._own or await self.login("")
         answer = await self._show(own, token)
         if answer.status_code in (401, 403):  # this service's own token ran out, or was revoked
@@ -191,7 +191,7 @@ class Keystone:
         return await self._ask("GET", f"{self.account.tokens}?nocatalog", headers=headers)
 
     async def login(self, failed: str) -> str:
-        """Return this service's token, a new one unless somebody got one meanwhile.
+        """Return this service's token; a new one, unless another task has got one meanwhile.
 
         Arguments:
             failed: the token that was refused.
@@ -215,7 +215,7 @@ class Keystone:
 
 
 def _document(answer: httpx.Response, expected: int) -> dict[str, Any]:
-    """Return the token in an answer of Keystone's."""
+    """Return the token in Keystone's answer."""
     if answer.status_code != expected:
         log.error("Keystone answers %s to %s %s", answer.status_code, answer.request.method, answer.request.url.path)
         raise IdentityUnavailable
@@ -228,10 +228,10 @@ def _document(answer: httpx.Response, expected: int) -> dict[str, Any]:
 
 
 def caller_of(token: dict[str, Any]) -> tuple[Caller, float]:
-    """Return whose a token is, and until when (seconds since 1970) it lasts.
+    """Return a token's caller, and its expiry (seconds since 1970).
 
     Raises:
-        IdentityUnavailable: it is not what the Identity API says a token is.
+        IdentityUnavailable: it does not have the form of the Identity API.
     """
     try:
         until = datetime.fromisoformat(token["expires_at"]).timestamp()

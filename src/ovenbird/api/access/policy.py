@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_CALLERS = 1_000
-"""Callers whose settled rules are remembered."""
+"""How many callers' partially evaluated rules are cached."""
 MOST_OUTCOMES = 10_000
-"""Outcomes of one residue that are remembered."""
+"""How many results of one residual are cached."""
 
 _PLACES = re.compile(r"%\(([^)]*)\)")
 
 
 class PolicyError(Exception):
-    """A policy file is of no use."""
+    """A policy file cannot be used."""
 
 
 class FieldCheck(oslo.Check):
-    """Neutron's ``field:RESOURCE:FIELD=VALUE``, or ``=~PATTERN``: what a field of the target is."""
+    """Neutron's check ``field:RESOURCE:FIELD=VALUE`` or ``=~PATTERN``: it compares a field of the target."""
 
     def __init__(self, kind: str, match: str) -> None:
         super().__init__(kind, match)
@@ -58,7 +58,7 @@ class FieldCheck(oslo.Check):
         self.pattern = re.compile(value[1:]) if value.startswith("~") else None
 
     def __call__(self, target: Mapping[str, Any], creds: Any, enforcer: Any, current_rule: str | None = None) -> bool:
-        """Return whether the field is as wanted."""
+        """Return whether the field matches."""
         del creds, enforcer, current_rule
         value = target.get(self.field)
         if value is None:
@@ -75,11 +75,11 @@ oslo.register("field", FieldCheck)
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """What is left of a rule when the caller is known.
+    """The rest of a rule after evaluation for one caller.
 
     Arguments:
-        fields: of the target, that it reads.
-        test: says whether a target, of which these fields are known, is as the rule wants.
+        fields: the fields of the target that it reads.
+        test: returns whether a target with these fields satisfies the rule.
     """
 
     fields: frozenset[str]
@@ -90,7 +90,7 @@ PartiallyEvaluated = bool | Residual
 
 
 class Access:
-    """What one caller may do, under the rules as they are.
+    """What one caller may do, by the present rules.
 
     Arguments:
         rules: parsed, by name.
@@ -111,7 +111,7 @@ class Access:
         return name in self._rules
 
     def rule(self, name: str) -> PartiallyEvaluated:
-        """Return what is left of a rule; one that is not there is ``default``, or refuses."""
+        """Return a rule, partially evaluated for the caller; a missing rule is ``default``, or refuses."""
         found = self._evaluated.get(name)
         if found is None:
             check = self._rules.get(name, self._rules.get("default"))
@@ -119,11 +119,11 @@ class Access:
         return found
 
     def allows(self, name: str, fact: Callable[[str], Any]) -> bool:
-        """Return whether a rule allows the caller what it is about.
+        """Return whether a rule allows the caller an operation.
 
         Arguments:
             name: the rule.
-            fact: returns a field of the target; KeyError for one that it does not have.
+            fact: returns a field of the target; raises KeyError for a field that it does not have.
         """
         settled = self.rule(name)
         if isinstance(settled, bool):
@@ -141,7 +141,7 @@ class Access:
         return outcome
 
     def visibility(self, resource: Resource[Any]) -> Visibility | None:
-        """Return what the caller sees of a resource; None if that is everything."""
+        """Return the caller's view of a resource; None if the caller sees everything."""
         member = resource.policy_name
         if member in self._visibility:
             return self._visibility[member]
@@ -181,7 +181,7 @@ class Access:
 
 
 def _join(parts: Sequence[PartiallyEvaluated], together: Callable[[Any], bool]) -> PartiallyEvaluated:
-    """Return ``all`` or ``any`` of some parts; those that are settled decide or drop out."""
+    """Return ``all`` or ``any`` of some parts; parts that are fully evaluated decide it or are dropped."""
     decisive = together is any
     if any(part is decisive for part in parts):
         return decisive
@@ -215,7 +215,7 @@ def fields(check: Any) -> frozenset[str]:
 
 
 def credentials(caller: Caller) -> dict[str, Any]:
-    """Return what rules may ask about a caller, by oslo.policy's names."""
+    """Return the credentials that rules can read, by oslo.policy's names."""
     project = caller.project or None
     return {
         "user_id": caller.user,
@@ -231,14 +231,14 @@ def credentials(caller: Caller) -> dict[str, Any]:
 
 
 class Policy:
-    """The rules in force.
+    """The present rules.
 
     Arguments:
         defaults: rule by name.
-        file: what replaces and adds to the defaults; None for nothing.
+        file: the policy file, which replaces and adds rules; None for none.
 
     Raises:
-        PolicyError: the file cannot be read, or makes no sense.
+        PolicyError: the file cannot be read, or is invalid.
     """
 
     def __init__(self, defaults: Mapping[str, str], file: Path | None = None) -> None:
@@ -296,7 +296,7 @@ def parse(defaults: Mapping[str, str], given: Mapping[Any, Any]) -> Mapping[str,
         given: those of a policy file, as it has them.
 
     Raises:
-        PolicyError: one is no rule, names one that is not there, or itself, or asks another server.
+        PolicyError: a rule is invalid, refers to a missing rule or to itself, or asks another server.
     """
     for name, text in given.items():
         if not isinstance(name, str) or not isinstance(text, str | list):
@@ -310,7 +310,7 @@ def parse(defaults: Mapping[str, str], given: Mapping[Any, Any]) -> Mapping[str,
 
 
 def _examine(name: str, check: Any, rules: Mapping[str, Any], above: tuple[str, ...]) -> None:
-    """Check that what a rule names is there, and that it does not go round in circles."""
+    """Check that the rules that a rule refers to exist, without a cycle."""
     if isinstance(check, oslo.RuleCheck):
         if check.match not in rules:
             raise PolicyError(f"{name}: there is no rule {check.match}")

@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import ColumnOf, Row
 
 NEAR = 256
-"""Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
-other, to exceed a limit."""
+"""The number of free places below which creations are serialized. To exceed a limit, more creations than this would
+have to run at once without seeing each other."""
 
 COUNTED: Mapping[str, ColumnOf[Row, str] | None] = dict.fromkeys(QUOTAS) | {
     counted.member: rows.BY_NAME["project_id"] for rows, counted in cloud.COUNTED.items()
 }
-"""The column that counts each resource; None for those that clients set quotas of and this API has none of."""
+"""The column that counts each resource; None for resources with quotas that this API does not have."""
 
 DEFAULT_QUOTAS: Mapping[str, int] = {resource: setting.default for resource, setting in QUOTAS.items()}
-"""Defaults where people log in."""
+"""Defaults with authentication."""
 NONE: Mapping[str, int] = dict.fromkeys(COUNTED, UNLIMITED)
-"""Defaults where nobody has to say who he is, and so nobody needs to be kept from what is another's."""
+"""Defaults without authentication, where callers cannot be told apart."""
 
 
 class Quotas:
     """The quotas of all projects.
 
     Arguments:
-        databases: where they are, and what they count.
+        databases: contain the quotas and the resources.
         usual: the quota of each resource where the settings have none.
     """
 
@@ -50,32 +50,32 @@ class Quotas:
         self.usual = usual
 
     def default(self, resource: str) -> int:
-        """Return how many of a resource a project may have that has no quota of its own."""
+        """Return the default limit of a resource, for projects without a quota of their own."""
         given = QUOTAS[resource].given(self.databases.store)
         return self.usual[resource] if given is None else given
 
     def limit(self, project: str, *, resource: str) -> int:
-        """Return how many of a resource a project may have; -1 for any number."""
+        """Return a project's limit of a resource; -1 for no limit."""
         row = self._row(project, resource)
         return row.maximum if row is not None else self.default(resource)
 
     def used(self, project: str, *, resource: str) -> int:
-        """Return how many of a resource a project has."""
+        """Return how many instances of a resource a project has."""
         column = COUNTED[resource]
         return 0 if column is None else self.databases.store.table(column.owner).index(column).count(project)
 
     def claim(self, draft: Draft, resource: str, projects: Iterable[str]) -> None:
-        """Check that a draft may create a resource once in each of some projects, and see to it that it stays so.
+        """Check that a draft may create a resource in each of some projects, and ensure this at the commit.
 
-        What a draft claims of a resource several times adds up.
+        Several claims of one draft add up.
 
         Arguments:
             draft: the transaction.
             resource: its name: `port`.
-            projects: one for each that is created.
+            projects: the project of each new resource.
 
         Raises:
-            OverQuota: it may not.
+            OverQuota: a limit would be exceeded.
         """
         if resource not in COUNTED:
             return
@@ -114,11 +114,11 @@ class Quotas:
     # -- changing -----------------------------------------------------------------------------------------------------
 
     def of(self, project: str) -> list[Quota]:
-        """Return the quotas that a project has of its own."""
+        """Return the quotas set for a project."""
         return list(self.databases.store.select(Quota.project_id, project))
 
     def set(self, draft: Draft, project: str, limits: Mapping[str, int]) -> None:
-        """Write a project's quotas; those not named stay.
+        """Write a project's quotas; those not given stay.
 
         Arguments:
             draft: the transaction.

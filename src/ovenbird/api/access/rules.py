@@ -20,7 +20,7 @@ SERVICE = f"{ADMIN} or rule:service_api"
 NET_READER = "(role:reader and rule:network_owner)"
 NET_MEMBER = "(role:member and rule:network_owner)"
 ON_NETWORK = f"{SERVICE} or {NET_MEMBER}"
-"""Whose network it is decides about what could harm its other users."""
+"""Operations that could harm other users of a network are the network owner's to decide."""
 
 NAMES = {
     "context_is_admin": "role:admin",
@@ -51,7 +51,7 @@ NAMES = {
     "baremetal_device": "field:port:device_owner=~^baremetal:",
     "manila_device": "field:port:device_owner=~^manila:",
 }
-"""Rules that others are made of; policy files use these names too."""
+"""Rules that other rules refer to; policy files use these names too."""
 
 
 def each(rule: str, *names: str) -> dict[str, str]:
@@ -64,8 +64,8 @@ def tags(resource: str, *, reader: str, member: str) -> dict[str, str]:
 
     Arguments:
         resource: what rules call it.
-        reader: the rule about seeing them.
-        member: the rule about changing them.
+        reader: the rule for reading them.
+        member: the rule for changing them.
     """
     return {f"get_{resource}:tags": reader} | each(
         member, *(f"{verb}_{resource}:tags" for verb in ("create", "update", "delete"))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ovenbird.api.access.auth import Caller
 
 MOST_TOKENS = 10_000
-"""Callers remembered; the oldest goes first."""
+"""How many callers are cached; the oldest is dropped first."""
 
 
 class CallerCache:
-    """Callers by what they proved themselves with.
+    """Authenticated callers by their credentials.
 
     Arguments:
         most: how many are kept.
@@ -40,14 +40,14 @@ class CallerCache:
         return len(self._callers)
 
     def hash(self, *proof: bytes) -> bytes:
-        """Return the key for what a caller presents."""
+        """Return the key of a caller's credentials."""
         digest = blake2b(key=self._key, digest_size=32)
         for part in proof:
             digest.update(len(part).to_bytes(4, "big") + part)
         return digest.digest()
 
     def get(self, key: bytes) -> Caller | None:
-        """Return the caller who proved this, if that still holds."""
+        """Return the caller with these credentials, if the entry is still valid."""
         found = self._callers.get(key)
         if found is None:
             return None
@@ -57,19 +57,19 @@ class CallerCache:
         return found[0]
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Drop all callers."""
         self._callers.clear()
         self._asking.clear()
 
     async def ask(self, key: bytes, question: Callable[[], Awaitable[tuple[Caller, float]]]) -> Caller:
-        """Return a caller found by asking.
+        """Return a caller, determined by a question and then cached.
 
         Arguments:
-            key: hash of the proof.
-            question: returns the caller, and until when (seconds since 1970) the answer holds.
+            key: hash of the credentials.
+            question: returns the caller, and until when (seconds since 1970) the answer is valid.
 
         Raises:
-            Exception: what the question raised; that is not remembered.
+            Exception: what the question raised; that is not cached.
         """
         task = self._asking.get(key)
         if task is None:

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from ovenbird.api.resource import Resource
 
 MOST_OUTCOMES = 10_000
-"""Combinations of facts whose outcome is remembered."""
+"""How many combinations of facts are cached with their result."""
 
 _ABSENT = object()
-"""Stands for a field that a row does not have."""
+"""The value of a field that a row does not have."""
 
 
 class Visibility:
-    """A caller's view of a resource that is not simply everything.
+    """A caller's restricted view of a resource.
 
     Arguments:
         resource: which.
-        whole: the rule about seeing a row at all.
-        parts: the rules about seeing attributes, except those that always allow it.
+        whole: the rule for reading a row.
+        parts: the rules for reading attributes, except those that always allow it.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Visibility:
         self._outcomes: dict[tuple[Any, ...], frozenset[str] | None] = {}
 
     def of(self, rendering: Rendering) -> Rendering | Representation | None:
-        """Return what the caller sees of a row; None if nothing."""
+        """Return the caller's view of a row; None if the caller does not see the row."""
         hidden = self.hidden(rendering.value)
         if hidden is None:
             return None
         return rendering.without(hidden) if hidden else rendering
 
     def sees(self, rendering: Rendering) -> bool:
-        """Return whether the caller may know of a row."""
+        """Return whether the caller sees a row."""
         return self.hidden(rendering.value) is not None
 
     def hidden(self, values: Mapping[str, Any]) -> frozenset[str] | None:
-        """Return the attributes that the caller does not see; None if not even the row."""
+        """Return the attributes that the caller does not see; None if the caller does not see the row."""
         try:
             key = tuple([read(values) for read in self._readers])
         except KeyError:  # hardly ever: a rule of somebody's own asks about what this resource does not have

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 LONGEST_MESSAGE = 2000
-"""Characters of a message: it may quote what a request gives, which has no limit of its own."""
+"""Maximum characters of a message, which may quote an unlimited part of a request."""
 
 
 class NeutronError(Exception):
-    """An answer other than success. Keyword arguments fill the message's places."""
+    """An error response. Keyword arguments fill the message's placeholders."""
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = ""
@@ -26,29 +26,29 @@ class NeutronError(Exception):
         super().__init__(text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…")
 
     def body(self) -> dict[str, Any]:
-        """Return the answer's JSON."""
+        """Return the response's JSON."""
         return error_body(self.kind or type(self).__name__, message=str(self))
 
     def headers(self) -> Mapping[str, str]:
-        """Return the answer's own headers."""
+        """Return the response's additional headers."""
         return {}
 
 
 class BadRequest(NeutronError):
-    """The request makes no sense."""
+    """The request is invalid."""
 
     status = 400
 
 
 class NotFound(NeutronError):
-    """There is no such thing."""
+    """There is no such resource."""
 
     status = 404
     message = "An unknown exception occurred."
 
 
 class Conflict(NeutronError):
-    """The request makes sense, but not with what is there."""
+    """The request conflicts with existing resources."""
 
     status = 409
 

@@ -23,11 +23,11 @@ TRANSLATED: tuple[tuple[type[Exception], type[NeutronError]], ...] = (
     (Aborted, RetryRequest),
     (OvsdbError, NeutronError),
 )
-"""What an error that comes from below is to the caller; the first line that fits."""
+"""The API's error for each error of the database; the first matching line applies."""
 
 
 def from_database_error(error: Exception) -> NeutronError:
-    """Return the API's error for one that a request ran into."""
+    """Return the API's error for an exception during a request."""
     if isinstance(error, NeutronError):
         return error
     for below, above in TRANSLATED:

@@ -18,7 +18,7 @@ class NetworkInUse(Conflict):
 
 
 class InvalidSharedSetting(Conflict):
-    """Others are on a network that they would no longer see."""
+    """Other projects use the network, which would no longer be shared with them."""
 
     message = "Unable to reconfigure sharing settings for network {network}. Multiple projects are using it."
 

@@ -44,7 +44,7 @@ class InvalidIpForSubnet(BadRequest):
 
 
 class AllocationOnAutoAddressSubnet(BadRequest):
-    """Hosts of the subnet have the address that follows from their MAC."""
+    """Hosts of the subnet generate their addresses from their MACs."""
 
     message = (
         "IPv6 address {ip} cannot be directly assigned to a port on subnet {subnet_id} as the subnet is configured for "
@@ -53,7 +53,7 @@ class AllocationOnAutoAddressSubnet(BadRequest):
 
 
 class PortBound(Conflict):
-    """What is plugged keeps its MAC."""
+    """A bound port keeps its MAC."""
 
     message = (
         "Unable to complete operation on port {port_id}, port is already bound, port type: {vif_type}, old_mac "
@@ -75,13 +75,13 @@ class MacAddressGenerationFailure(NeutronError):
 
 
 class PortSecurityAndIPRequiredForSecurityGroups(BadRequest):
-    """Security groups without port security would filter nothing."""
+    """Security groups have no effect without port security."""
 
     message = "Port security must be enabled and port must have an IP address in order to use security groups."
 
 
 class PortSecurityPortHasSecurityGroup(Conflict):
-    """Port security cannot go before the groups do."""
+    """Port security cannot be disabled on a port with security groups."""
 
     message = (
         "Port has security group associated. Cannot disable port security or IP address until security group is "
@@ -90,19 +90,19 @@ class PortSecurityPortHasSecurityGroup(Conflict):
 
 
 class AddressPairAndPortSecurityRequired(Conflict):
-    """Address pairs without port security would allow nothing more."""
+    """Address pairs have no effect without port security."""
 
     message = "Port Security must be enabled in order to have allowed address pairs on a port."
 
 
 class AllowedAddressPairsMissingIP(BadRequest):
-    """A pair is of a MAC and an address."""
+    """An address pair lacks its IP address."""
 
     message = "AllowedAddressPair must contain ip_address"
 
 
 class DuplicateAddressPairInRequest(BadRequest):
-    """The same pair twice."""
+    """An address pair is given twice."""
 
     message = "Request contains duplicate address pair: mac_address {mac} ip_address {address}."
 
@@ -114,7 +114,7 @@ class AllowedAddressPairExhausted(BadRequest):
 
 
 class ServicePortInUse(Conflict):
-    """The port belongs to a router, a floating IP or the network, and goes with it."""
+    """The port belongs to a router, a floating IP or the network, and is deleted with it."""
 
     message = "Port {port_id} cannot be deleted directly via the port API: {reason}."
 

@@ -6,7 +6,7 @@ from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
 
 
 class OverQuota(Conflict):
-    """The project has as many as it may have."""
+    """The project's quota would be exceeded."""
 
     message = "Quota exceeded for resources: ['{resource}']."
 

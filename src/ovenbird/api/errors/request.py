@@ -12,61 +12,61 @@ if TYPE_CHECKING:
 
 
 class HTTPBadRequest(BadRequest):
-    """The body, an attribute or a query is not as it should be."""
+    """The body, an attribute or the query is invalid."""
 
     message = "{reason}"
 
 
 class BadLimitRequest(BadRequest):
-    """A page has a number of resources."""
+    """The page size is not a non-negative number."""
 
     kind = "BadRequest"
     message = "Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
 
 
 class HTTPNotFound(NotFound):
-    """No resource has this address."""
+    """There is no such URL."""
 
     message = "The resource could not be found."
 
 
 class HTTPMethodNotAllowed(NeutronError):
-    """The resource does not do that."""
+    """The resource does not support the method."""
 
     status = 405
     message = "The method is not allowed for this resource."
 
 
 class HTTPRequestEntityTooLarge(NeutronError):
-    """The body is longer than any that makes sense."""
+    """The request's body is too large."""
 
     status = 413
     message = "The request's body is longer than {most} bytes."
 
     def headers(self) -> Mapping[str, str]:
-        """Return the header that ends the connection: what is left of the body is not read."""
+        """Return the header that closes the connection: the rest of the body is not read."""
         return {"connection": "close"}
 
 
 class TooManyBodies(NeutronError):
-    """The process is receiving as much as it has memory for."""
+    """The process is receiving as many bytes of bodies as it may."""
 
     status = 503
     message = "Too much is being received at this moment; try again."
 
     def headers(self) -> Mapping[str, str]:
-        """Return when to try again; what is left of the body is not read."""
+        """Return the header that says when to try again; the rest of the body is not read."""
         return {"connection": "close", "retry-after": "5"}
 
 
 class InvalidInput(BadRequest):
-    """A value is well formed and wrong."""
+    """A value is well formed but not permitted."""
 
     message = "Invalid input for operation: {error_message}."
 
 
 class PolicyNotAuthorized(NeutronError):
-    """The caller may not do that."""
+    """The policy forbids the request."""
 
     status = 403
     message = "{rule} is disallowed by policy"
@@ -80,7 +80,7 @@ class RevisionNumberConstraintFailed(NeutronError):
 
 
 class RetryRequest(Conflict):
-    """Others kept changing the same thing."""
+    """Concurrent changes kept conflicting."""
 
     message = "The request lost to concurrent changes; try again."
 
@@ -93,7 +93,7 @@ class ServiceUnavailable(NeutronError):
 
 
 class DatabaseNotWritable(ServiceUnavailable):
-    """The database's disk is full, or fails; what is read is served on."""
+    """The database's disk is full or failing; read requests are still served."""
 
     kind = "ServiceUnavailable"
     message = "The database cannot be written now."

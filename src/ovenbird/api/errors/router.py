@@ -39,7 +39,7 @@ class SubnetMismatchForPort(BadRequest):
 
 
 class RouterInterfaceNotFound(NotFound):
-    """The port is none of the router's."""
+    """The port is not an interface of the router."""
 
     message = "Router {router_id} does not have an interface with id {port_id}"
 
@@ -51,7 +51,7 @@ class RouterInterfaceNotFoundForSubnet(NotFound):
 
 
 class RouterInterfaceInUseByFloatingIP(Conflict):
-    """Floating IPs stand for addresses of the subnet."""
+    """Floating IPs are associated with addresses of the subnet."""
 
     message = (
         "Router interface for subnet {subnet_id} on router {router_id} cannot be deleted, as it is required by one or "
@@ -87,7 +87,7 @@ class PortInUse(Conflict):
 
 
 class InvalidRoutes(BadRequest):
-    """A route leads nowhere."""
+    """A route is invalid."""
 
     message = "Invalid format for routes: {routes}, {reason}"
 
@@ -129,20 +129,20 @@ class PortForwardingNotFound(NotFound):
 
 
 class PortForwardingUnavailable(NeutronError):
-    """A port forwarding that would forward nothing."""
+    """Port forwardings are not implemented yet, and would have no effect."""
 
     status = 501
     message = "Port forwarding is not available in this cloud: its routers do not forward single ports yet."
 
 
 class FipInUseByPortForwarding(Conflict):
-    """A floating IP that is to stand for a port, or to go, while single ports of it lead elsewhere."""
+    """A floating IP with port forwardings cannot be associated with a port or deleted."""
 
     message = "Floating IP {id} in use by Port Forwarding resources."
 
 
 class PortHasBindingFloatingIP(Conflict):
-    """A port whose address has a floating IP of its own already."""
+    """The port's address has a floating IP already."""
 
     message = (
         "Cannot create port forwarding to floating IP {floating_ip_address} ({fip_id}) with port {port_id} using fixed "
@@ -151,13 +151,13 @@ class PortHasBindingFloatingIP(Conflict):
 
 
 class BadPortForwardingRequest(BadRequest):
-    """A port forwarding that cannot be."""
+    """The port forwarding is invalid."""
 
     kind = "BadRequest"
     message = "Bad port_forwarding request: {reason}."
 
 
 class PortHasPortForwarding(BadRequest):
-    """A port that is to have a floating IP, while single ports of another lead to it."""
+    """A port that is the target of port forwardings cannot have a floating IP."""
 
     message = "Cannot associate floating IP to port {port_id} because it already has a Port Forwarding binding."

@@ -12,7 +12,7 @@ class SecurityGroupNotFound(NotFound):
 
 
 class SecurityGroupConflict(Conflict):
-    """The groups do not go together."""
+    """The security groups cannot be combined."""
 
     message = "Error {reason} while attempting the operation."
 
@@ -24,7 +24,7 @@ class SecurityGroupInUse(Conflict):
 
 
 class SecurityGroupCannotRemoveDefault(Conflict):
-    """Ports that name no group need the default one."""
+    """The default group cannot be deleted, since ports without a group are in it."""
 
     message = "Insufficient rights for removing default security group."
 
@@ -48,31 +48,31 @@ class SecurityGroupRuleNotFound(NotFound):
 
 
 class SecurityGroupRuleExists(Conflict):
-    """The group says so already."""
+    """The group has an equal rule already."""
 
     message = "Security group rule already exists. Rule id is {id}."
 
 
 class DuplicateSecurityGroupRuleInPost(Conflict):
-    """The request says so twice."""
+    """The request has two equal rules."""
 
     message = "Duplicate Security Group Rule in POST."
 
 
 class InvalidCIDR(BadRequest):
-    """Neither a prefix nor an address."""
+    """The value is neither a prefix nor an address."""
 
     message = "Invalid CIDR {input} given as IP prefix."
 
 
 class SecurityGroupRuleInvalidEtherType(BadRequest):
-    """Neither IPv4 nor IPv6."""
+    """The value is neither IPv4 nor IPv6."""
 
     message = "Security group rule for ethertype '{ethertype}' not supported. Allowed values are ['IPv4', 'IPv6']."
 
 
 class SecurityGroupRuleInvalidProtocol(BadRequest):
-    """Not an IP protocol."""
+    """The value is not an IP protocol."""
 
     message = (
         "Security group rule protocol {protocol} not supported. Only protocol values {values} and integer "
@@ -87,7 +87,7 @@ class SecurityGroupEthertypeConflictWithProtocol(BadRequest):
 
 
 class SecurityGroupProtocolRequiredWithPorts(BadRequest):
-    """Ports of what."""
+    """A port range needs a protocol."""
 
     message = "Must also specify protocol if port range is given."
 
@@ -99,31 +99,31 @@ class SecurityGroupInvalidProtocolForPort(BadRequest):
 
 
 class SecurityGroupInvalidPortRange(BadRequest):
-    """The range is backwards, or half."""
+    """The port range is reversed or incomplete."""
 
     message = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
 
 
 class SecurityGroupInvalidPortValue(BadRequest):
-    """Not a port."""
+    """The value is not a port."""
 
     message = "Invalid value for port {port}"
 
 
 class SecurityGroupInvalidIcmpValue(BadRequest):
-    """Not an ICMP type or code."""
+    """The value is not an ICMP type or code."""
 
     message = "Invalid value for ICMP {field} ({attribute}) {value}. It must be 0 to 255."
 
 
 class SecurityGroupMissingIcmpType(BadRequest):
-    """A code means nothing without a type."""
+    """An ICMP code needs a type."""
 
     message = "ICMP code (port-range-max) {value} is provided but ICMP type (port-range-min) is missing."
 
 
 class SecurityGroupMultipleRemoteEntites(BadRequest):
-    """One remote is enough."""
+    """A rule can have only one of the remote attributes."""
 
     message = "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided."
 

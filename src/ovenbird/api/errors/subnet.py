@@ -36,13 +36,13 @@ class HostRoutesExhausted(BadRequest):
 
 
 class InvalidSubnetServiceType(BadRequest):
-    """No port has such an owner."""
+    """The service type is not a device owner of ports."""
 
     message = "Subnet service type {service_type} does not correspond to a valid device owner."
 
 
 class InvalidInputSubnetServiceType(BadRequest):
-    """Not even a name."""
+    """The service type is not a string."""
 
     message = "Subnet service type {service_type} is not a string."
 
@@ -55,13 +55,13 @@ class BadSubnetRequest(BadRequest):
 
 
 class InvalidAllocationPool(BadRequest):
-    """A pool is no range."""
+    """An allocation pool is not a range of addresses."""
 
     message = "The allocation pool {pool} is not valid."
 
 
 class OutOfBoundsAllocationPool(BadRequest):
-    """A pool leaves its subnet."""
+    """An allocation pool is not within its subnet."""
 
     message = "The allocation pool {pool} spans beyond the subnet cidr {cidr}."
 
@@ -73,6 +73,6 @@ class OverlappingAllocationPools(Conflict):
 
 
 class GatewayConflictWithAllocationPools(Conflict):
-    """The gateway's address would be given to a port."""
+    """The gateway's address is in an allocation pool."""
 
     message = "Gateway ip {address} conflicts with allocation pool {pool}."

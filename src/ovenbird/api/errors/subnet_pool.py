@@ -13,55 +13,55 @@ class SubnetPoolNotFound(NotFound):
 
 
 class SubnetPoolDeleteError(BadRequest):
-    """The pool cannot go."""
+    """The pool cannot be deleted."""
 
     message = "Unable to delete subnet pool: {reason}."
 
 
 class EmptySubnetPoolPrefixList(BadRequest):
-    """A pool has nothing to allocate from."""
+    """The pool has no prefixes."""
 
     message = "Empty subnet pool prefix list."
 
 
 class PrefixVersionMismatch(BadRequest):
-    """A pool is of one IP version."""
+    """The prefixes are of different IP versions."""
 
     message = "Cannot mix IPv4 and IPv6 prefixes in a subnet pool."
 
 
 class IllegalSubnetPoolPrefixBounds(BadRequest):
-    """The prefix lengths of a pool do not fit together."""
+    """The prefix lengths of a pool are inconsistent."""
 
     message = "Illegal prefix bounds: {prefix_type}={prefixlen}, {base_prefix_type}={base_prefixlen}."
 
 
 class IllegalSubnetPoolPrefixUpdate(BadRequest):
-    """The pool's prefixes cannot be these."""
+    """The pool's prefixes cannot be changed to these."""
 
     message = "Illegal update to prefixes: {msg}."
 
 
 class IllegalSubnetPoolUpdate(BadRequest):
-    """The pool cannot take subnets in."""
+    """The pool cannot onboard the subnets."""
 
     message = "Illegal subnetpool update : {reason}."
 
 
 class MinPrefixSubnetAllocationError(BadRequest):
-    """A subnet would be larger than the pool gives them."""
+    """The subnet would be larger than the pool allows."""
 
     message = "Unable to allocate subnet with prefix length {prefixlen}, minimum allowed prefix is {min_prefixlen}."
 
 
 class MaxPrefixSubnetAllocationError(BadRequest):
-    """A subnet would be smaller than the pool gives them."""
+    """The subnet would be smaller than the pool allows."""
 
     message = "Unable to allocate subnet with prefix length {prefixlen}, maximum allowed prefix is {max_prefixlen}."
 
 
 class SubnetPoolQuotaExceeded(Conflict):
-    """The project has as much of the pool as it may have."""
+    """The project's quota of the pool would be exceeded."""
 
     message = "Per-project subnet pool prefix quota exceeded."
 
@@ -79,7 +79,7 @@ class NetworkSubnetPoolAffinityError(BadRequest):
 
 
 class NotAuthorized(NeutronError):
-    """The network is another project's."""
+    """The network belongs to another project."""
 
     status = 403
     message = "Not authorized."

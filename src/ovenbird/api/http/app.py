@@ -59,12 +59,12 @@ def create_app(
 
     Arguments:
         cloud: client of Cloud.
-        northbound: client of Northbound, for ports' status; None where it is not known.
-        southbound: client of Southbound, for chassis; None where they are not known.
-        durable: whether a change is on disk before it is answered.
-        authenticator: knows who is asking; None believes everybody.
-        policy: says who may do what; None lets everybody do everything.
-        quotas: how many of each resource a project may have that nothing else is said of.
+        northbound: client of Northbound, for ports' status; None if it is not available.
+        southbound: client of Southbound, for chassis; None if they are not available.
+        durable: whether a response waits until the change is on disk.
+        authenticator: authenticates callers; None accepts everybody.
+        policy: authorizes callers; None permits everything.
+        quotas: the default limit of each resource.
     """
     databases = Databases(cloud, northbound=northbound, southbound=southbound, durable=durable, quotas=quotas)
     return Api(databases, authenticator or Open(), policy).application()
@@ -75,8 +75,8 @@ class Api:
 
     Arguments:
         databases: which.
-        authenticator: knows who is asking.
-        policy: says who may do what; None lets everybody do everything.
+        authenticator: authenticates callers.
+        policy: authorizes callers; None permits everything.
     """
 
     def __init__(self, databases: Databases, authenticator: Authenticator, policy: Policy | None) -> None:
@@ -126,10 +126,10 @@ class Api:
         return await self._member_answer(call, self._endpoint(request), unquote(request.path_params["id"]))
 
     async def on_nested(self, request: Request) -> Response:
-        """List or create what is in a resource; or do something to the resource that is no plain update.
+        """List or create nested resources; or perform an action on a resource.
 
         Raises:
-            HTTPNotFound: there is no such thing, and no such action.
+            HTTPNotFound: there is no such collection or action.
         """
         name, nested = _name(request, "collection"), _name(request, "nested")
         endpoint = self.catalogue.nested.get((name, nested))
@@ -144,10 +144,10 @@ class Api:
         return _encoded(await collection.action(call, unquote(request.path_params["id"]), action=nested))
 
     async def on_nested_member(self, request: Request) -> Response:
-        """Show, update or delete one of what is in a resource.
+        """Show, update or delete a nested resource.
 
         Raises:
-            HTTPNotFound: there is no such thing.
+            HTTPNotFound: there is no such collection.
         """
         endpoint = self.catalogue.nested.get((_name(request, "collection"), request.path_params["nested"]))
         if endpoint is None:
@@ -210,11 +210,11 @@ class Api:
         return Response(status_code=204)
 
     async def _who(self, request: Request) -> tuple[Caller, Access | None]:
-        """Return who is asking and what they may do; None for everything.
+        """Return the caller and its access; None for unlimited access.
 
         Raises:
-            Unauthorized: nobody known.
-            ServiceUnavailable: whatever is asked for, it cannot be answered yet.
+            Unauthorized: the credentials are missing or wrong.
+            ServiceUnavailable: the databases' rows have not been received yet.
         """
         headers = request.scope["headers"]
         caller = self.authenticator.known(headers)
@@ -266,7 +266,7 @@ class Api:
         return _json({"resources": resources})
 
     async def on_healthcheck(self, request: Request) -> Response:
-        """Tell a load balancer, which does not log in, whether requests can be served (as oslo.middleware does)."""
+        """Tell load balancers, without authentication, whether requests can be served (as oslo.middleware does)."""
         _allow(request, "GET")
         if not await self.databases.cloud.answers(_HEALTHY):
             return Response("DATABASE NOT REACHABLE", 503, media_type="text/plain")
@@ -274,7 +274,7 @@ class Api:
 
 
 _HEALTHY = 2.0
-"""Seconds within which Cloud answers while requests can be served; load balancers wait longer than that."""
+"""Seconds within which Cloud must answer the health check; load balancers wait longer."""
 
 
 def _version(request: Request) -> dict[str, Any]:
@@ -288,11 +288,11 @@ def _version(request: Request) -> dict[str, Any]:
 def _guarded(
     handler: Callable[[Request], Awaitable[Response]], collection: str = ""
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler whose exceptions are answers.
+    """Return a handler whose exceptions become responses.
 
     Arguments:
         handler: answers requests.
-        collection: which it answers for, where the address does not say it in one part.
+        collection: the collection, if it is not one part of the URL's path.
     """
 
     async def handle(request: Request) -> Response:
@@ -324,7 +324,7 @@ def _guarded(
 
 
 def _check_address(request: Request) -> None:
-    """Refuse an address that names what no database can hold (RFC 7047, section 3.1)."""
+    """Refuse a URL with characters that no database can store (RFC 7047, section 3.1)."""
     if "\0" in unquote(request.scope["path"]):
         raise HTTPBadRequest(reason="the address has the character U+0000 in it")
 
@@ -357,6 +357,6 @@ def _allow(request: Request, *methods: str) -> None:
 
 
 def _name(request: Request, part: str) -> str:
-    """Return the collection that an address names; Neutron's clients may add ``.json``."""
+    """Return the collection in a URL; Neutron's clients may append ``.json``."""
     name: str = request.path_params[part]
     return name.removesuffix(".json")

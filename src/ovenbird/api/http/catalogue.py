@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _DECLARING: tuple[type[Resource[Any] | ReadOnlyResource | QuotaRequests], ...] = (*RESOURCES, *READ_ONLY, QuotaRequests)
 
 EXTENSIONS: dict[str, str] = GENERAL | {alias: name for kind in _DECLARING for alias, name in kind.extensions.items()}
-"""What the API can do beyond the core: name by alias."""
+"""The API's extensions: name by alias."""
 
 RULES: dict[str, str] = NAMES | {name: rule for kind in _DECLARING for name, rule in kind.rules.items()}
-"""Who may do what unless a policy file says otherwise: rule by name."""
+"""The default policy: rule by name."""
 
 
 class Catalogue:
@@ -37,7 +37,7 @@ class Catalogue:
         self.collections: dict[str, Collection[Any]] = {
             one.path: Collection(one, made) for one in made.values() if not one.within
         }
-        """Resources by address."""
+        """Resources by URL."""
         self.endpoints: dict[str, Endpoint] = {
             **self.collections,
             **{kind.path or kind.collection: ReadOnlyEndpoint(kind(databases)) for kind in READ_ONLY},
@@ -45,10 +45,10 @@ class Catalogue:
             "extensions": Extensions(EXTENSIONS),
             "quotas": QuotaRequests(databases.quotas),
         }
-        """Whatever has an address of its own, by that address."""
+        """All endpoints by URL."""
         self.nested: dict[tuple[str, str], Endpoint] = {
             **{(made[one.within].path, one.path): NestedCollection(one, made) for one in made.values() if one.within},
             ("quotas", "default"): DefaultQuotas(databases.quotas),
             ("quotas", "details"): QuotaDetails(databases.quotas),
         }
-        """What is within one of another, by both addresses."""
+        """Nested endpoints, by the URLs of the parent and of themselves."""

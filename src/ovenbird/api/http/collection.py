@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Row)
 
 
 class Collection(Endpoint, Generic[R]):
-    """Answers requests on one resource; every answer is a body already encoded.
+    """Handles requests for one resource; results are encoded bodies.
 
     Arguments:
         resource: which.
@@ -44,12 +44,12 @@ class Collection(Endpoint, Generic[R]):
         self._member = f'{{"{resource.member}":'.encode()
 
     async def list(self, call: Call) -> bytes:
-        """Return the resources that a query asks for.
+        """Return the resources that a query selects.
 
-        A filter may ask for attributes that the caller does not see, such as `provider:network_type`, as Neutron's may.
+        As in Neutron, a filter may use attributes that the caller does not see, such as `provider:network_type`.
 
         Raises:
-            HTTPBadRequest: the query makes no sense.
+            HTTPBadRequest: the query is invalid.
         """
         resource, access = self.resource, call.access
         await resource.ensure_defaults(call.caller)
@@ -67,7 +67,7 @@ class Collection(Endpoint, Generic[R]):
         return self._selected([shown.value for shown in kept], asked, call)
 
     def _candidates(self, call: Call, asked: Query) -> Iterable[R]:  # noqa: ARG002 - a nested one asks for its parent
-        """Return rows among which are all those that a list has to have."""
+        """Return candidates for a list, among which are all matching rows."""
         return self.resource.table.rows.values() if asked.plain else self.resource.candidates(asked.filters)
 
     def _row(self, call: Call, uuid: str) -> R:  # noqa: ARG002 - likewise
@@ -87,7 +87,7 @@ class Collection(Endpoint, Generic[R]):
         return [one for one, facts in known if query.matches(facts, asked.filters)]
 
     def _selected(self, values: builtins.list[dict[str, Any]], asked: Query, call: Call) -> bytes:
-        """Return a list that is sorted, cut to a page, or reduced to some fields."""
+        """Return a list, sorted, limited to a page and reduced to some fields."""
         resource = self.resource
         page = query.arrange(values, asked)
         body: dict[str, Any] = {resource.collection: [query.only(asked.fields, value) for value in page]}
@@ -111,7 +111,7 @@ class Collection(Endpoint, Generic[R]):
         """Create one resource, or several at once: all of them or none.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
         resource, body = self.resource, await call.body()
         bulk = isinstance(body, dict) and resource.collection in body
@@ -136,14 +136,14 @@ class Collection(Endpoint, Generic[R]):
         return self._opening + b",".join(made) + b"]}" if bulk else self._member + made[0] + b"}"
 
     def _parse(self, call: Call, given: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:  # noqa: ARG002
-        """Return the values that a request gives, checked by themselves."""
+        """Return the request's attributes, validated without the database."""
         return attributes.parse(self.resource.attributes, given, creating=creating)
 
     async def update(self, call: Call, uuid: str) -> bytes:
         """Change a resource.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
         resource, revision = self.resource, call.revision
         given = attributes.member_of(await call.body(), resource.member)
@@ -164,7 +164,7 @@ class Collection(Endpoint, Generic[R]):
         """Delete a resource.
 
         Raises:
-            NeutronError: it cannot go.
+            NeutronError: it cannot be deleted.
         """
         resource, revision = self.resource, call.revision
         self._authorize(call, uuid, f"delete_{resource.policy_name}")
@@ -177,7 +177,7 @@ class Collection(Endpoint, Generic[R]):
         await resource.databases.change(call.caller, build)
 
     async def action(self, call: Call, uuid: str, *, action: str) -> bytes:
-        """Do one of a resource's actions.
+        """Perform one of a resource's actions.
 
         Arguments:
             call: the request.
@@ -185,7 +185,7 @@ class Collection(Endpoint, Generic[R]):
             action: its name: `add_router_interface`.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
         resource, body = self.resource, await call.body()
         if not isinstance(body, dict):
@@ -217,9 +217,9 @@ class Collection(Endpoint, Generic[R]):
         return shown
 
     def _written(self, access: Access | None, uuid: str) -> bytes:
-        """Return a resource that the caller has just written; its id alone if the caller may write but not read.
+        """Return a resource that the caller has just written; only its id if the caller may write but not read.
 
-        It is written, whatever happens now: an answer that says something else would have the caller try again.
+        It is committed, so an error now must not fail the request: the caller would repeat it.
         """
         try:
             shown = self._shown(access, uuid)
@@ -232,11 +232,11 @@ class Collection(Endpoint, Generic[R]):
         return Authorization(access, call.caller, self.resource, self.resources)
 
     def _authorize(self, call: Call, uuid: str, rule: str) -> None:
-        """Check a change of a resource by one rule.
+        """Authorize a change of a resource by one rule.
 
         Raises:
             NotFound: it is not there, or the caller does not see it.
-            PolicyNotAuthorized: the caller may not.
+            PolicyNotAuthorized: the policy forbids it.
         """
         row = self._row(call, uuid)
         if call.access is not None:
@@ -262,12 +262,12 @@ class Collection(Endpoint, Generic[R]):
 
         Arguments:
             call: the request.
-            verb: what the change is to rules: ``create``, ``update`` or ``delete``.
+            verb: the prefix of the rule's name: ``create``, ``update`` or ``delete``.
             uuid: which resource.
-            change: returns the tags that it is to have, given those that it has.
+            change: returns the new tags, given the present ones.
 
         Raises:
-            NeutronError: there is no such resource, the caller may not, or a tag is too long, or one too many.
+            NeutronError: the resource is missing, the policy forbids the change, or tags are too long or too many.
         """
         self._authorize(call, uuid, f"{verb}_{self.resource.policy_name}:tags")
 
@@ -283,9 +283,9 @@ class Collection(Endpoint, Generic[R]):
 
 
 class NestedCollection(Collection[R]):
-    """Answers requests on a resource whose address is within that of another, as a floating IP's port forwardings.
+    """Handles requests for a nested resource, such as a floating IP's port forwardings.
 
-    Whoever does not see the other one, or names one that this is not in, hears that there is none.
+    If the caller does not see the parent, or the resource is not in that parent, it is not found.
     """
 
     def __init__(self, resource: Resource[R], resources: Mapping[str, Resource[Any]]) -> None:
@@ -314,7 +314,7 @@ class NestedCollection(Collection[R]):
         return values | {self._attribute: engine_uuid(call.parent)} if creating else values
 
     def _check_parent(self, call: Call) -> None:
-        """Refuse an address whose first half leads nowhere, as far as the caller can tell."""
+        """Refuse a URL whose parent does not exist, or is not visible to the caller."""
         row = self._parent.get(call.parent)
         seen = call.access.visibility(self._parent) if call.access is not None else None
         if seen is not None and not seen.sees(self._parent.renderings.of(row)):
@@ -322,7 +322,7 @@ class NestedCollection(Collection[R]):
 
 
 def engine_uuid(text: str) -> UUID:
-    """Return an id as rows have it: in small letters."""
+    """Return an id in lower case, as in rows."""
     return UUID(text.lower())
 
 

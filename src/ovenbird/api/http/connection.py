@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a connection may take.
+    """The limits of a connection.
 
     Arguments:
-        head: bytes of a request's first line and headers, and of what is behind a body's last chunk.
-        body: bytes of a request's body as it is sent; a chunked one is longer than what it says.
-        pipelined: requests that may wait behind the one that is answered.
-        head_seconds: from the connection's beginning, or a request's first byte, until its head is complete.
+        head: bytes of a request's first line and headers, and of a chunked body's trailers.
+        body: bytes of a request's body on the wire; a chunked body is longer than its content.
+        pipelined: requests that may wait behind the present one.
+        head_seconds: from the connection's start, or a request's first byte, until its head is complete.
         body_seconds: from then until its body is.
-        slow_seconds: for which a peer may send next to nothing of a body.
-        stalled_seconds: for which a peer may take nothing, or next to nothing, of an answer.
-        idle_seconds: from an answer to the next request.
-        unsent: bytes of answers that all peers together have not taken; beyond it the one that waits longest has to go.
+        slow_seconds: for which a peer may send a body more slowly than the minimum rate.
+        stalled_seconds: for which a peer may receive a response more slowly than the minimum rate.
+        idle_seconds: from a response to the next request.
+        unsent: bytes of unsent responses of all connections; beyond it, the one that has stalled longest is closed.
     """
 
     head: int = 64 << 10
@@ -50,11 +50,11 @@ class Bounds:
 
 
 LEAST_RATE = 1024
-"""Bytes a second below which a peer takes, or sends, next to nothing."""
+"""The minimum rate of sending and receiving, in bytes a second."""
 
 
 class _Reading(Enum):
-    """What of a request is being read."""
+    """The part of a request that is being read."""
 
     NOTHING = auto()
     HEAD = auto()
@@ -62,11 +62,11 @@ class _Reading(Enum):
 
 
 class _TooMuchError(Exception):
-    """The request is beyond a bound; nothing more is read of this connection."""
+    """The request exceeds a limit; no more is read from this connection."""
 
 
 class _Flow(FlowControl):
-    """Reads nothing while a connection is held, whoever wants to go on.
+    """Flow control that does not resume reading while a connection is held.
 
     Arguments:
         transport: the connection's.
@@ -78,13 +78,13 @@ class _Flow(FlowControl):
         self._connection = connection
 
     def resume_reading(self) -> None:
-        """Read on, unless the connection is held."""
+        """Resume reading, unless the connection is held."""
         if not self._connection.held:
             super().resume_reading()
 
 
 class Connections:
-    """The connections of one server, and the bounds of each and of all.
+    """The connections of one server, and their limits.
 
     Arguments:
         bounds: which.
@@ -93,10 +93,10 @@ class Connections:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.clogged: dict[HttpConnection, None] = {}
-        """Those whose peers leave answers untaken, that which has done so longest first."""
+        """The connections with unsent responses, the one that has stalled longest first."""
 
     def check(self, connections: set[Any], now: float) -> None:
-        """Close the connections that are beyond their deadlines; to be called about once a second.
+        """Close the connections that have exceeded their deadlines; to be called about once a second.
 
         Arguments:
             connections: all of them.
@@ -106,7 +106,7 @@ class Connections:
             connection.check(now)
 
     def relieve(self) -> None:
-        """Close those that have waited longest, as long as the peers of all leave too much untaken."""
+        """Close the connections that have stalled longest, until the total of unsent bytes is within the limit."""
         waiting = {connection: connection.unsent for connection in self.clogged}
         total = sum(waiting.values())
         for connection, unsent in waiting.items():
@@ -137,19 +137,19 @@ class HttpConnection(HttpToolsProtocol):
         self._clogged_with = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin (called by asyncio)."""
+        """Start the connection (called by asyncio)."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self)
 
     @property
     def held(self) -> bool:
-        """Whether nothing is to be read: requests wait, or no more are wanted."""
+        """Whether reading is paused: enough requests wait, or no more are accepted."""
         return bool(self.pipeline) or self._ended
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes (called by asyncio)."""
+        """Process received bytes (called by asyncio)."""
         if self._ended:
             return
         self._unset_keepalive_if_required()
@@ -170,25 +170,25 @@ class HttpConnection(HttpToolsProtocol):
                 self._end("400 Bad Request")
 
     def on_message_begin(self) -> None:
-        """Begin a request (called by the parser)."""
+        """Start a request (called by the parser)."""
         super().on_message_begin()
         self._begin(_Reading.HEAD)
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the address (called by the parser)."""
+        """Process a part of the URL (called by the parser)."""
         self._measure(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or one behind a body's last chunk (called by the parser)."""
+        """Process a header or trailer (called by the parser)."""
         self._measure(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Answer the request, or have it wait (called by the parser).
+        """Start handling the request, or queue it (called by the parser).
 
         Raises:
-            _TooMuchError: the request is refused, so that nothing more of it is parsed.
+            _TooMuchError: the request is refused, and no more of it is parsed.
         """
         self._begin(_Reading.BODY)
         super().on_headers_complete()
@@ -198,7 +198,7 @@ class HttpConnection(HttpToolsProtocol):
             raise _TooMuchError("")
 
     def on_message_complete(self) -> None:
-        """End a request (called by the parser)."""
+        """Finish a request (called by the parser)."""
         super().on_message_complete()
         self._reading = _Reading.NOTHING
 
@@ -212,10 +212,10 @@ class HttpConnection(HttpToolsProtocol):
             raise _TooMuchError("431 Request Header Fields Too Large")
 
     def _end(self, status: str) -> None:
-        """Read no more; close after the answers to what was accepted, or after this one where nothing was.
+        """Stop reading; close after the responses to accepted requests, or after this response if there are none.
 
         Arguments:
-            status: of the answer; empty where the peer is to try again.
+            status: of the response; empty if the peer should try again.
         """
         self._ended = True
         self._reading = _Reading.NOTHING
@@ -233,7 +233,7 @@ class HttpConnection(HttpToolsProtocol):
     # -- answering ----------------------------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """Go on with the next request (called when an answer has been handed over)."""
+        """Continue with the next request (called when a response is complete)."""
         waited = bool(self.pipeline)
         super().on_response_complete()
         if waited and not self.pipeline:
@@ -242,30 +242,30 @@ class HttpConnection(HttpToolsProtocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes of answers that the peer has not taken."""
+        """Bytes of responses that the peer has not received."""
         return self.transport.get_write_buffer_size()
 
     def pause_writing(self) -> None:
-        """Learn that the peer does not take its answers (called by asyncio)."""
+        """Note that the send buffer is full (called by asyncio)."""
         super().pause_writing()
         self._clogged_since, self._clogged_with = self.loop.time(), self.unsent
         self._all.clogged[self] = None
         self._all.relieve()
 
     def resume_writing(self) -> None:
-        """Learn that the peer has taken most (called by asyncio)."""
+        """Note that the send buffer has space again (called by asyncio)."""
         super().resume_writing()
         self._all.clogged.pop(self, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End (called by asyncio)."""
+        """End the connection (called by asyncio)."""
         self._all.clogged.pop(self, None)
         super().connection_lost(exc)
 
     # -- deadlines ----------------------------------------------------------------------------------------------------
 
     def check(self, now: float) -> None:
-        """Close the connection if it is beyond a deadline."""
+        """Close the connection if it has exceeded a deadline."""
         unsent = self.unsent
         if unsent:
             self._check_taking(unsent, now)
@@ -280,13 +280,13 @@ class HttpConnection(HttpToolsProtocol):
             self._end("408 Request Timeout")
 
     def _sends_slowly(self, now: float) -> bool:
-        """Return whether the peer has sent next to nothing of a body for too long, though it is being read."""
+        """Return whether the peer has sent a body below the minimum rate for too long, though it is being read."""
         if self.flow.read_paused or self._size - self._slow_at >= LEAST_RATE * (now - self._slow_since):
             self._slow_since, self._slow_at = now, self._size
         return now - self._slow_since > self._bounds.slow_seconds
 
     def _check_taking(self, unsent: int, now: float) -> None:
-        """Close the connection if the peer takes next to nothing of its answers."""
+        """Close the connection if the peer has received responses below the minimum rate for too long."""
         if not self._clogged_with or self._clogged_with - unsent >= LEAST_RATE * (now - self._clogged_since):
             self._clogged_since, self._clogged_with = now, unsent
         elif now - self._clogged_since > self._bounds.stalled_seconds:

@@ -36,13 +36,13 @@ _REVISION = re.compile(r"revision_number=([0-9]{1,19})\Z")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, and who makes it.
+    """A request, with its caller.
 
     Arguments:
         request: as it came.
         caller: who asks.
-        access: what the caller may see and do; None for everything.
-        parent: the id of the resource that a nested one is in; empty for others.
+        access: what the caller may see and do; None for unlimited access.
+        parent: the id of a nested resource's parent; empty for others.
     """
 
     request: Request
@@ -52,13 +52,13 @@ class Call:
 
     @property
     def query(self) -> bytes:
-        """What the address has behind the question mark, undecoded."""
+        """The query string, undecoded."""
         query: bytes = self.request.scope["query_string"]
         return query
 
     @property
     def url(self) -> str:
-        """The address without a query, for links to other pages of a list."""
+        """The URL without a query, for links to other pages of a list."""
         return f"{origin(self.request)}{quote(self.request.scope['path'].removesuffix('.json'))}"
 
     @property
@@ -66,7 +66,7 @@ class Call:
         """The revision that If-Match constrains a change to; None for any.
 
         Raises:
-            RevisionNumberConstraintFailed: If-Match says something else.
+            RevisionNumberConstraintFailed: If-Match has another form.
         """
         wanted = self.request.headers.get("if-match")
         if wanted is None:
@@ -77,29 +77,29 @@ class Call:
         return int(found[1])
 
     async def body(self) -> Any:
-        """Return what the request says, parsed.
+        """Return the request's body, parsed.
 
         Raises:
-            HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies: it is nothing that can be taken.
+            HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies: it is invalid or too large.
         """
         return await json_body.read(self.request)
 
     def may(self, rule: str) -> bool:
-        """Return whether the caller may do something that is about no resource of a project."""
+        """Return whether the caller may do something that does not concern a project's resource."""
         return self.access is None or self.access.allows(rule, _NO_FACTS.__getitem__)
 
 
 class Endpoint:
-    """What answers at an address; a subclass does what it can, and the rest is 405.
+    """The handler of a URL; methods that a subclass does not implement answer 405.
 
-    Each raises a NeutronError where the request cannot be fulfilled.
+    Each method raises a NeutronError if it refuses the request.
     """
 
     async def list(self, call: Call) -> bytes:
-        """Return what there is, as far as the caller sees it and the query asks for it.
+        """Return the resources that the caller sees and the query selects.
 
         Raises:
-            HTTPMethodNotAllowed: nothing can be listed here.
+            HTTPMethodNotAllowed: the endpoint has no list.
         """
         del call
         raise HTTPMethodNotAllowed
@@ -109,32 +109,32 @@ class Endpoint:
 
         Arguments:
             call: the request.
-            uuid: its id, or whatever else names it in addresses.
+            uuid: its id, or the other name that identifies it in URLs.
 
         Raises:
-            HTTPMethodNotAllowed: nothing can be shown here.
+            HTTPMethodNotAllowed: the endpoint shows no single resources.
         """
         del call, uuid
         raise HTTPMethodNotAllowed
 
     async def create(self, call: Call) -> bytes:
-        """Create what the body says, and return it.
+        """Create a resource from the body, and return it.
 
         Raises:
-            HTTPMethodNotAllowed: nothing can be created here.
+            HTTPMethodNotAllowed: the endpoint creates nothing.
         """
         del call
         raise HTTPMethodNotAllowed
 
     async def update(self, call: Call, uuid: str) -> bytes:
-        """Change one as the body says, and return it.
+        """Update a resource from the body, and return it.
 
         Arguments:
             call: the request.
-            uuid: its id, or whatever else names it in addresses.
+            uuid: its id, or the other name that identifies it in URLs.
 
         Raises:
-            HTTPMethodNotAllowed: nothing can be changed here.
+            HTTPMethodNotAllowed: the endpoint updates nothing.
         """
         del call, uuid
         raise HTTPMethodNotAllowed
@@ -144,17 +144,17 @@ class Endpoint:
 
         Arguments:
             call: the request.
-            uuid: its id, or whatever else names it in addresses.
+            uuid: its id, or the other name that identifies it in URLs.
 
         Raises:
-            HTTPMethodNotAllowed: nothing can be removed here.
+            HTTPMethodNotAllowed: the endpoint deletes nothing.
         """
         del call, uuid
         raise HTTPMethodNotAllowed
 
 
 class ReadOnlyEndpoint(Endpoint):
-    """Answers for what nobody creates.
+    """The endpoint of a read-only resource.
 
     Arguments:
         resource: which.
@@ -164,7 +164,7 @@ class ReadOnlyEndpoint(Endpoint):
         self.resource = resource
 
     async def list(self, call: Call) -> bytes:
-        """Return the resources that the query asks for; none to whom they are not for."""
+        """Return the resources that the query selects; none if the policy hides them from the caller."""
         if not call.may(f"get_{self.resource.member}"):
             return orjson.dumps({self.resource.collection: []})
         return await self.resource.list(call.query, call.url)
@@ -175,21 +175,21 @@ class ReadOnlyEndpoint(Endpoint):
         return self.resource.show(uuid, call.query)
 
     async def update(self, call: Call, uuid: str) -> bytes:
-        """Change a resource of which something can be changed."""
+        """Update the writable attributes of a resource."""
         self._demand(call, "update", uuid)
         if not isinstance(self.resource, PartlyWritable):
             raise HTTPMethodNotAllowed
         return await self.resource.update(uuid, await call.body())
 
     async def delete(self, call: Call, uuid: str) -> None:
-        """Remove what a resource was derived from."""
+        """Delete the rows that a resource is derived from."""
         self._demand(call, "delete", uuid)
         if not isinstance(self.resource, PartlyWritable):
             raise HTTPMethodNotAllowed
         await self.resource.delete(uuid)
 
     def _demand(self, call: Call, verb: str, uuid: str) -> None:
-        """Check the rule about something; whoever does not see a resource hears that it is not there."""
+        """Check a rule; raise NotFound if the caller does not see the resource."""
         if not call.may(f"get_{self.resource.member}"):
             raise self.resource.not_found(uuid)
         if not call.may(rule := f"{verb}_{self.resource.member}"):
@@ -197,7 +197,7 @@ class ReadOnlyEndpoint(Endpoint):
 
 
 class Extensions(Endpoint):
-    """Answers at ``/v2.0/extensions``.
+    """The endpoint ``/v2.0/extensions``.
 
     Arguments:
         names: name by alias.
@@ -229,7 +229,7 @@ class Extensions(Endpoint):
 
 
 class EmptyCollection(Endpoint):
-    """Answers for a collection that clients list in passing, and of which this API has none.
+    """The endpoint of a collection that clients list although this API does not support it: it is empty.
 
     Arguments:
         collection: its name in bodies.
@@ -239,12 +239,12 @@ class EmptyCollection(Endpoint):
         self.collection = collection
 
     async def list(self, call: Call) -> bytes:
-        """Return that there are none."""
+        """Return an empty list."""
         del call
         return orjson.dumps({self.collection: []})
 
     async def show(self, call: Call, uuid: str) -> bytes:
-        """Return nothing: there are none."""
+        """Raise HTTPNotFound: the collection is empty."""
         del call, uuid
         raise HTTPNotFound
 
@@ -253,5 +253,5 @@ _NO_FACTS: dict[str, Any] = {}
 
 
 def origin(request: Request) -> str:
-    """Return where the request went: scheme, host and port."""
+    """Return scheme, host and port of the request's URL."""
     return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"

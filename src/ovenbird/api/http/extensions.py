@@ -18,4 +18,4 @@ GENERAL = {
     "standard-attr-timestamp": "Resource timestamps",
     "tag-creation": "Tag creation extension",
 }
-"""Name by alias, of what holds for every resource."""
+"""The extensions that apply to every resource: name by alias."""

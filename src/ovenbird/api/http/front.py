@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Front:
-    """An ASGI application before another.
+    """An ASGI application that wraps another.
 
     Arguments:
         application: which answers the requests.
@@ -28,7 +28,7 @@ class Front:
         self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its answer back."""
+        """Pass a request on, and its response back."""
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return

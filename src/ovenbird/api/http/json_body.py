@@ -27,16 +27,16 @@ LARGEST = 8 << 20
 """Bytes of a request's body; a bulk creation of ten thousand ports has two million."""
 
 MOST_HELD = 64 << 20
-"""Bytes of all bodies that a process is receiving at once."""
+"""Maximum bytes of all bodies that a process is receiving at once."""
 
 MOST_OF_ONE = MOST_HELD // 4
-"""Bytes of those that come from one caller, or from one address where callers are not known."""
+"""Maximum bytes of those from one caller, or from one address without authentication."""
 
 DEEPEST = 32
-"""Levels of lists and objects within one another."""
+"""Maximum nesting of lists and objects."""
 
 MOST_VALUES = 500_000
-"""Values in lists and objects, by the signs between and before them; each costs many times what its text does."""
+"""Maximum values in lists and objects, counted by their separators; each takes many times the memory of its text."""
 
 INTEGERS = range(-(1 << 63), 1 << 63)
 
@@ -45,8 +45,8 @@ class Bodies:
     """The bodies that are being received.
 
     Arguments:
-        most: bytes of all of them.
-        most_of_one: bytes of those of one sender, so that nobody alone takes what there is for all.
+        most: maximum bytes of all of them.
+        most_of_one: maximum bytes of one sender's, so that no sender can use up the total.
     """
 
     def __init__(self, *, most: int = MOST_HELD, most_of_one: int = MOST_OF_ONE) -> None:
@@ -61,7 +61,7 @@ class Bodies:
 
         Raises:
             HTTPRequestEntityTooLarge: it is too large.
-            TooManyBodies: it would be too much together with others.
+            TooManyBodies: together with others it would exceed a limit.
         """
         parts, size, sender = [], 0, _sender(request)
         try:
@@ -85,29 +85,29 @@ class Bodies:
 
 
 def _sender(request: Request) -> Hashable:
-    """Return whose a request is: a user's in a project, or where nobody has to log in an address's."""
+    """Return a request's sender: user and project, or the address without authentication."""
     caller: Caller | None = request.scope.get(CALLER)
     return (caller.user, caller.project) if caller is not None and caller.user else peer(request.scope)
 
 
 BODIES = Bodies()
-"""Those of this process, whose memory they fill."""
+"""The bodies of this process."""
 
 
 async def read(request: Request) -> Any:
-    """Return what a request's body says.
+    """Return a request's body, parsed.
 
     Raises:
-        HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies: it is none that can be taken.
+        HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies: it is invalid or too large.
     """
     return parse(await BODIES.read(request))
 
 
 def parse(raw: bytes) -> Any:
-    """Return what a request's body says.
+    """Return a request's body, parsed.
 
     Raises:
-        HTTPBadRequest: it is no JSON, too much of it, or none that a database can hold.
+        HTTPBadRequest: it is not JSON, has too many values, or has values that no database can store.
     """
     if sum(raw.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
         raise HTTPBadRequest(reason=f"The request's body has more than {MOST_VALUES} values")
@@ -120,11 +120,11 @@ def parse(raw: bytes) -> Any:
 
 
 def _check(body: Any, *, nul: bool) -> None:
-    """Refuse what no database can hold.
+    """Refuse values that no database can store.
 
     Arguments:
         body: the JSON.
-        nul: whether there may be U+0000 in it, which nobody can write but by an escape.
+        nul: whether it may contain U+0000, which JSON can express only by an escape.
     """
     level = [body]
     for _ in range(DEEPEST + 1):

@@ -52,7 +52,7 @@ class QuotaRequests(Endpoint):
         """Return the quotas of the projects that have some of their own.
 
         Raises:
-            PolicyNotAuthorized: not for the caller.
+            PolicyNotAuthorized: the policy forbids it.
         """
         _demand(call, "get_quota")
         projects = dict.fromkeys(row.project_id for row in self.quotas.databases.store.table(Quota))
@@ -66,7 +66,7 @@ class QuotaRequests(Endpoint):
             uuid: whose quotas, or one of ``OF_CALLER``.
 
         Raises:
-            PolicyNotAuthorized: not for the caller.
+            PolicyNotAuthorized: the policy forbids it.
         """
         project = uuid.removesuffix(".json")
         if project in OF_CALLER:
@@ -84,8 +84,8 @@ class QuotaRequests(Endpoint):
             uuid: whose quotas.
 
         Raises:
-            PolicyNotAuthorized: not for the caller.
-            HTTPBadRequest: a limit makes no sense, or is less than there is, which ``force`` allows.
+            PolicyNotAuthorized: the policy forbids it.
+            HTTPBadRequest: a limit is invalid, or lower than the present use without ``force``.
         """
         project, body = uuid.removesuffix(".json"), await call.body()
         _demand(call, "update_quota")
@@ -102,15 +102,15 @@ class QuotaRequests(Endpoint):
         return orjson.dumps({"quota": self._limits(project)})
 
     async def delete(self, call: Call, uuid: str) -> None:
-        """Give a project the default quotas again.
+        """Reset a project's quotas to the defaults.
 
         Arguments:
             call: the request.
             uuid: whose quotas.
 
         Raises:
-            PolicyNotAuthorized: not for the caller.
-            TenantQuotaNotFound: the project has no quotas of its own.
+            PolicyNotAuthorized: the policy forbids it.
+            TenantQuotaNotFound: the project has the default quotas.
         """
         project = uuid.removesuffix(".json")
         _demand(call, "delete_quota")
@@ -137,7 +137,7 @@ class QuotaRequests(Endpoint):
 
 
 class DefaultQuotas(Endpoint):
-    """Answers at ``/v2.0/quotas/PROJECT/default``: what a project may have that has no quotas of its own.
+    """The endpoint ``/v2.0/quotas/PROJECT/default``: the default quotas.
 
     Arguments:
         quotas: the quotas.
@@ -150,14 +150,14 @@ class DefaultQuotas(Endpoint):
         """Return them.
 
         Raises:
-            PolicyNotAuthorized: not for the caller.
+            PolicyNotAuthorized: the policy forbids it.
         """
         _demand_sight(call, call.parent)
         return orjson.dumps({"quota": {name: self.quotas.default(name) for name in COUNTED}})
 
 
 class QuotaDetails(Endpoint):
-    """Answers at ``/v2.0/quotas/PROJECT/details``: what a project may have, and how much of it there is.
+    """The endpoint ``/v2.0/quotas/PROJECT/details``: a project's quotas and their use.
 
     Arguments:
         quotas: the quotas.
@@ -170,7 +170,7 @@ class QuotaDetails(Endpoint):
         """Return them.
 
         Raises:
-            PolicyNotAuthorized: not for the caller.
+            PolicyNotAuthorized: the policy forbids it.
         """
         _demand_sight(call, call.parent)
         limit, used = self.quotas.limit, self.quotas.used
@@ -182,7 +182,7 @@ class QuotaDetails(Endpoint):
 
 
 def _demand_sight(call: Call, project: str) -> None:
-    """Check that a project's quotas are the caller's to see: those of the own project always are."""
+    """Check that the caller may read a project's quotas; those of the own project always."""
     if project != call.caller.project:
         _demand(call, "get_quota")
 

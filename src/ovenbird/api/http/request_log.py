@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from ovenbird.api.access.auth import Caller
 
 REQUEST_ID = "ovenbird.request_id"
-"""Where a request's scope has its id."""
+"""The key of the request's id in its scope."""
 CALLER = "ovenbird.caller"
-"""Where it has whoever sent it, once that is known."""
+"""The key of the caller in the scope, once authenticated."""
 
 requests = logging.getLogger("ovenbird.api.request")
 
 LONGEST_TARGET, LONGEST_TARGET_OF_STRANGERS = 2048, 256
-"""Characters of an address that a line has at most; of somebody's who is not logged in."""
+"""Maximum characters of a URL in a line; for callers that are not authenticated."""
 ALL, USER, STRANGERS = (4_000_000, 100_000), (1_000_000, 20_000), (64_000, 1_000)
-"""Characters of lines at once, and a second in the long run: of all, of one user, of all who are not logged in."""
+"""Log budgets in characters, at once and a second: of all callers, of one user, of all without authentication."""
 USERS = 1024
-"""Users whose pace is known; one that comes back after so many others begins again."""
+"""How many users' budgets are kept; a user that was dropped starts with a full budget again."""
 
 
 class RequestLog:
@@ -52,9 +52,9 @@ class RequestLog:
 
         Arguments:
             scope: the request's, of ASGI.
-            status: of the answer; 0 where whoever asked went before it.
-            length: of the answer's body, in bytes.
-            seconds: from the request's head to the answer's end.
+            status: of the response; 0 if the client disconnected before it.
+            length: of the response's body, in bytes.
+            seconds: from the request's head to the response's end.
         """
         if not requests.isEnabledFor(logging.INFO):
             return
@@ -80,7 +80,7 @@ class RequestLog:
 
 
 class _Budget:
-    """Characters that may be written: some at once, and more as time goes by.
+    """A budget of log characters, which refills with time.
 
     Arguments:
         rate: how many at once, and a second.
@@ -96,7 +96,7 @@ class _Budget:
         self.left_out = 0
 
     def has(self, now: float) -> bool:
-        """Return whether there are any left; the last ones make a whole line."""
+        """Return whether any characters are left; the line that uses the last ones is written in full."""
         self.left = min(float(self._burst), self.left + (now - self._at) * self._rate)
         self._at = now
         return self.left > 0

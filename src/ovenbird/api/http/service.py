@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GRACE = 0.7
-"""Seconds that requests under way have to finish when the service stops: a daemon ends within a second."""
+"""Seconds for requests to finish when the service stops: a daemon ends within a second."""
 
 LIMITS = Limits(connections=1024, per_source=512, reserve=256)
 """Connections at once, of all peers and of one, and the descriptors that are left to the databases."""
@@ -45,14 +45,14 @@ class ApiService:
         cloud: client of Cloud.
         northbound: client of Northbound, for ports' status.
         southbound: client of Southbound, for chassis.
-        host: address to listen on; where nobody has to log in a loopback one, so that nobody else may connect.
+        host: address to listen on; without authentication, a loopback address is required.
         port: TCP port; 0 picks a free one.
-        durable: whether a change is on disk before it is answered.
-        authenticator: knows who is asking; None believes everybody. It is closed when the service stops.
-        policy: says who may do what; None lets everybody do everything.
-        limits: how many connections there may be.
-        bounds: what each of them may take.
-        context: returns the keys for the next connection, where connections are TLS; it may raise `OSError`.
+        durable: whether a response waits until the change is on disk.
+        authenticator: authenticates callers; None accepts everybody. It is closed when the service stops.
+        policy: authorizes callers; None permits everything.
+        limits: on the number of connections.
+        bounds: the limits of each connection.
+        context: for TLS: returns the SSL context of the next connection; it may raise `OSError`.
 
     Raises:
         NotLoopbackError: another machine could connect.
@@ -106,7 +106,7 @@ class ApiService:
         """Listen; return when connections are accepted.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be bound.
         """
         self._task = asyncio.create_task(self._serve(), name="api")
         while not self._server.started:
@@ -125,7 +125,7 @@ class ApiService:
 
     @property
     def connections(self) -> frozenset[Any]:
-        """The connections that there are."""
+        """The present connections."""
         return frozenset(self._server.server_state.connections)
 
     @property
@@ -136,12 +136,12 @@ class ApiService:
 
     @property
     def url(self) -> str:
-        """The address that clients are given."""
+        """The URL for clients."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self._scheme}://{host}:{self.port}"
 
     async def stop(self) -> None:
-        """Finish the requests under way and stop listening; nothing happens where nothing was started."""
+        """Finish the present requests and stop listening; do nothing if the service was not started."""
         self._server.should_exit = True
         task, self._task = self._task, None
         if task is not None:
@@ -150,12 +150,12 @@ class ApiService:
 
 
 class _Server(uvicorn.Server):
-    """A server whose connections are bounded, and that leaves signals to the process it is part of.
+    """A server with limited connections, which leaves signals to its process.
 
     Arguments:
         config: uvicorn's.
-        limits: how many connections there may be.
-        connections: what each of them may take.
+        limits: on the number of connections.
+        connections: the connections, with their limits.
         context: returns the keys for the next connection, where connections are TLS.
     """
 
@@ -177,7 +177,7 @@ class _Server(uvicorn.Server):
         """Listen (called by uvicorn).
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: the address cannot be bound.
         """
         await self.lifespan.startup()
         self.listener.start(sockets or await bound(self.config.host, self.config.port))
@@ -195,5 +195,5 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Leave signals alone."""
         yield

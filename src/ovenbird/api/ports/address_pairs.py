@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_metadata(databases: Databases, network: str, pairs: Iterable[Mapping[str, Any]]) -> None:
-    """Check that no pair is of the address at which a network's instances find the metadata service.
+    """Check that no pair has the address of a network's metadata service.
 
     Arguments:
         databases: where the network's metadata port is looked for.
@@ -25,7 +25,7 @@ def check_metadata(databases: Databases, network: str, pairs: Iterable[Mapping[s
         pairs: allowed address pairs, as the request has them.
 
     Raises:
-        InvalidInput: one is.
+        InvalidInput: a pair has it.
     """
     wanted = {single_address(pair["ip_address"]) for pair in pairs}
     if not wanted:
@@ -39,9 +39,9 @@ def check_metadata(databases: Databases, network: str, pairs: Iterable[Mapping[s
 
 
 def check_stays_shared(row: Port, values: Mapping[str, Any]) -> None:
-    """Check that a port whose address moves between others is not given to an instance.
+    """Check that a port whose address is an address pair of other ports (a virtual port) is not bound to an instance.
 
-    Whoever gives a port to an instance names the instance and its host at once, and expects the port to be there alone.
+    A request that binds a port to an instance sets device and host together, and the port is then on that host alone.
 
     Raises:
         BadPortRequest: it is.

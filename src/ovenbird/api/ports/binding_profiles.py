@@ -24,9 +24,9 @@ class Keys(NamedTuple):
     """Keys that are given together.
 
     Arguments:
-        types: of each key's value.
-        vnic_type: the only VNIC type that they are looked at for; empty for any.
-        capability: what the port must be able to do, where it says what it can do.
+        types: the type of each key's value.
+        vnic_type: the only VNIC type that they are checked for; empty for any.
+        capability: which of the profile's `capabilities` they need, if it lists any.
     """
 
     types: Mapping[str, tuple[type, ...]]
@@ -47,16 +47,16 @@ TOGETHER = (
 
 
 def check_profile(databases: Databases, profile: Mapping[str, Any], vnic_type: str) -> None:
-    """Check a port's binding profile; of several groups of keys the first that is there counts.
+    """Check a port's binding profile; of several groups of keys the first that is present applies.
 
     Arguments:
-        databases: where the port that a container is in has to be.
+        databases: to look the parent port up.
         profile: the binding profile.
         vnic_type: the port's.
 
     Raises:
         InvalidInput: keys are missing or of the wrong type.
-        PortNotFound: a container is in no port.
+        PortNotFound: the parent port does not exist.
     """
     can = profile.get(CAPABILITIES, [])
     if not isinstance(can, list):

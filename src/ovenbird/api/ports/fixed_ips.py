@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ovenbird.model.cloud import Network
 
 SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
-"""IPv6 address modes in which a host's address follows from its MAC."""
+"""IPv6 address modes in which hosts make their addresses from their MACs."""
 
 Choice = tuple[Subnet, str]
 
@@ -35,7 +35,7 @@ class AddressAllocator:
     """Chooses and writes the addresses of ports.
 
     Arguments:
-        databases: where allocations are.
+        databases: contain the allocations.
     """
 
     def __init__(self, databases: Databases) -> None:
@@ -56,12 +56,12 @@ class AddressAllocator:
         Arguments:
             draft: the transaction.
             network: the port's.
-            wanted: what the request asks for, each with ``subnet_id``, ``ip_address`` or both; None for any.
+            wanted: the requested addresses, each with ``subnet_id``, ``ip_address`` or both; None for any.
             mac: the port's.
-            device_owner: the port's; a subnet may be for some owners only.
+            device_owner: the port's; a subnet may be restricted to some owners (`service_types`).
 
         Raises:
-            NeutronError: an address is taken, out of place, or there is none left.
+            NeutronError: an address is taken or in no subnet, or none is free.
         """
         subnets = network.referrers(Subnet.network)
         if wanted is None:
@@ -85,21 +85,19 @@ class AddressAllocator:
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet.uuid, "address": address})
 
     def replace(self, draft: Draft, port: Port, wanted: Sequence[Mapping[str, str]], mac: str) -> frozenset[UUID]:
-        """Write what makes a port's addresses those wanted, and return the subnets that it is in then.
+        """Write the change to a port's requested addresses, and return its new subnets.
 
-        An address that is wanted by its subnet alone stays. So do those that a host makes for itself: nobody can keep
-        it from
-        having them.
+        A present address satisfies a request for its subnet alone. Addresses that hosts generate stay.
 
         Arguments:
             draft: the transaction.
-            port: as it is.
+            port: the present port.
             wanted: `fixed_ips`, as the request has them.
             mac: the MAC address that the port has after the request.
 
         Raises:
             BadPortRequest: the port's subnets must stay as they are.
-            NeutronError: an address is not to be had.
+            NeutronError: an address cannot be allocated.
         """
         held: dict[tuple[str, str], FixedAddress] = {
             (FixedAddress.subnet.raw(fixed), fixed.address): fixed for fixed in port.referrers(FixedAddress.port)
@@ -134,11 +132,11 @@ class AddressAllocator:
         return frozenset([FixedAddress.subnet.raw(f) for f in staying] + [subnet.uuid for subnet, _ in chosen])
 
     def follow(self, draft: Draft, port: Port, mac: str) -> set[tuple[str, str]]:
-        """Write the addresses that a host makes for itself, now that its MAC is another one; return them.
+        """Write the addresses that a host generates from its changed MAC, and return them.
 
         Arguments:
             draft: the transaction.
-            port: as it is.
+            port: the present port.
             mac: the MAC address that the port has after the request.
         """
         own: set[tuple[str, str]] = set()
@@ -154,7 +152,7 @@ class AddressAllocator:
     # -- choosing -----------------------------------------------------------------------------------------------------
 
     def _any(self, draft: Draft, network: Network, subnets: list[Subnet], mac: str, device_owner: str) -> list[Choice]:
-        """Return one address of each IP version that the network has, and one of each self-addressed subnet."""
+        """Return an address of each IP version of the network, and one of each subnet with generated addresses."""
         usable = _for_owner(subnets, device_owner)
         chosen = [(s, self._take(draft, s, eui64(s.cidr, mac=mac))) for s in usable if self_addressed(s)]
         for version in (4, 6):
@@ -173,7 +171,7 @@ class AddressAllocator:
     def _wanted(
         self, draft: Draft, network: Network, subnets: list[Subnet], item: Mapping[str, str], mac: str, owner: str
     ) -> Choice:
-        """Return the address that one item of a request means."""
+        """Return the address for one item of a request."""
         address, uuid = item.get("ip_address"), item.get("subnet_id")
         if uuid is not None:
             subnet = self._subnet(network, uuid)
@@ -229,7 +227,7 @@ class AddressAllocator:
 
 
 def release(draft: Draft, fixed: FixedAddress) -> None:
-    """Write that an address is free; a floating IP that stood for it, or a port of one, stands for none."""
+    """Release an address, and disassociate its floating IP or port forwardings."""
     for association in fixed.referrers(FloatingIPAssociation.fixed):
         draft.touch(association.floating_ip)
         draft.transaction.delete(association)
@@ -239,7 +237,7 @@ def release(draft: Draft, fixed: FixedAddress) -> None:
 
 
 def _for_owner(subnets: Iterable[Subnet], owner: str) -> list[Subnet]:
-    """Return the subnets that ports of an owner may have addresses in without asking for them."""
+    """Return the subnets from which ports of an owner get addresses without requesting them."""
     return [subnet for subnet in subnets if not subnet.service_types or owner in subnet.service_types]
 
 
@@ -248,14 +246,14 @@ def _key(subnet: Subnet, address: str) -> tuple[tuple[Any, Any], tuple[Any, Any]
 
 
 def self_addressed(subnet: Subnet) -> bool:
-    """Return whether the hosts of a subnet make their addresses themselves; either mode says so where one is given."""
+    """Return whether the hosts of a subnet generate their addresses, by either of its IPv6 modes."""
     return subnet.ipv6_address_mode in SELF_ADDRESSED or subnet.ipv6_ra_mode in SELF_ADDRESSED
 
 
 def _holds(subnet: Subnet, address: str) -> bool:
-    """Return whether a port can have an address of a subnet: any but those that mean the network or all of it.
+    """Return whether an address is a host address of a subnet.
 
-    Those of IPv6 mean a router (RFC 4291, section 2.6.1), and nobody.
+    In IPv6, the first one is the subnet-router anycast address (RFC 4291, section 2.6.1).
     """
     block, at = ip_network(subnet.cidr), ip_address(address)
     if at.version != block.version or at not in block:
@@ -266,7 +264,7 @@ def _holds(subnet: Subnet, address: str) -> bool:
 
 
 def _check_own(subnet: Subnet, address: str, mac: str, owner: str) -> None:
-    """Check that a host is not given an address in place of the one that it makes itself; routers may have any."""
+    """Check that no address is requested in a subnet whose hosts generate them; routers may have any."""
     if self_addressed(subnet) and not owner.startswith("network:") and address != eui64(subnet.cidr, mac=mac):
         raise AllocationOnAutoAddressSubnet(ip=address, subnet_id=subnet.uuid)
 

@@ -27,11 +27,11 @@ Pool = tuple[int, int]
 """First and last address of a range, as integers."""
 
 REMEMBERED = 10_000
-"""Subnets whose last choice a process remembers; forgetting costs time, once, and nothing else."""
+"""How many subnets' last allocations a process remembers; a subnet that was dropped costs one search."""
 
 
 def hosts(network: IPv4Network | IPv6Network) -> Pool:
-    """Return the range of addresses that ports may have: without those that mean the network or everybody in it."""
+    """Return the range of host addresses: without network and broadcast address."""
     first, last = int(network.network_address), int(network.broadcast_address)
     if network.num_addresses <= 2:  # RFC 3021: a point-to-point link uses both
         return first, last
@@ -39,7 +39,7 @@ def hosts(network: IPv4Network | IPv6Network) -> Pool:
 
 
 def default_pools(cidr: str, *, gateway: str | None) -> list[str]:
-    """Return every host address of a subnet but the gateway's, as pools."""
+    """Return pools of all host addresses of a subnet except the gateway's."""
     network = ip_network(cidr)
     first, last = hosts(network)
     if gateway is None or ip_address(gateway) not in network:
@@ -56,14 +56,14 @@ def parse_pool(pool: str) -> Pool:
 
 
 def check_pools(cidr: str, pools: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the pools that a request gives, as the database has them.
+    """Check the pools of a request, and return them in the database's form.
 
     Arguments:
         cidr: of the subnet.
         pools: first and last address of each, as valid addresses.
 
     Raises:
-        InvalidAllocationPool, OutOfBoundsAllocationPool, OverlappingAllocationPools: they cannot be.
+        InvalidAllocationPool, OutOfBoundsAllocationPool, OverlappingAllocationPools: they are invalid.
     """
     network = ip_network(cidr)
     low, high = hosts(network)
@@ -84,10 +84,10 @@ def check_pools(cidr: str, pools: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def check_gateway(gateway: str | None, pools: Iterable[str]) -> None:
-    """Check that no port can be given the gateway's address.
+    """Check that the gateway's address is in no pool.
 
     Raises:
-        GatewayConflictWithAllocationPools: one could.
+        GatewayConflictWithAllocationPools: it is in one.
     """
     if gateway is None:
         return
@@ -99,26 +99,26 @@ def check_gateway(gateway: str | None, pools: Iterable[str]) -> None:
 
 
 def eui64(cidr: str, *, mac: str) -> str:
-    """Return the address that a host with a MAC makes for itself in an IPv6 prefix (RFC 4291, appendix A)."""
+    """Return the address that a host generates from its MAC in an IPv6 prefix (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))
     identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return ipv6_text(int(ip_network(cidr).network_address) | int.from_bytes(identifier, "big"))
 
 
 class Allocator:
-    """Proposes free addresses; one a process."""
+    """Proposes free addresses; each process has one."""
 
     def __init__(self) -> None:
         self._next: dict[str, int] = {}
 
     def propose(self, subnet: str, pools: Iterable[str], is_taken: Callable[[str], bool], taken: int) -> str | None:
-        """Return an address of a subnet's pools that is free as far as this process sees, or None.
+        """Return an address of a subnet's pools that is free in this process's view, or None.
 
         Arguments:
             subnet: the subnet's id.
             pools: its pools.
             is_taken: whether an address is taken.
-            taken: how many addresses of the subnet are taken, wherever they lie.
+            taken: how many addresses of the subnet are taken, in or outside of pools.
         """
         ranges = sorted(parse_pool(pool) for pool in pools)
         size = sum(last - first + 1 for first, last in ranges)

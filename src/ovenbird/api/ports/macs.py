@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases, Draft
 
 PREFIX = "fa:16:3e"
-"""OpenStack's range of locally chosen MACs."""
+"""OpenStack's MAC prefix."""
 
 TRIES = 16
-"""How many random MACs may be taken already before that is an error."""
+"""How many random MACs are tried before an error is returned."""
 
 
 def reserve_mac(databases: Databases, draft: Draft, network: Network, wanted: str | None = None) -> str:
-    """Return the MAC of a port, wanted or random, after reserving it in the draft.
+    """Reserve a port's MAC, requested or random, in the draft, and return it.
 
     Arguments:
-        databases: where those that are taken are looked for.
+        databases: contain the MACs that are taken.
         draft: the transaction.
         network: of the port.
-        wanted: the MAC that the request asks for; None for a random one.
+        wanted: the requested MAC; None for a random one.
 
     Raises:
-        MacAddressInUse: the wanted one is taken.
-        MacAddressGenerationFailure: every random one was.
+        MacAddressInUse: the requested MAC is taken.
+        MacAddressGenerationFailure: every random MAC was taken.
     """
     for _ in range(1 if wanted is not None else TRIES):
         chosen = wanted or f"{PREFIX}:{secrets.token_bytes(3).hex(':')}"

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class MetadataPorts:
-    """Makes such ports and gives them their addresses.
+    """Creates metadata ports and allocates their addresses.
 
     Arguments:
-        databases: where they are.
+        databases: contain them.
     """
 
     def __init__(self, databases: Databases) -> None:
@@ -40,7 +40,7 @@ class MetadataPorts:
         return next((port for port in ports if port.device_owner == METADATA_OWNER), None)
 
     def open(self, draft: Draft, network: UUID, project: str) -> UUID | None:
-        """Write the port of a network that has none, and return it; None where there is no metadata service.
+        """Write the metadata port of a network without one, and return it; None without a metadata service.
 
         Arguments:
             draft: the transaction.
@@ -63,15 +63,15 @@ class MetadataPorts:
     def join(
         self, draft: Draft, network: UUID, project: str, subnet: UUID, cidr: str, pools: Iterable[str], mode: str | None
     ) -> None:
-        """Write an address in a subnet for a network's port.
+        """Write an address in a subnet for a network's metadata port.
 
         Arguments:
             draft: the transaction.
             network: the network.
-            project: whose it is.
-            subnet: a subnet that DHCP serves, maybe a new one.
+            project: the project that owns it.
+            subnet: a subnet with DHCP, which may be new.
             cidr: its addresses.
-            pools: those that ports may have.
+            pools: its allocation pools.
             mode: its ``ipv6_address_mode``.
         """
         found = self.of(network)
@@ -92,7 +92,7 @@ class MetadataPorts:
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet, "address": address})
 
     def leave(self, draft: Draft, network: str, subnet: Subnet) -> None:
-        """Write that a network's port has no address in a subnet.
+        """Remove the address of a network's metadata port in a subnet.
 
         Arguments:
             draft: the transaction.
@@ -103,7 +103,7 @@ class MetadataPorts:
             release(draft, fixed)
 
     def addresses(self, network: str, subnet: Subnet) -> list[FixedAddress]:
-        """Return the addresses that a network's port has in a subnet."""
+        """Return the addresses of a network's metadata port in a subnet."""
         port = self.of(network)
         fixed: list[FixedAddress] = port.referrers(FixedAddress.port) if port is not None else []
         return [f for f in fixed if FixedAddress.subnet.raw(f) == subnet.uuid]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ovenbird.model.cloud import Port
 
 UNBOUND, BOUND, FAILED = "unbound", "ovs", "binding_failed"
-"""``binding:vif_type`` of a port that no host is named for, that its host has, and that its host cannot have."""
+"""``binding:vif_type`` of a port without a host, of one that its host can bind, and of one that it cannot."""
 
 
 GATEWAY_BINDINGS = ("cr-lrp-", "lrp-")
@@ -43,7 +43,7 @@ def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
 
 
 def gateway_host(databases: Databases, port: Port) -> str:
-    """Return the host on which a router's gateway works now; empty where there is none yet."""
+    """Return the host of a router's gateway; empty while there is none."""
     if databases.southbound is None:
         return ""
     for prefix in GATEWAY_BINDINGS:
@@ -54,7 +54,7 @@ def gateway_host(databases: Databases, port: Port) -> str:
 
 
 def is_unhosted(databases: Databases, port: Port) -> bool:
-    """Return whether Northbound has a router's gateway, and there is no chassis that could be its place."""
+    """Return whether Northbound has a router's gateway, and no chassis can host it."""
     if databases.northbound is None:
         return False
     found = databases.northbound.store.find(LogicalRouterPort.name, f"lrp-{port.uuid}")
@@ -65,7 +65,7 @@ def is_unhosted(databases: Databases, port: Port) -> bool:
 
 
 def chassis_of(databases: Databases, host: str) -> Chassis | None:
-    """Return the chassis that a host's name means: that of its operating system, or the chassis's own."""
+    """Return the chassis with a host name, or else with that chassis name."""
     if databases.southbound is None:
         return None
     store = databases.southbound.store
@@ -77,7 +77,7 @@ def chassis_of(databases: Databases, host: str) -> Chassis | None:
 
 
 def details(datapath_type: str) -> dict[str, Any]:
-    """Return what Nova needs to know to plug a port of a bound host."""
+    """Return the VIF details with which Nova plugs a bound port."""
     return {
         "port_filter": True,
         "connectivity": "l2",
@@ -88,7 +88,7 @@ def details(datapath_type: str) -> dict[str, Any]:
 
 
 def _reaches(chassis: Chassis, port: Port) -> bool:
-    """Return whether a chassis is connected to the physical network that carries a port's network, if one does."""
+    """Return whether a chassis is connected to the physical network of a port's network, if it has one."""
     segment: NetworkSegment | None = port.network.referrer(NetworkSegment.network)
     physical = segment.physical_network if segment is not None else None
     return physical is None or physical in physical_networks(chassis)

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 
 class RouterInterfaces:
-    """Adds interfaces to routers and removes them. Either raises the router's revision, so that no two collide.
+    """Adds and removes interfaces of routers; each increments the router's revision, so that concurrent ones conflict.
 
     Arguments:
-        databases: where they are.
+        databases: contain them.
     """
 
     def __init__(self, databases: Databases) -> None:
@@ -49,7 +49,7 @@ class RouterInterfaces:
         self.ports = ServicePorts(databases)
 
     def add(self, draft: Draft, router: Router, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a new interface, and return the answer of the request.
+        """Write a new interface, and return the response.
 
         Arguments:
             draft: the transaction.
@@ -57,7 +57,7 @@ class RouterInterfaces:
             body: the request's, parsed: `subnet_id` or `port_id`.
 
         Raises:
-            NeutronError: it cannot be.
+            NeutronError: the request is refused.
         """
         subnet_id, port_id = given(body)
         draft.touch(router)
@@ -66,7 +66,7 @@ class RouterInterfaces:
         return self._add_subnet(draft, router, self._subnet(str(subnet_id)))
 
     def remove(self, draft: Draft, router: Router, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the removal of an interface, or of one of its subnets, and return the answer of the request.
+        """Write the removal of an interface, or of one of its subnets, and return the response.
 
         Arguments:
             draft: the transaction.
@@ -74,7 +74,7 @@ class RouterInterfaces:
             body: the request's, parsed: `subnet_id`, `port_id` or both.
 
         Raises:
-            NeutronError: there is none, or it is needed.
+            NeutronError: there is none, or it is in use.
         """
         subnet_id, port_id = given(body)
         draft.touch(router)
@@ -96,7 +96,7 @@ class RouterInterfaces:
     # -- adding -------------------------------------------------------------------------------------------------------
 
     def _add_subnet(self, draft: Draft, router: Router, subnet: Subnet) -> dict[str, Any]:
-        """Give a router the gateway's address of a subnet; a further IPv6 one joins the port that has the others."""
+        """Add a subnet's gateway address to a router; IPv6 addresses of one network share a port."""
         if subnet.gateway_ip is None:
             raise BadRouterRequest(reason="Subnet for router interface must have a gateway IP.")
         if not draft.caller.admin and subnet.project_id != draft.caller.project:
@@ -123,7 +123,7 @@ class RouterInterfaces:
         return _answer(router, port, network.uuid, [subnet.uuid])
 
     def _add_port(self, draft: Draft, router: Router, port: Port) -> dict[str, Any]:
-        """Make a port that somebody made a router's."""
+        """Attach an existing port to a router."""
         network = Port.network.raw(port)
         if port.device_id:
             raise PortInUse(port_id=port.uuid, net_id=network, device_id=port.device_id)
@@ -138,7 +138,7 @@ class RouterInterfaces:
         return _answer(router, port.uuid, network, [subnet.uuid for subnet in subnets])
 
     def _ipv6_port(self, router: Router, network: UUID) -> Port | None:
-        """Return the port of a router that has its IPv6 addresses on a network."""
+        """Return the port with a router's IPv6 addresses on a network."""
         for interface in router.referrers(RouterInterface.router):
             if RouterInterface.network.raw(interface) == network:
                 port: Port = interface.port
@@ -147,7 +147,7 @@ class RouterInterfaces:
         return None
 
     def _check_new(self, router: Router, subnets: Iterable[Subnet]) -> None:
-        """Check that a router's subnets share no address with new ones."""
+        """Check that new subnets do not overlap with a router's."""
         held = connected(router)
         for subnet in subnets:
             block = ip_network(subnet.cidr)
@@ -194,18 +194,18 @@ class RouterInterfaces:
 
 
 def router_ports(router: Router) -> list[Port]:
-    """Return the ports of a router, its gateway's too."""
+    """Return the ports of a router, including its gateway's."""
     interfaces, gateways = router.referrers(RouterInterface.router), router.referrers(RouterGateway.router)
     return [*(row.port for row in interfaces), *(row.port for row in gateways)]
 
 
 def connected(router: Router) -> list[Subnet]:
-    """Return the subnets that a router is connected to, outside too."""
+    """Return the subnets that a router is connected to, including external ones."""
     return [fixed.subnet for port in router_ports(router) for fixed in port.referrers(FixedAddress.port)]
 
 
 def _check_unused(router: Router, interface: RouterInterface, leaving: Iterable[FixedAddress]) -> None:
-    """Check that neither floating IPs nor routes need the addresses that leave a router."""
+    """Check that neither floating IPs nor routes use the addresses that are removed from a router."""
     needed = {
         FixedAddress.subnet.raw(association.fixed)
         for association in interface.referrers(FloatingIPAssociation.interface)
@@ -221,14 +221,14 @@ def _check_unused(router: Router, interface: RouterInterface, leaving: Iterable[
 
 
 def check_stays_connected(port: Port, subnets: Collection[UUID]) -> None:
-    """Check that a router keeps what its routes and floating IPs need when the addresses of one of its ports change.
+    """Check that a router's routes and floating IPs stay valid when the addresses of one of its ports change.
 
     Arguments:
         port: any port.
-        subnets: those that it has an address in from now on.
+        subnets: the new subnets of its addresses.
 
     Raises:
-        NeutronError: it would not.
+        NeutronError: one would not.
     """
     interfaces: list[RouterInterface] = port.referrers(RouterInterface.port)
     gateways: list[RouterGateway] = port.referrers(RouterGateway.port)
@@ -243,12 +243,12 @@ def check_stays_connected(port: Port, subnets: Collection[UUID]) -> None:
 
 
 def check_reachable(router: Router, routes: list[dict[str, str]], outside: Iterable[UUID]) -> None:
-    """Check that the next hops of a router's routes are its neighbours once its gateway has changed.
+    """Check that the next hops of a router's routes are in its networks after a change of its gateway.
 
     Arguments:
         router: the router.
-        routes: its routes from now on.
-        outside: the subnets that its gateway is in from now on.
+        routes: its new routes.
+        outside: the new subnets of its gateway.
 
     Raises:
         InvalidRoutes: one is not.
@@ -269,7 +269,7 @@ def listed_routes(router: Router) -> list[dict[str, str]]:
 
 
 def check_new(body: Mapping[str, Any]) -> None:
-    """Check that a new interface is named, in one way.
+    """Check that a new interface is given by a subnet or a port, not both.
 
     Raises:
         BadRouterRequest: it is not.
@@ -280,10 +280,10 @@ def check_new(body: Mapping[str, Any]) -> None:
 
 
 def given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the ids of the subnet and of the port that name an interface.
+    """Return the ids of the subnet and of the port that identify an interface.
 
     Raises:
-        BadRouterRequest: neither is there, or one is no id.
+        BadRouterRequest: both are missing, or one is not a UUID.
     """
     subnet, port = body.get("subnet_id"), body.get("port_id")
     if subnet is None and port is None:

@@ -39,10 +39,10 @@ GO_ALONG = frozenset(("network:dhcp", METADATA_OWNER, "network:floatingip_agent_
 
 
 class ServicePorts:
-    """Makes and removes such ports.
+    """Creates and deletes service ports.
 
     Arguments:
-        databases: where they are.
+        databases: contain them.
     """
 
     def __init__(self, databases: Databases) -> None:
@@ -63,14 +63,14 @@ class ServicePorts:
 
         Arguments:
             draft: the transaction.
-            network: where.
+            network: the network.
             owner: its ``device_owner``.
             device: its ``device_id``.
-            project: whose it is; nobody's if empty.
-            wanted: its addresses, as for ``Addresses.choose``.
+            project: the project that owns it; empty for none.
+            wanted: its addresses, as for ``AddressAllocator.choose``.
 
         Raises:
-            NeutronError: it cannot have the addresses.
+            NeutronError: the addresses cannot be allocated.
         """
         mac = reserve_mac(self.databases, draft, network)
         chosen = self.addresses.choose(draft, network, wanted, mac=mac, device_owner=owner)
@@ -88,7 +88,7 @@ class ServicePorts:
         return uuid, chosen
 
     def goes_along(self, port: Port) -> bool:
-        """Return whether a port goes when its network does: it serves that alone, or holds an unused floating IP."""
+        """Return whether a port is deleted with its network: it serves only that, or holds an unused floating IP."""
         held = port.referrer(FloatingIP.port)
         if held is not None:
             users = (FloatingIPAssociation.floating_ip, PortForwarding.floating_ip)
@@ -110,7 +110,7 @@ def is_service_port(port: Port) -> bool:
 
 
 def refuse_service_port(port: Port) -> None:
-    """Refuse to delete a port that something else needs.
+    """Refuse to delete a port that another resource owns.
 
     Raises:
         ServicePortInUse: it is one.

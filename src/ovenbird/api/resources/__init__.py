@@ -35,10 +35,10 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     AddressGroups,
     SubnetPools,
 )
-"""Every resource that people create."""
+"""All writable resources."""
 
 READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, Findings, NetworkIPAvailabilities)
-"""Every resource that they only see."""
+"""All read-only resources."""
 
 EMPTY = {"service-providers": "service_providers"}
 """Collections that clients list in passing, and of which this API has none: the answer is that there are none. By their

@@ -121,7 +121,7 @@ class FloatingIPs(Resource[FloatingIP]):
         }
 
     def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[FloatingIP]:
-        """Return rows among which are all those that the filters can match."""
+        """Return rows that include all that the filters match."""
         store = self.databases.store
         if "floating_ip_address" in filters and "id" not in filters:
             held = [f for value in filters["floating_ip_address"] for f in store.select(FixedAddress.address, value)]

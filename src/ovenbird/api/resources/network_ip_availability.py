@@ -78,7 +78,7 @@ class NetworkIPAvailabilities(ReadOnlyResource):
         return _availability(network)
 
     def not_found(self, uuid: str) -> Exception:
-        """Return the refusal of an id that nothing has."""
+        """Return the error for an unknown id."""
         return NetworkNotFound(id=uuid)
 
 

@@ -339,7 +339,7 @@ class Ports(Resource[Port]):
         return [{"ip_address": ip, "hostname": name, "fqdn": f"{name}{end}"} for ip, name in named]
 
     def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[Port]:
-        """Return rows among which are all those that the filters can match."""
+        """Return rows that include all that the filters match."""
         wanted = [w.partition("=") for w in filters.get("fixed_ips", ()) if "id" not in filters]
         for member, column in (("ip_address", FixedAddress.address), ("subnet_id", FixedAddress.subnet)):
             values = [value for name, _, value in wanted if name == member]

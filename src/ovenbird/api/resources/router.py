@@ -327,7 +327,7 @@ def checked_routes(
 
     Arguments:
         router: the router.
-        routes: its routes from now on.
+        routes: its new routes.
         outside: the subnets that its gateway is in from now on; None for those that it is in.
 
     Raises:
