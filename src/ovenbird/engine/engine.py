@@ -130,8 +130,11 @@ class Engine:
         deltas = Deltas()
         for fact in self.owners:
             _delta(deltas, fact[0]).removed.append(fact)
-        for left in (self.owners, self.failures, self._runs, self._singletons, self.dirty_runs, self.dirty_views):
-            left.clear()  # a cycle that the collector was told to pass over would keep what rules own
+        for left in (
+            *(self.owners, self.failures, self.tables, self.outputs, self._derived),
+            *(self._runs, self._singletons, self.dirty_runs, self.dirty_views),
+        ):
+            left.clear()  # a cycle that the collector was told to pass over would keep rows, and what rules own
         return deltas
 
     def bind(

@@ -234,12 +234,13 @@ def test_engines_share_no_templates_and_those_of_one_that_is_closed_are_freed():
     assert not other._actions._templates
     assert not other._encodings
     worlds[1].run()
-    left = weakref.ref(mine)
-    del mine
+    left, engine = weakref.ref(mine), weakref.ref(worlds[0].engine)
+    del mine, world
     gc.disable()  # a controller's first computation is exempt from it for good
     try:
-        worlds[0].engine.close()
+        worlds.pop(0).engine.close()
         assert left() is None
+        assert engine() is None
         assert other._matches._templates
     finally:
         gc.enable()
