@@ -15,9 +15,11 @@ import os
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import jsonrpc
+from ovenbird.ovsdb.calls import LATE, Calls
+from ovenbird.ovsdb.client_locks import ClientLocks
 from ovenbird.ovsdb.commit import Commit, unwritable
 from ovenbird.ovsdb.errors import (
     ClusterError,
@@ -45,17 +47,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 BACKOFF = (0.1, 8.0)
 """Shortest and longest pause between attempts to connect, in seconds; the longest is the original's."""
 _PLACES = re.compile(r"^\[[^\]]*\] | \(_ssl\.c:\d+\)$")
 """Where in OpenSSL, and in Python, an error of TLS came up."""
 HANDSHAKE = 30.0
 """Seconds that a server may take to describe itself; its contents may take longer."""
-LATE = 5.0
-"""Seconds after which an answer that has not come is reported; and between two questions to a server that is not
-probed, which a client never leaves for its silence."""
 FEW = 8
 """Tables and columns that a server lacks of which a line of the log has the names."""
 _MONITOR_ID = "ovenbird"
@@ -105,20 +102,15 @@ class Replica:
         self._probe = probe
         self._probed = False
         self._lacks = lacks
-        self._asked: asyncio.Task[bool] | None = None  # whether the server answers
-        self._late = False
         self._updater: RowUpdater | None = None
-        self._connection: Connection | None = None
-        self._calls: dict[int, asyncio.Future[Any]] = {}
-        self._next_id = 0
+        self._calls = Calls(database)
         self._last_id = NIL
         self._monitoring = ""
-        self._monitor_call = 0
         self._synced = asyncio.Event()
         self._gone = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[Commit], None]] = []
-        self._locks: dict[str, _Lock] = {}
+        self._locks = ClientLocks(self._calls, self._synced.is_set)
         self.failures: dict[Remote, str] = {}
         """Why each server could not be followed that has failed since one last was; said once."""
 
@@ -215,7 +207,7 @@ class Replica:
 
     async def _transact(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
         try:
-            results = await self._answered(list, "transact", [self.database, *operations])
+            results = await self._calls.answered(list, "transact", [self.database, *operations])
         except ProtocolError as error:
             raise unwritable(staged for rows in transaction.staged.values() for staged in rows.values()) from error
         for number, result in enumerate(results):
@@ -260,8 +252,8 @@ class Replica:
         """Probe the server after so many seconds of silence from now on; 0 never."""
         if probe != self._probe:
             self._probe = probe
-            if self._connection is not None and self._probed:
-                self._connection.set_probe(probe)
+            if self._calls.connection is not None and self._probed:
+                self._calls.connection.set_probe(probe)
 
     async def set_conditions(self, conditions: Mapping[str, list[Any]]) -> None:
         """Change the conditions of some tables; when this returns, the rows are those that the new ones put in view.
@@ -297,7 +289,7 @@ class Replica:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Leave the rows as they are for a while; what the server sends meanwhile is received, and waits."""
-        connection = self._connection
+        connection = self._calls.connection
         if connection is None:
             yield
             return
@@ -312,19 +304,11 @@ class Replica:
 
         Who lost a lock stays in line for it (RFC 7047, section 4.1.10), and awaits it here again.
         """
-        lock = self._locks.get(name)
-        if lock is None:
-            lock = self._locks[name] = _Lock(on_lost)
-            if self.connected:
-                with contextlib.suppress(Disconnected):  # then the next connection begins with asking for it
-                    await self._ask_lock(name, lock)
-        lock.on_lost = on_lost
-        await lock.held.wait()
+        await self._locks.lock(name, on_lost)
 
     async def unlock(self, name: str) -> None:
         """Give a lock up, or stop waiting for it."""
-        if self._locks.pop(name, None) is not None and self.connected:
-            await self.call("unlock", [name])
+        await self._locks.unlock(name)
 
     async def steal(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
         """Take a lock from whoever holds it.
@@ -332,14 +316,11 @@ class Replica:
         Raises:
             Disconnected: there is no connection.
         """
-        lock = self._locks.setdefault(name, _Lock(on_lost))
-        if (await self._answered(dict, "steal", [name])).get("locked"):
-            lock.held.set()
+        await self._locks.steal(name, on_lost)
 
     def holds(self, name: str) -> bool:
         """Say whether this client holds a lock, as far as it knows."""
-        lock = self._locks.get(name)
-        return lock is not None and lock.held.is_set()
+        return self._locks.holds(name)
 
     async def call(self, method: str, params: Any) -> Any:
         """Call a method of the server.
@@ -349,58 +330,11 @@ class Replica:
             Disconnected: there is no connection, or it was lost before the answer.
             ProtocolError: the parameters have a string that OVSDB cannot have; nothing was sent.
         """
-        if self._connection is None:
-            raise Disconnected(f"no connection to database {self.database}")
-        number = self._next_id + 1
-        message = jsonrpc.request(method, params, id_=number)
-        if jsonrpc.has_nul(message):
-            raise ProtocolError("a string contains U+0000 (RFC 7047, section 3.1)")
-        self._next_id = number
-        loop = asyncio.get_running_loop()
-        future = self._calls[number] = loop.create_future()
-        late = loop.call_later(LATE, self._report_late, method)
-        self._connection.send(message)
-        try:
-            return await future
-        finally:
-            late.cancel()
-            self._calls.pop(number, None)
+        return await self._calls.call(method, params)
 
     async def answers(self, seconds: float) -> bool:
         """Return whether the server answers within some seconds; all who ask meanwhile wait for the same answer."""
-        if not self.connected:
-            return False
-        asked = self._asked
-        if asked is None or asked.done():
-            asked = self._asked = asyncio.create_task(self._echoes())
-        done, _ = await asyncio.wait((asked,), timeout=seconds)
-        return bool(done) and asked.result()
-
-    async def _echoes(self) -> bool:
-        try:
-            await self.call("echo", [])
-        except (OvsdbError, Disconnected):
-            return False
-        return True
-
-    def _report_late(self, method: str) -> None:
-        if not self._late:
-            self._late = True
-            _log.warning("database %s: the server has not answered %s for %g s", self.database, method, LATE)
-
-    async def _answered(self, shape: type[T], method: str, params: Any) -> T:
-        """Call a method whose answer has a certain shape; a server that answers otherwise is left.
-
-        Raises:
-            OvsdbError: it answers with an error.
-            Disconnected: there is no connection, or it was lost, or given up, before a proper answer.
-        """
-        answer = await self.call(method, params)
-        if not isinstance(answer, shape):
-            _log.warning("database %s: the server's answer to %s makes no sense", self.database, method)
-            self._disconnect()
-            raise Disconnected(f"the answer of database {self.database} to {method} makes no sense")
-        return answer
+        return self.connected and await self._calls.answers(seconds)
 
     # -- the connection -------------------------------------------------------------------------------------------
 
@@ -438,7 +372,7 @@ class Replica:
         gone = self._gone
         connection = await connect(remote, lambda: Connection(self._probe if remote.probed else 0), self._keys)
         self._probed = remote.probed
-        self._connection = connection
+        self._calls.connection = connection
         connection.on_message = self._receive
         connection.on_lost = lambda error: self._lost(gone, remote, error)
         async with asyncio.timeout(HANDSHAKE):
@@ -457,8 +391,7 @@ class Replica:
                 _log.warning("%s: %s lacks %s%s (database needs upgrade?)", remote, self.database, few, more)
         await self._monitor(self._updater)
         _log.info("%s: connected", remote)
-        for name, lock in tuple(self._locks.items()):
-            await self._ask_lock(name, lock)
+        await self._locks.ask_all()
         await self._wait_for_end(gone, remote)
         return True
 
@@ -509,9 +442,8 @@ class Replica:
         ):
             self._monitoring = method
             self._acknowledged = wanted
-            self._monitor_call = self._next_id + 1
             try:
-                await self.call(method, params)
+                await self._calls.call(method, params, self._initial)
             except OvsdbError as error:
                 if "unknown method" not in str(error):
                     raise
@@ -540,7 +472,7 @@ class Replica:
     def _receive(self, message: dict[str, Any]) -> None:
         method = message.get("method")
         if method is None:
-            self._answer(message)
+            self._calls.receive(message)
             return
         params: Any = message.get("params")
         match method:
@@ -551,34 +483,18 @@ class Replica:
             case "update" if params[0] == _SERVER_ID:
                 if not self._judge(params[1]):
                     _log.info("database %s: the server lost its leader or its leadership", self.database)
-                    self._disconnect()
+                    self._calls.give_up()
             case "echo":
-                if self._connection is not None:
-                    self._connection.send(jsonrpc.reply(params, id_=message.get("id")))
-            case "locked" if params[0] in self._locks:
-                self._locks[params[0]].held.set()
-            case "stolen" if params[0] in self._locks:
-                self._locks[params[0]].lose()
+                if self._calls.connection is not None:
+                    self._calls.connection.send(jsonrpc.reply(params, id_=message.get("id")))
+            case "locked":
+                self._locks.grant(params[0])
+            case "stolen":
+                self._locks.lose(params[0])
             case "monitor_canceled":
-                self._disconnect()
+                self._calls.give_up()
             case _:
                 _log.debug("ignoring %s", method)
-
-    def _answer(self, message: dict[str, Any]) -> None:
-        future = self._calls.get(message.get("id"))  # type: ignore[arg-type]
-        if future is None or future.done():
-            return
-        if self._late:
-            self._late = False
-            _log.info("database %s: the server answers", self.database)
-        error = message.get("error")
-        if error is not None:
-            future.set_exception(from_json(error))
-            return
-        result = message.get("result")
-        if self._monitoring and message.get("id") == self._monitor_call:
-            self._initial(result)
-        future.set_result(result)
 
     def _tell(self, commit: Commit) -> None:
         if commit.changes:
@@ -587,17 +503,6 @@ class Replica:
                     callback(commit)
                 except Exception:  # noqa: BLE001 - what is done is done, whatever a listener does
                     _log.exception("listener of database %s failed", self.database)
-
-    async def _ask_lock(self, name: str, lock: _Lock) -> None:
-        if lock.asked:
-            return
-        lock.asked = True
-        if (await self._answered(dict, "lock", [name])).get("locked"):
-            lock.held.set()
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.abort()
 
     def _lost(self, gone: asyncio.Event, remote: Remote, error: Exception | None) -> None:
         if not gone.is_set() and self._synced.is_set():
@@ -608,20 +513,10 @@ class Replica:
 
     def _drop(self) -> None:
         """Forget a connection that ended."""
-        connection, self._connection = self._connection, None
-        self._late = False
         self._synced.clear()
         self._monitoring = ""
-        if connection is not None:
-            connection.on_lost = lambda _error: None
-            connection.abort()
-        for future in self._calls.values():
-            if not future.done():
-                future.set_exception(Disconnected(f"connection to database {self.database} lost"))
-        self._calls = {}
-        for lock in self._locks.values():
-            lock.asked = False
-            lock.lose()
+        self._calls.drop()
+        self._locks.drop()
 
 
 def _missing(schema: DatabaseSchema, row_classes: Iterable[type[Row]]) -> Iterator[str]:
@@ -641,18 +536,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
-
-
-class _Lock:
-    """A lock that the replica holds or wants."""
-
-    def __init__(self, on_lost: Callable[[], None] | None) -> None:
-        self.held = asyncio.Event()
-        self.asked = False  # on this connection
-        self.on_lost = on_lost
-
-    def lose(self) -> None:
-        if self.held.is_set():
-            self.held.clear()
-            if self.on_lost is not None:
-                self.on_lost()

@@ -313,7 +313,7 @@ async def test_replica(remote):  # noqa: PLR0915 - one life, told in order
         with pytest.raises(errors.NotOwner):
             await replica.commit(txn)
         row = rows[uuid]
-        replica._disconnect()
+        replica._calls.give_up()
         txn = other.transaction()
         txn.update(uuid, {"n": 2})
         await other.commit(txn)

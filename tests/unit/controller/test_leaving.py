@@ -40,7 +40,7 @@ async def test_it_ends_where_the_local_database_has_gone(tmp_path, monkeypatch):
     controller = Controller("unix:db.sock")
     running = asyncio.create_task(controller.run())
     await controller._vswitch.start()
-    controller._vswitch._connection = None  # lost, and nobody has noticed yet
+    controller._vswitch._calls.connection = None  # lost, and nobody has noticed yet
     await controller.close()
     await running
     await server.close()

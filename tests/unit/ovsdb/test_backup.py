@@ -190,6 +190,6 @@ async def test_clients_of_a_backup_connect_again_and_change_nothing(pair):
     insert = {"op": "insert", "table": "Own", "row": {}}
     assert (await following.call("transact", ["S", insert]))[0]["error"] == "not allowed"
     pair.server.set_read_only(False)
-    await until_async(lambda: following._connection is None)
+    await until_async(lambda: following._calls.connection is None)
     await until_async(lambda: following.connected)
     assert "uuid" in (await following.call("transact", ["S", insert]))[0]

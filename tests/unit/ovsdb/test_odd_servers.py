@@ -96,7 +96,7 @@ async def test_a_server_that_answers_oddly_is_left(beside, method):
         if not server.odd and names(client) == ["sw"]:
             return True
         if client._synced.is_set():
-            client._disconnect()
+            client._calls.give_up()
         return False
 
     await until_async(over)

@@ -125,7 +125,7 @@ async def test_a_lock_that_was_lost_is_awaited_again(served):
         await two.unlock("L")
         await asyncio.wait_for(again, 60)
         lost.clear()
-        one._disconnect()
+        one._calls.give_up()
         await asyncio.wait_for(lost.wait(), 10)
         await asyncio.wait_for(one.lock("L"), 10)
         assert one.holds("L")
@@ -231,7 +231,7 @@ def test_remotes():
 
 
 async def kept(replica, messages):
-    await until_async(lambda: len(replica._connection._backlog) >= messages)
+    await until_async(lambda: len(replica._calls.connection._backlog) >= messages)
 
 
 async def test_what_comes_while_rows_are_held_is_applied_afterwards_one_transaction_after_the_other(served):
@@ -267,7 +267,7 @@ async def test_a_message_that_cannot_be_handled_ends_the_connection(served, capl
     _, _, remotes, _ = served
     replica = Replica(remotes, database="S", row_classes=[Port, Switch])
     await replica.start()
-    connection = replica._connection
+    connection = replica._calls.connection
     lost = asyncio.Event()
     connection.on_lost = lambda _error: lost.set()
     connection.on_message = lambda message: message["nothing of the kind"]
