@@ -17,6 +17,7 @@ from ovenbird.engine.lookups import find, get, rows, select, table
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model.sb import DatapathBinding, LogicalDPGroup, PortBinding
+from ovenbird.model.southbound_lookup import ports_of_types
 from ovenbird.model.vswitch import Bridge, Interface, Port
 
 if TYPE_CHECKING:
@@ -252,8 +253,7 @@ def ports_of(kind: str) -> list[PortBinding]:
 @view
 def joined(datapath: UUID) -> tuple[UUID, ...]:
     """Return the datapaths connected to this one by patch ports that packets cross on this chassis."""
-    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
-    ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if is_crossed(port)]
+    ports = filter(is_crossed, ports_of_types(table(PortBinding), datapath, "patch", "l3gateway"))
     return tuple([PortBinding.datapath.raw(peer) for port in ports if (peer := peer_of(port)) is not None])
 
 
@@ -298,7 +298,7 @@ def plugged_localnets(datapath: UUID) -> tuple[PortBinding, ...]:
     A switch may have one for each of several networks, of which a chassis is connected to some or none (routed
     provider networks); those without a bridge here are not used.
     """
-    ports = table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath, "localnet"))
+    ports = ports_of_types(table(PortBinding), datapath, "localnet")
     mappings = settings().bridge_mappings if ports else {}
     plugged = [port for port in ports if port.options.get("network_name", "") in mappings]
     return tuple(sorted(plugged, key=lambda port: port.tunnel_key))

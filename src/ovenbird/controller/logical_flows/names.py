@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.local_data import here_in, is_here
-from ovenbird.controller.lookup import port_in
 from ovenbird.engine.lookups import find, table
 from ovenbird.engine.views import view
 from ovenbird.model.sb import (
@@ -15,6 +14,7 @@ from ovenbird.model.sb import (
     PortBinding,
     PortGroup,
 )
+from ovenbird.model.southbound_lookup import port_in
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID

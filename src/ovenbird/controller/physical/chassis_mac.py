@@ -20,6 +20,7 @@ from ovenbird.engine.lookups import get, table
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.model.southbound_lookup import ports_of_types
 from ovenbird.openflow.actions import Conjunction, Output, PopVlan, PushVlan, SetField
 from ovenbird.pipeline.openflow_tables import OFTable
 
@@ -71,9 +72,8 @@ def mac_here(network: str) -> int | None:
 @view
 def router_macs(datapath: UUID) -> tuple[tuple[int, int, str], ...]:
     """Return the router ports connected to a switch: MAC address, cookie of its flows, and name of each."""
-    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
     found = set()
-    for port in [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind))]:
+    for port in ports_of_types(table(PortBinding), datapath, "patch", "l3gateway"):
         peer = peer_of(port)
         for text in peer.mac if peer is not None else ():
             mac = parse_mac(text.partition(" ")[0])

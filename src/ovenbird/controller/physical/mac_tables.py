@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow
 from ovenbird.controller.local.local_data import hosted_row
-from ovenbird.controller.lookup import datapath_by_key
 from ovenbird.engine.lookups import find, table
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
+from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.addresses import is_mac, mac_number
 from ovenbird.net.ip import ip_address, is_address
 from ovenbird.openflow.actions import SetField

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.additional_chassis import ACTIVATED
-from ovenbird.controller.lookup import port_by_keys
 from ovenbird.controller.packet_registers import register
 from ovenbird.lang.actions.userdata import Userdata
+from ovenbird.model.southbound_lookup import port_by_keys
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.lookup import mac_binding, port_by_keys
 from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.replies import carried
 from ovenbird.lang.actions.userdata import Opcode
+from ovenbird.model.southbound_lookup import mac_binding, port_by_keys
 from ovenbird.net.addresses import mac_bytes
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.openflow.actions import Resubmit, encode_actions

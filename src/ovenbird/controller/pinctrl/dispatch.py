@@ -11,7 +11,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.lookup import datapath_by_key
 from ovenbird.controller.pinctrl import (
     acl_log,
     activation,
@@ -32,6 +31,7 @@ from ovenbird.controller.pinctrl.mac_learning import MacLearning
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
 from ovenbird.model.sb import DNS
+from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError, OpenFlowError
 from ovenbird.openflow.fields import FIELDS

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.lookup import datapath_by_key, mac_binding, port_by_keys
 from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.activation import Activated, stage_activated
 from ovenbird.controller.pinctrl.controller_events import ReportedEvent, stage_reported
@@ -26,6 +25,7 @@ from ovenbird.controller.pinctrl.virtual_ports import Spoken, stage_spoken
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.options import flag
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.model.southbound_lookup import datapath_by_key, mac_binding, port_by_keys, ports_of_types
 from ovenbird.net.addresses import mac_text
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
@@ -207,8 +207,7 @@ def outdated(store: Store, *, key: int, port: int, mac: str, address: str) -> It
     datapath = datapath_by_key(store, key)
     if datapath is None:
         return
-    ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath.uuid, "patch"))
-    for patch in ports:
+    for patch in ports_of_types(store.table(PortBinding), datapath.uuid, "patch"):
         name = patch.options.get("peer", "")
         peer = store.find(PortBinding.logical_port, name)
         router = store.table(DatapathBinding).rows.get(PortBinding.datapath.raw(peer)) if peer is not None else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.lookup import port_by_keys
 from ovenbird.controller.packet_registers import register
 from ovenbird.lang.actions.userdata import Userdata
 from ovenbird.model.sb import PortBinding
+from ovenbird.model.southbound_lookup import port_by_keys
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ from ovenbird.controller.local.local_data import hosted_row, is_hosted
 from ovenbird.controller.local.local_store import Listeners, progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import own_chassis
-from ovenbird.controller.lookup import port_by_keys
 from ovenbird.controller.packet_registers import register
 from ovenbird.controller.protocols.membership_table import MembershipTable
 from ovenbird.engine.lookups import get, select, table
@@ -31,6 +30,7 @@ from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import IGMPGroup, IPMulticast, PortBinding
+from ovenbird.model.southbound_lookup import port_by_keys
 from ovenbird.net import ethernet, igmp, mld
 from ovenbird.net.addresses import ip_text, ipv4_bytes, ipv6_bytes, mac_bytes, multicast_mac
 from ovenbird.net.errors import PacketError

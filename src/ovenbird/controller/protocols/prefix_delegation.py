@@ -23,6 +23,7 @@ from ovenbird.engine.lookups import table
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import PortBinding
+from ovenbird.model.southbound_lookup import ports_of_types
 from ovenbird.net import dhcp6, ethernet
 from ovenbird.net.addresses import ipv6_bytes, ipv6_text, link_local, mac_bytes, multicast_mac
 from ovenbird.net.dhcp6 import Dhcp6, IaPrefix
@@ -49,9 +50,8 @@ _SUBJECT = "prefix of "
 @view
 def upstream(datapath: UUID) -> PortBinding | None:
     """Return the port through which a router requests prefixes from this chassis."""
-    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
-    ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if asks(port)]
-    return min(ports, key=lambda port: port.logical_port, default=None)
+    ports = ports_of_types(table(PortBinding), datapath, "patch", "l3gateway")
+    return min(filter(asks, ports), key=lambda port: port.logical_port, default=None)
 
 
 @view

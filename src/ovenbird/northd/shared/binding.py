@@ -16,6 +16,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag, number
+from ovenbird.model.southbound_lookup import datapath_by_key, port_in
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature, Setting
 from ovenbird.northd.ir.queues import QUEUE, queue_of
@@ -230,12 +231,13 @@ def _chassis(name: str) -> UUID | None:
 @rule(sb.FDB)
 def learned(fdb: sb.FDB) -> Iterable[Fact]:
     """Keep a learned FDB entry as long as its port exists."""
-    binding = find(sb.DatapathBinding.tunnel_key, fdb.dp_key)
+    southbound = fdb.home.store
+    binding = datapath_by_key(southbound, fdb.dp_key)
     if binding is None:
         return
     network = northbound_uuid(binding)
-    ports = binding.home.store.table(sb.PortBinding).index(sb.PortBinding.datapath, sb.PortBinding.tunnel_key)
-    if network and get(nb.LogicalSwitch, network) is not None and ports.rows((binding.uuid, fdb.port_key)):
+    is_switch = network is not None and get(nb.LogicalSwitch, network) is not None
+    if is_switch and port_in(southbound, binding.uuid, fdb.port_key) is not None:
         yield LEARNED(fdb.uuid)
 
 

@@ -1,6 +1,6 @@
-"""Rows of Southbound by what packets carry: the tunnel keys of a datapath and of a port in it.
+"""Rows of Southbound by what packets carry, the tunnel keys of a datapath and of a port in it; ports by type.
 
-The functions read a store; where a rule or view is being computed, that is tracked as any read.
+The functions read a store or a table; where a rule or view is being computed, that is tracked as any read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.model.sb import DatapathBinding, MACBinding, PortBinding
 
 if TYPE_CHECKING:
-    from ovenbird.engine.rows import UUID, Store
+    from ovenbird.engine.rows import UUID, Store, Table
 
 
 def datapath_by_key(store: Store, key: int) -> DatapathBinding | None:
@@ -40,6 +40,18 @@ def port_by_keys(store: Store, *, datapath: int, port: int) -> PortBinding | Non
     """
     row = datapath_by_key(store, datapath)
     return port_in(store, row.uuid, port) if row is not None else None
+
+
+def ports_of_types(ports: Table[PortBinding], datapath: UUID, *types: str) -> list[PortBinding]:
+    """Return the ports of a datapath that have one of these types, type by type.
+
+    Arguments:
+        ports: Southbound's table.
+        datapath: the datapath's UUID.
+        types: as in ovn-sb(5), Port_Binding.
+    """
+    index = ports.index(PortBinding.datapath, PortBinding.type)
+    return [port for kind in types for port in index.rows((datapath, kind))]
 
 
 def mac_binding(store: Store, *, port: str, ip: str) -> MACBinding | None:
