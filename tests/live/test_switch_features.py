@@ -97,3 +97,18 @@ def test_queues_of_ports_are_classes_of_the_physical_interface(
     nb("lsp-set-options", "a")
     wait_until(lambda: not has_queue(), "the queue to go")
     assert not switch.vsctl("list", "QoS") + switch.vsctl("list", "Queue")
+
+
+def test_a_mirror_copies_what_a_port_sends(instances: dict[str, Instance], lab: Lab, nb: Nbctl) -> None:
+    switch, sink = lab.hypervisor("hv1"), lab.hypervisor("hv2")
+    nb("mirror-add", "probe", "gre", "7", "from-lport", sink.encap_address)
+    nb("--wait=hv", "lsp-attach-mirror", "a", "probe")
+    wait_until(lambda: "ovn-probe" in switch.ofctl("show", f"unix:{switch.rundir}/br-int.mgmt"), "the tunnel")
+    with Capture(sink.namespace, UPLINK, "proto gre") as wire:
+        wait_until(lambda: instances["a"].pings("10.7.0.2"), "an answer")
+        wire.wait(r"key=0x7.* 10\.7\.0\.1 > 10\.7\.0\.2: ICMP echo request")
+        assert not wire.find("echo reply")
+    nb("lsp-detach-mirror", "a", "probe")
+    wait_until(lambda: not switch.vsctl("list", "Mirror"), "the mirror to go")
+    assert "ovn-probe" not in switch.vsctl("list-ports", "br-int")
+    nb("mirror-del", "probe")

@@ -20,6 +20,7 @@ from ovenbird.controller.local import ct_zones
 from ovenbird.controller.local.bridge import ADD_PORT, BRIDGE, DROP_PORT
 from ovenbird.controller.local.chassis import CHASSIS
 from ovenbird.controller.physical import encaps
+from ovenbird.controller.physical.mirrors import DROP_MIRROR, NEW_MIRROR
 from ovenbird.controller.physical.queues import DROP_QOS, DROP_QUEUE, NEW_QOS, NEW_QUEUE
 from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP, DROP_GROUP
 from ovenbird.controller.rules import make_engine
@@ -46,7 +47,7 @@ RUNS = 64
 """During the first computation, how many rules run before control returns to the connections."""
 EDITS: tuple[EditRelation[..., Any], ...] = (
     *(EDIT, EDIT_AFTER_FLOWS, CHASSIS, BRIDGE, ADD_PORT, DROP_PORT, ADD_GROUP, DROP_GROUP),
-    *(NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS),
+    *(NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS, NEW_MIRROR, DROP_MIRROR),
 )
 """The relations of facts that ask for changes of databases."""
 

@@ -15,6 +15,7 @@ from ovenbird.controller.physical import (
     ingress,
     lb_hairpin,
     mac_tables,
+    mirrors,
     multichassis,
     patch,
     port_retries,
@@ -43,7 +44,7 @@ SOUTHBOUND = (
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
     sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor, sb.ControllerEvent,
-    sb.IPMulticast, sb.IGMPGroup,
+    sb.IPMulticast, sb.IGMPGroup, sb.Mirror,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -52,6 +53,7 @@ OMITTED = {"Logical_Flow": ("external_ids",)}
 
 SWITCH = (
     vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL, vswitch.QoS, vswitch.Queue,
+    vswitch.Mirror,
 )  # fmt: skip
 """The tables of Open_vSwitch that this controller reads."""
 
@@ -67,6 +69,7 @@ RULES = (
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
     queues.port_queues, queues.stale_queues, queues.wrong_rates, zone_limits.port_limit, zone_limits.router_limits,
     chassis.findings, multicast_snooping.snooped, multicast_snooping.listeners, multicast_snooping.reported,
+    mirrors.mirrors, mirrors.stale_mirror,
 )  # fmt: skip
 
 

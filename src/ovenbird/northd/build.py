@@ -43,7 +43,7 @@ _PORT_PARTS = {
 GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 """What all features write, besides logical flows."""
 
-LEFT_BEHIND: tuple[type[Row], ...] = (sb.LoadBalancer, sb.ServiceMonitor, sb.Mirror, sb.ChassisTemplateVar)
+LEFT_BEHIND: tuple[type[Row], ...] = (sb.LoadBalancer, sb.ServiceMonitor, sb.ChassisTemplateVar)
 """Tables that ovn-northd, or chassis on its behalf, fill. Where no feature of ours writes one, it is emptied.
 
 References from it would keep datapaths and groups of datapaths from being deleted.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 from support.controller.site import Site, install, installed_by_the_original, one_chassis
+from support.waiting import until
 
 QOS = r"""
 ls-add sw0
@@ -39,3 +41,65 @@ def test_rates_and_queues_are_the_originals() -> None:
         assert len(ours) == 11
         assert meters(site) == limits
         assert len(limits) == 4
+
+
+MIRRORS = r"""
+ls-add sw0
+lsp-add sw0 p1
+lsp-add sw0 p2
+lsp-add sw0 ln -- lsp-set-type ln localnet -- lsp-set-options ln network_name=net1
+mirror-add m1 gre 5 from-lport 192.0.2.9
+mirror-add m2 erspan 26 to-lport 192.0.2.10
+mirror-add m3 gre 7 to-lport 192.0.2.11
+mirror-add m4 gre 8 to-lport fd00::1
+mirror-add m5 erspan 9 from-lport fd00::2
+lsp-attach-mirror p1 m1 -- lsp-attach-mirror p1 m2 -- lsp-attach-mirror p2 m2 -- lsp-attach-mirror ln m3
+lsp-attach-mirror p2 m4 -- lsp-attach-mirror p2 m5
+"""
+
+
+def mirrors(site: Site) -> dict[str, tuple[object, ...]]:
+    """Return the mirrors of the switch by name: selected ports, output port, and its tunnel."""
+    ports = {row["_uuid"]: row for row in rows(site, "Port")}
+    interfaces = {row["_uuid"]: row for row in rows(site, "Interface")}
+    found = {}
+    for row in rows(site, "Mirror"):
+        chosen = [sorted(ports[uuid]["name"] for uuid in each(row[c])) for c in ("select_src_port", "select_dst_port")]
+        output = ports[row["output_port"]]
+        tunnel = interfaces[output["interfaces"]]
+        found[row["name"]] = (*chosen, row["external_ids"], output["name"], tunnel["type"], tunnel["options"])
+    return found
+
+
+def each(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def rows(site: Site, table: str) -> list[dict[str, object]]:
+    told = json.loads(site.vsctl("--format=json", "list", table))
+    return [dict(zip(told["headings"], map(plain, row), strict=True)) for row in told["data"]]
+
+
+def plain(value: object) -> object:
+    """Return a column without the notation of OVSDB."""
+    match value:
+        case ["uuid", uuid]:
+            return uuid
+        case ["set", members]:
+            return [plain(member) for member in members]
+        case ["map", pairs]:
+            return dict(pairs)
+    return value
+
+
+def test_mirrors_are_the_originals() -> None:
+    with one_chassis(MIRRORS, {"p1": 11, "p2": 12}, ovn_bridge_mappings="net1:br-ex") as site:
+        installed_by_the_original(site)
+        until(lambda: len(mirrors(site)) == 4)
+        theirs = mirrors(site)
+        asyncio.run(install(site, ["--wait=hv", "sync"]))
+        assert mirrors(site) == theirs, "those of the original are left as they are"
+        site.vsctl("clear", "Bridge", "br-int", "mirrors")
+        site.vsctl(*(word for name in theirs for word in ("--", "del-port", f"ovn-{name}")))
+        asyncio.run(install(site, ["--wait=hv", "sync"]))
+        until(lambda: mirrors(site) == theirs)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from support.northd.logical_flows import flows, lines, run
+from support.northd.logical_flows import flows, lines, references, run
 
 WORLD = """
 ls-add sw0
@@ -23,6 +23,9 @@ lsp-add sw1 local
 set Logical_Switch_Port local type=localport
 lr-add r
 lrp-add r r-sw0 00:00:00:00:01:02 10.0.0.1/24 fd10::1/64
+mirror-add probe gre 7 from-lport 192.0.2.99
+mirror-add audit erspan 8 to-lport fd00::99
+mirror-add unused gre 9 to-lport 192.0.2.98
 lsp-add sw0 to-r
 set Logical_Switch_Port to-r type=router options:router-port=r-sw0 addresses=router
 """
@@ -38,6 +41,12 @@ qos-add sw1 to-lport 103 "ip6" rate=10 burst=11 dscp=63
 --id=@both create QoS priority=7 match=udp direction=from-lport action:dscp=5
 add Logical_Switch sw0 qos_rules @burst @none @both
 add Logical_Switch sw1 qos_rules @both
+""",
+    "mirrors": """
+lsp-attach-mirror vm1 probe
+lsp-attach-mirror vm1 audit
+lsp-attach-mirror wire probe
+lsp-attach-mirror to-r probe
 """,
     "queues": """
 set Logical_Switch_Port wire options:qos_max_rate=1000 options:qos_burst=20 options:qos_min_rate=5
@@ -67,6 +76,18 @@ def ports(client):
     return found
 
 
+def mirrors(client):
+    """Return the mirrors, and the ports that have each."""
+    columns = ("_uuid", "name", "filter", "type", "sink", "index", "external_ids")
+    rows = {row.pop("_uuid")[1]: row for row in client.select("Mirror", *columns)}
+    attached = [
+        (row["logical_port"], rows[uuid]["name"])
+        for row in client.select("Port_Binding", "logical_port", "mirror_rules")
+        for uuid in references(row["mirror_rules"])
+    ]
+    return sorted(map(str, rows.values())), sorted(attached)
+
+
 @pytest.fixture
 def world(oracle):
     run(oracle, lines(WORLD))
@@ -80,7 +101,9 @@ def test_what_a_feature_adds(world, case):
     after = [flows(client) for client in (world.theirs, world.ours)]
     theirs, ours = (queues(new - old) for new, old in zip(after, before, strict=True))
     assert ours == theirs
-    assert len(theirs) >= 4
+    assert len(theirs) >= (0 if case == "mirrors" else 4)
+    assert mirrors(world.ours) == mirrors(world.theirs)
+    assert len(mirrors(world.ours)[0]) == 3
     assert ports(world.ours) == ports(world.theirs)
     assert world.compile()[1] == 0
 

@@ -165,8 +165,13 @@ class Networks:
                     p.requested_chassis.name if p.requested_chassis else "",
                     sorted(p.nat_addresses),
                     p.ha_chassis_group.name if p.ha_chassis_group else "",
+                    sorted(m.name for m in p.mirror_rules),
                 )
                 for p in self.rows(sb.PortBinding)
+            ),
+            "mirrors": sorted(
+                (m.name, m.filter, m.sink, m.type, m.index, sorted(m.external_ids.items()))
+                for m in self.rows(sb.Mirror)
             ),
             "datapaths": sorted(names.values()),
             "multicast": sorted(

@@ -37,6 +37,8 @@ def world():
         nb.QoS, (switch, "qos_rules"), priority=3, direction="from-lport", match="ip4", action={"dscp": 5},
         bandwidth={"rate": 7},
     )  # fmt: skip
+    mirror = made.insert(nb.Mirror, name="m", filter="from-lport", sink="192.0.2.1", type="gre", index=3)
+    made.update(port, mirror_rules=frozenset([mirror.uuid]))
     made.dns = made.insert(nb.DNS, records={"A.b": "10.0.0.1"})
     return made
 
@@ -72,6 +74,13 @@ CHANGES = [
     (nb.ACL, "name", "why"),
     (nb.ACL, "label", 5),
     (nb.ACL, "options", {"log-related": "true"}),
+    (nb.LogicalSwitchPort, "mirror_rules", frozenset()),
+    (nb.Mirror, "name", "mx"),
+    (nb.Mirror, "filter", "to-lport"),
+    (nb.Mirror, "sink", "192.0.2.2"),
+    (nb.Mirror, "type", "erspan"),
+    (nb.Mirror, "index", 4),
+    (nb.Mirror, "external_ids", {"a": "b"}),
     (nb.LogicalSwitch, "qos_rules", frozenset()),
     (nb.QoS, "priority", 9),
     (nb.QoS, "direction", "to-lport"),

@@ -76,7 +76,7 @@ PORT_BINDING = NamedRows(
     PortBindingRow,
     key=(_PB.logical_port, _PB.datapath),
     initial={_PB.up: False},
-    empty=(_PB.gateway_chassis, _PB.mirror_rules),
+    empty=(_PB.gateway_chassis,),
 )
 
 IN_NAT_ADDRESSES = Members(PORT_BINDING, _PB.nat_addresses)
