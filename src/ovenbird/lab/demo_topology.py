@@ -20,7 +20,7 @@ NETWORK = "private"
 SUBNET = "10.0.0.0/24"
 SUBNET6 = "fd00:10::/64"
 ADDRESSES = ("10.0.0.11", "10.0.0.12")
-"""The instances' addresses, so that a page may name them."""
+"""The instances' addresses, which documentation refers to."""
 SECURITY_GROUP = "icmp-ssh"
 
 _PING_PATIENCE = 15.0  # seconds
@@ -28,10 +28,10 @@ _PING_PATIENCE = 15.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class DemoTopology:
-    """The instances of the demo topology, and what they showed.
+    """The instances of the demo topology, and the output of ping.
 
     Arguments:
-        instances: those that were made.
+        instances: the instances.
         ping: what ping printed, from the first instance to the second; None when there is but one.
     """
 
@@ -40,11 +40,11 @@ class DemoTopology:
 
 
 def create(lab: Lab, progress: Progress) -> DemoTopology:
-    """Make a network with two subnets, a security group, and an instance on each of the first two hosts; let them meet.
+    """Create a network with two subnets, a security group and an instance on each of the first two hosts, and ping.
 
     Arguments:
         lab: a running cloud.
-        progress: is told what is about to happen.
+        progress: called before each step.
 
     Raises:
         LabError: a step failed; the cloud keeps running.
@@ -98,7 +98,7 @@ class Demonstration:
     """A program that was run in the demo topology, and what it printed.
 
     Arguments:
-        title: what was shown.
+        title: what it shows.
         output: what the program printed.
     """
 
@@ -108,12 +108,12 @@ class Demonstration:
 
 
 def add_router(lab: Lab, topology: DemoTopology, progress: Progress) -> tuple[Demonstration, ...]:
-    """Join the network to the outside world: a router, an external network, a floating IP.
+    """Connect the network to the outside world by a router, an external network and a floating IP.
 
     Arguments:
         lab: a running cloud with a gateway.
         topology: what `create` has made in it.
-        progress: is told what is about to happen.
+        progress: called before each step.
 
     Raises:
         LabError: a step failed; the cloud keeps running.
@@ -162,7 +162,7 @@ def _demonstrate(title: str, namespace: Namespace, *argv: str) -> Demonstration:
 
 
 def _ping_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Demonstration, ...]:
-    """Let the instances take the prefix that the router advertises, and the first ping the last."""
+    """Wait for the instances' IPv6 addresses, and have the first ping the last."""
     source, target = instances[0], instances[-1]
     if source == target:
         return ()
@@ -182,14 +182,14 @@ _CURL = ("curl", "-sSf", "-m", "3", "--noproxy", "*")
 
 
 def ask_metadata(instance: Instance, progress: Progress) -> Demonstration:
-    """Have an instance ask the metadata service who it is.
+    """Have an instance request its metadata.
 
     Arguments:
-        instance: of a lab whose hosts serve metadata.
-        progress: is told what is about to happen.
+        instance: an instance of a lab with the metadata service.
+        progress: called before each step.
 
     Raises:
-        LabError: nobody answers; the cloud keeps running.
+        LabError: there is no answer; the cloud keeps running.
     """
     progress(f"asking the metadata service from {instance.name}")
     told = _demonstrate(f"{instance.name} asks for {METADATA}", instance.namespace, *_CURL, METADATA)

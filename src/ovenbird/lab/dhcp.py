@@ -61,14 +61,14 @@ mv "$lease.new" "$lease"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What a DHCP server has given to an instance.
+    """The DHCP lease of an instance.
 
     Arguments:
         address: the IPv4 address.
         router: the default gateway, empty for none.
         dns: the name servers.
         routes: classless static routes, destination and next hop in turn.
-        mtu: bytes, 0 when the server did not say.
+        mtu: bytes, 0 without the option.
     """
 
     address: str
@@ -85,7 +85,7 @@ class DhcpClient:
     Arguments:
         directory: the instance's directory, where the hook and the lease are.
         interface: the instance's interface.
-        hostname: the name it gives to the server.
+        hostname: the host name that it sends.
         program: "udhcpc" or "dhclient".
     """
 
@@ -97,15 +97,15 @@ class DhcpClient:
 
     @classmethod
     def choose(cls, directory: Path, *, interface: str, hostname: str) -> "DhcpClient":
-        """Return a client of the kind that this machine has.
+        """Return a client of a kind that is installed.
 
         Arguments:
-            directory: where it keeps its files.
-            interface: which it serves.
-            hostname: what it says of the machine.
+            directory: of its files.
+            interface: its interface.
+            hostname: the host name that it sends.
 
         Raises:
-            RequirementError: it has none.
+            RequirementError: none is installed.
         """
         program = dhcp_client()
         if program is None:
@@ -119,7 +119,7 @@ class DhcpClient:
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The client's command line: in the foreground, asking every second until there is a lease."""
+        """The client's command line: in the foreground, with requests every second until there is a lease."""
         if self.program == "udhcpc":
             options = ("-f", "-t", "5", "-T", "1", "-A", "1", "-O", "mtu", "-O", "staticroutes")
             name = ("-x", f"hostname:{self.hostname}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class LabError(Exception):
-    """Anything that keeps a lab from doing what it was asked."""
+    """Any failure of a lab."""
 
 
 class RequirementError(LabError):
@@ -31,27 +31,27 @@ class DuplicateInstanceError(LabError):
 
 
 class LayoutError(LabError):
-    """The lab that was asked for cannot exist: a name, path or port is unusable."""
+    """The requested lab is impossible: a name, path or port is unusable."""
 
 
 class ClashError(LabError):
-    """Somebody else has a thing of a name that the lab would give to one of its own."""
+    """A name that the lab needs is in use by somebody else."""
 
 
 class NoAnswerError(LabError):
-    """A server does not answer, or not as it should; the message follows the name of the server."""
+    """A server does not answer, or answers with an error; the message follows the name of the server."""
 
 
 class WaitTimeoutError(LabError):
-    """Something did not become true in its time."""
+    """A condition did not become true in time."""
 
 
 class ProcessDiedError(LabError):
-    """One of the lab's processes ends whenever it is started."""
+    """One of the lab's processes ends each time it is started."""
 
 
 class StateError(LabError):
-    """The state file holds something that no lab wrote."""
+    """The state file has invalid contents."""
 
 
 class CommandError(LabError):

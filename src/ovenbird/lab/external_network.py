@@ -33,12 +33,12 @@ class ExternalNetwork:
 
     @property
     def namespace(self) -> Namespace:
-        """The namespace that plays it."""
+        """Its namespace."""
         return Namespace(self.layout.outside, owner=self.layout.owner)
 
     @property
     def segment(self) -> L2Segment:
-        """The segment that it shares with the gateways."""
+        """Its segment, to which the gateways are connected."""
         return L2Segment(layout=self.layout, namespace=self.namespace, bridge="br-outside", link=OUTSIDE_LINK)
 
     def make(self, state: State) -> None:
@@ -50,12 +50,12 @@ class ExternalNetwork:
         self.namespace.run("ethtool", "-K", segment.bridge, "tx", "off")
 
     def pings(self, address: str, *, count: int = 1, wait: float = 1.0) -> bool:
-        """Say whether an echo request from here is answered.
+        """Return whether an echo request from here is answered.
 
         Arguments:
-            address: who is asked.
+            address: the destination.
             count: how many requests are sent at most.
-            wait: seconds that each has for its answer.
+            wait: seconds for each answer.
         """
         command = f"ping -n -c {count} -W {wait:g} {address} || true"
         return "bytes from" in self.namespace.run("sh", "-c", command, timeout=count + wait + 10)

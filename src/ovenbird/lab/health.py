@@ -37,18 +37,18 @@ DATABASES = {
 """The central databases: short name to its own and to that of the table with one row."""
 
 _AT_ONCE = 128
-"""How many questions are asked at once: they wait rather than work, and those that hang should not wait in line."""
+"""How many requests run at once: they mostly wait, and those that hang must not delay others."""
 _METADATA = "neutron:ovn-metadata-sb-cfg"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be.
+    """A problem of a lab.
 
     Arguments:
-        part: of the lab: "hv1", "central", "the nb database".
-        what: is wrong with it.
-        causes: parts whose own problems would explain this one.
+        part: the part of the lab: "hv1", "central", "the nb database".
+        what: what is wrong with it.
+        causes: the parts whose problems explain this one.
     """
 
     part: str
@@ -57,17 +57,17 @@ class Problem:
     causes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return it as a line."""
         return f"{self.part}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What an examination has found.
+    """The result of an examination.
 
     Arguments:
-        problems: the parts that are not as they should be; a healthy lab has none.
-        ports: id to status of the instances' ports, as far as the API has told.
+        problems: the problems; a healthy lab has none.
+        ports: id to status of the instances' ports, as far as the API has answered.
     """
 
     problems: tuple[Problem, ...]
@@ -79,14 +79,14 @@ _INTERFACE = ("name", "ofport", "error", "options", "bfd_status")
 
 @dataclass(frozen=True, slots=True)
 class _Interface:
-    """What a switch says of one of its ports (ovs-vswitchd.conf.db(5), table Interface).
+    """The state of one of a switch's ports (ovs-vswitchd.conf.db(5), table Interface).
 
     Arguments:
         name: of the device.
         port: its OpenFlow number; 0 or less for none.
-        error: why it has none, empty if it has.
-        remote: where a tunnel leads, empty for others.
-        bfd: "up" or "down" where BFD watches it, otherwise empty.
+        error: why it has none, or an empty text.
+        remote: a tunnel's remote address, empty for others.
+        bfd: "up" or "down" with BFD, otherwise empty.
     """
 
     name: str
@@ -97,24 +97,24 @@ class _Interface:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
-        """Read a row as the database writes it: what is absent is an empty set."""
+        """Parse a row in the database's notation: an absent value is an empty set."""
         port, error = (value if not isinstance(value := row[column], list) else None for column in ("ofport", "error"))
         options, bfd = dict(row["options"][1]), dict(row["bfd_status"][1])
         return cls(row["name"], port or 0, error or "", options.get("remote_ip", ""), bfd.get("state", ""))
 
 
 def examine(lab_processes: LabProcesses, patience: float = 3.0) -> Health:
-    """Find out what is wrong with a lab.
+    """Examine a lab.
 
     Arguments:
         lab_processes: the lab.
-        patience: seconds for each part to answer; all of them are asked at once.
+        patience: seconds for each part to answer; all are examined at once.
     """
     return _Examination(lab_processes, patience).run()
 
 
 def answers(layout: Layout, name: str, rows: int = 0) -> bool:
-    """Say whether a central database runs transactions.
+    """Return whether a central database executes transactions.
 
     Arguments:
         layout: of the lab.
@@ -132,7 +132,7 @@ def port_statuses(lab_processes: LabProcesses, patience: float = 3.0) -> dict[st
     """Return id and status of the instances' ports.
 
     Raises:
-        ApiError: the API does not tell.
+        ApiError: the API does not answer.
     """
     with Neutron(lab_processes.layout.api, patience) as neutron:
         return {port["id"]: port["status"] for port in neutron.list("port", device_owner="compute:lab")}
@@ -144,7 +144,7 @@ def _reaches(said: str | None, number: float) -> bool:
 
 @dataclass(slots=True)
 class _Examination:
-    """One look at a lab."""
+    """One examination of a lab."""
 
     lab_processes: LabProcesses
     patience: float
@@ -164,7 +164,7 @@ class _Examination:
         self.hosts = [Hypervisor(lab_processes.layout, host) for host in lab_processes.layout.hosts]
 
     def run(self) -> Health:
-        """Ask all parts; what cannot answer, since it does not run, is not asked."""
+        """Examine all parts except those that do not run."""
         self._look_at_processes()
         self._together(self._namespaces())
         self._together(self._questions())
@@ -198,7 +198,7 @@ class _Examination:
                 self._say(host.name, f"was killed (`ovenbird lab host start {host.name}` starts it again)")
 
     def _part(self, process: str) -> tuple[str, str]:
-        """Return the part that a process belongs to, and what it is there."""
+        """Return the part that a process belongs to, and its role there."""
         for host in self.hosts:
             for program in HOST_PROGRAMS:
                 if process == f"{host.name}-{program}":
@@ -209,7 +209,7 @@ class _Examination:
         return process, ""
 
     def _runs(self, *processes: str) -> bool:
-        """Say whether all of some processes should run, do and are not stopped."""
+        """Return whether all of some processes are specified, running and not stopped."""
         found = map(self.processes.get, processes)
         return all(process is not None and not process.stopped for process in found)
 
@@ -225,7 +225,7 @@ class _Examination:
             yield partial(self._look_into, instance.name, instance.namespace, INTERFACE)
 
     def _look_into(self, part: str, space: Namespace, *devices: str, carrier: bool = True) -> None:
-        """Look whether a namespace is there, is ours and has its links; a bridge without cables has no carrier."""
+        """Check that a namespace exists, is the lab's and has its links; a bridge without cables has no carrier."""
         if not space.whole:
             self._say(part, f"its namespace {space.name} is gone")
             return
@@ -267,7 +267,7 @@ class _Examination:
             yield self._ask_for_acknowledgement
 
     def _server(self, service: str) -> str:
-        """Return the process that offers a service: "nb", "sb", "cloud", "northd" or "api"."""
+        """Return the process that provides a service: "nb", "sb", "cloud", "northd" or "api"."""
         own = service if service in {"api", "northd"} else f"db-{service}"
         return own if own in self.processes else "central"
 
@@ -311,7 +311,7 @@ class _Examination:
             self._say(one.name, what, one.name, other.name)
 
     def _ask_for_acknowledgement(self) -> None:
-        """Raise Northbound's number, and wait for everybody to say that all up to it is done."""
+        """Increment Northbound's `nb_cfg`, and wait until northd, controllers and metadata services acknowledge it."""
         deadline = time.monotonic() + self.patience
         raised = {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]}
         asked = "nb"
@@ -328,7 +328,7 @@ class _Examination:
             self.problems += late
 
     def _late(self, northbound: list[dict[str, Any]]) -> list[Problem]:
-        """Say who has not acknowledged the number in Northbound's row."""
+        """Return a problem for each part that has not acknowledged `nb_cfg`."""
         late = f"within {self.patience:g} s"
         chassis = select("Chassis_Private", "name", "nb_cfg", "external_ids")
         southbound, private = (
@@ -361,7 +361,7 @@ class _Examination:
     # Switches.
 
     def _judge_switch(self, host: str) -> None:
-        """Judge what a host's switch says of its ports."""
+        """Check the ports of a host's switch."""
         for found in self.interfaces[host]:
             if found.error:
                 owner = next((i.name for i in self.instances if i.device == found.name), host)

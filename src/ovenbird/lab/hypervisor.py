@@ -23,7 +23,7 @@ EXTERNAL_BRIDGE = "br-ex"
 """The bridge that holds a gateway's cable to the outside world."""
 
 HOST_PROGRAMS = ("metadata", "controller", "ovs-vswitchd", "ovsdb-server")
-"""What runs on a hypervisor, in the order in which it is ended; each process is named `<host>-<program>`."""
+"""The processes of a hypervisor, in the order in which they are ended; each is named `<host>-<program>`."""
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
@@ -39,7 +39,7 @@ ethtool -K {bridge} tx off >/dev/null 2>&1 || true
 
 
 def listening(path: Path) -> bool:
-    """Say whether somebody accepts connections on a unix socket."""
+    """Return whether a unix socket accepts connections."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -62,7 +62,7 @@ class Hypervisor:
 
     @property
     def namespace(self) -> Namespace:
-        """The namespace it lives in."""
+        """Its namespace."""
         return Namespace(self.layout.host_namespace(self.name), owner=self.layout.owner)
 
     @property
@@ -82,7 +82,7 @@ class Hypervisor:
 
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
-        """The variables that make Open vSwitch's and OVN's programs keep to this hypervisor's directory."""
+        """The environment by which Open vSwitch's and OVN's programs use this hypervisor's directory."""
         directory = str(self.rundir)
         return tuple(
             (f"{family}_{kind}", directory)
@@ -96,7 +96,7 @@ class Hypervisor:
         Arguments:
             program: what it is: "controller".
             argv: its command line.
-            after: a command to run here whenever it has been started.
+            after: a command to run here after each start.
         """
         name = f"{self.name}-{program}"
         return ProcessSpec(name, argv, str(self.rundir / f"{program}.log"), self.env, self.namespace.name, after)
@@ -129,7 +129,7 @@ class Hypervisor:
         )
 
     def make(self, state: State) -> None:
-        """Create the namespace and an empty database; the underlay must lay the cable after this."""
+        """Create the namespace and an empty database; the underlay is connected after this."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         state.add(Kind.NAMESPACE, self.namespace.name)
         # The kernel hears the uplink as well as the switch does, and would answer there for the address of br-phys.
@@ -167,7 +167,7 @@ class Hypervisor:
         )
 
     def open_outside(self) -> None:
-        """Connect this hypervisor's switch to the outside world, and offer it as a gateway (ovn-controller(8))."""
+        """Connect this hypervisor's switch to the outside world, and make it a gateway (ovn-controller(8))."""
         self.namespace.batch([f"link set {OUTSIDE_LINK} arp off up"])
         self.vsctl(
             "--no-wait",
@@ -187,14 +187,14 @@ class Hypervisor:
 
     @property
     def tunnels(self) -> int:
-        """How many tunnels its controller has made and the switch has."""
+        """How many tunnels its controller has created and the switch has added."""
         return len(self.vsctl("--bare", "--columns=name", "find", "Interface", "type=geneve", "ofport>0").split())
 
     def reaches(self, other: "Hypervisor") -> bool:
-        """Say whether a packet comes back from another hypervisor and, if there are tunnels, could go by one.
+        """Return whether a packet comes back from another hypervisor and, if there are tunnels, could use one.
 
-        Asking acquaints this switch with the other's hardware address, which it learns only from answers to ARP
-        requests and only some time after it has got a tunnel; it would drop the first packet into the tunnel otherwise.
+        The request makes this switch learn the other's MAC address, which it learns only from replies to ARP requests,
+        and only some time after it has got a tunnel; otherwise it would drop the first packet into the tunnel.
         """
         script = f"ip neighbour flush dev br-phys; ping -n -c 1 -W 1 {other.encap_address} || true"
         if "bytes from" not in self.namespace.run("sh", "-c", script):
@@ -217,7 +217,7 @@ class Hypervisor:
         return self._tool("ovs-appctl", "-t", target, *arguments)
 
     def plug(self, interface: str, *, port_id: str, mac: str) -> None:
-        """Put a device of this namespace into br-int as the logical port of an id, as Nova does with a tap device.
+        """Add a device of this namespace to br-int as a logical port's interface, as Nova does with a tap device.
 
         Arguments:
             interface: the device's name.
@@ -234,16 +234,16 @@ class Hypervisor:
 
     @property
     def plugged(self) -> set[str]:
-        """The devices that were plugged in and not unplugged; its database must run, its switch need not."""
+        """The plugged devices; its database must run, its switch need not."""
         return set(
             self.vsctl("--bare", "--columns=name", "find", "Interface", "external_ids:iface-status=active").split()
         )
 
     def unplug(self, interface: str, *, wait: bool = True) -> None:
-        """Take a device out of br-int.
+        """Remove a device from br-int.
 
         Arguments:
             interface: the device.
-            wait: for the switch to have done it.
+            wait: whether to wait for the switch.
         """
         self.vsctl(*(() if wait else ("--no-wait",)), "--if-exists", "del-port", "br-int", interface)

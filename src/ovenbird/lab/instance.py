@@ -23,7 +23,7 @@ _SOLICITING = tuple(
     f"ipv6/conf/default/{knob}=1"
     for knob in ("router_solicitation_delay", "router_solicitation_interval", "router_solicitation_max_interval")
 )
-"""Kernel settings by which an instance asks for routers every second, instead of ever more seldom (RFC 7559)."""
+"""Kernel settings by which an instance solicits routers every second, without back-off (RFC 7559)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Instance:
         layout: the lab it belongs to.
         name: unique in the lab.
         host: the hypervisor it runs on.
-        port_id: the logical port it is.
+        port_id: its logical port.
         mac: its hardware address.
         network: the name of its network, for people.
-        dhcp: whether it asks for an address.
-        owned: whether its port was made through the API, and goes with it.
+        dhcp: whether it has a DHCP client.
+        owned: whether its port was created by `boot`, and is deleted with it.
     """
 
     layout: Layout
@@ -75,7 +75,7 @@ class Instance:
 
     @property
     def namespace(self) -> Namespace:
-        """The namespace it lives in."""
+        """Its namespace."""
         return Namespace(self.layout.instance_namespace(self.name), owner=self.layout.owner)
 
     @property
@@ -100,18 +100,18 @@ class Instance:
 
     @property
     def lease(self) -> Lease | None:
-        """What DHCP has given to it, None for nothing yet."""
+        """Its DHCP lease, or None."""
         return self.dhcp_client.lease() if self.dhcp else None
 
     @property
     def address(self) -> str | None:
-        """Its IPv4 address, None for none yet."""
+        """Its IPv4 address, or None."""
         lease = self.lease
         return lease.address if lease else None
 
     @property
     def address6(self) -> str | None:
-        """Its IPv6 address beyond the link, None for none yet."""
+        """Its global IPv6 address, or None."""
         (link,) = json.loads(self.run("ip", "-json", "-6", "address", "show", "dev", INTERFACE, "scope", "global")) or [
             {}
         ]
@@ -128,7 +128,7 @@ class Instance:
         return ProcessSpec(self.process_name, self.dhcp_client.argv, log, namespace=self.namespace.name)
 
     def make(self) -> None:
-        """Create the namespace, lay the cable and plug it in. The namespace must be recorded already."""
+        """Create the namespace and its cable, and plug it in. The namespace must be recorded already."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         self.namespace.make(*_SOLICITING)
         peer = f"peer name {self.device} mtu {INSTANCE_MTU} netns {self.layout.host_namespace(self.host)}"
@@ -154,10 +154,10 @@ class Instance:
         return self.namespace.run(*argv, timeout=timeout)
 
     def pings(self, address: str, *, count: int = 1, wait: float = 1.0) -> bool:
-        """Say whether an echo request to an address is answered.
+        """Return whether an echo request to an address is answered.
 
         Arguments:
-            address: whom to ask.
+            address: the destination.
             count: how many requests; one answer is enough.
             wait: seconds for an answer.
         """

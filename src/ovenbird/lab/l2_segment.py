@@ -10,8 +10,8 @@ from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.state import Kind, State
 
 _MAC = "02:6f:62:00:00:01"
-"""A bridge's own. Without one it would take the least of its cables', another one when a host comes: and routers that
-know who is out there would go on to send to the old one."""
+"""The bridge's MAC address. By default it is the lowest of its cables', which may change when a host is added; routers
+would go on sending to the old one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class L2Segment:
 
     Arguments:
         layout: the lab it belongs to.
-        namespace: that holds the bridge.
+        namespace: the bridge's namespace.
         bridge: its name.
         link: the name of the hosts' ends of their cables.
         mtu: of bridge and cables, in bytes.
@@ -40,7 +40,7 @@ class L2Segment:
         self.namespace.batch([made, f"link set {self.bridge} up"])
 
     def join(self, host: str) -> None:
-        """Lay the cable to a host whose namespace exists."""
+        """Create the cable to a host whose namespace exists."""
         port = f"host{self.layout.host_number(host)}"
         peer = f"peer name {self.link} mtu {self.mtu} netns {self.layout.host_namespace(host)}"
         self.namespace.batch(

@@ -49,7 +49,7 @@ _PATIENCE = 30.0  # seconds for another command to come to its end
 
 
 def _silent(_step: str) -> None:
-    """Tell nobody about progress."""
+    """Ignore progress."""
 
 
 class Lab(LabProcesses):
@@ -96,10 +96,10 @@ class Lab(LabProcesses):
         """Start a cloud, and return when it is ready for instances.
 
         Arguments:
-            rundir: where it lives; leftovers of a crashed lab there are removed first.
+            rundir: its run directory; leftovers of a crashed lab there are removed first.
             hosts: the hypervisors' names.
-            gateways: those of them that reach the outside world.
-            settings: of the cloud, such as `metadata=true`, which has the hosts serve metadata.
+            gateways: the hosts with a cable to the outside world.
+            settings: of the cloud, such as `metadata=true`, which starts the metadata service on the hosts.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: of the API on 127.0.0.1; 0 picks a free one.
             nb_port: of Northbound on 127.0.0.1; 0 for none.
@@ -108,13 +108,13 @@ class Lab(LabProcesses):
             central: the central programs.
             controllers: by host, the program to run in place of our controller: `("ovn-controller",)`.
             external_ids: by host, more keys of its Open_vSwitch external_ids.
-            progress: is told what is about to happen.
+            progress: called before each step.
 
         Raises:
-            RequirementError: the machine lacks something.
-            LayoutError: what is asked for makes no sense.
+            RequirementError: a program or privilege is missing.
+            LayoutError: a name, path or port is unusable.
             AlreadyRunningError: a cloud runs there, or starts.
-            ClashError: somebody else has a namespace of a name that this lab would use; nothing was done.
+            ClashError: a namespace of the lab exists and belongs to somebody else; nothing was done.
             LabError: it did not start; nothing is left of it.
         """
         from ovenbird.model.settings import METADATA, SettingError, checked  # noqa: PLC0415 - `status` needs no schemas
@@ -138,7 +138,7 @@ class Lab(LabProcesses):
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Let an error tell what the logs say."""
+        """Add the last log lines to an error."""
         try:
             yield
         except LabError as error:
@@ -147,10 +147,10 @@ class Lab(LabProcesses):
             raise
 
     def _alone(self, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Let no other command make, change or remove anything of the cloud.
+        """Exclude other commands that change the cloud.
 
         Arguments:
-            wait: seconds for those that do so now.
+            wait: seconds for commands in progress.
         """
         return locked(self.layout.rundir, self._busy(), wait=wait)
 
@@ -159,17 +159,17 @@ class Lab(LabProcesses):
 
     @contextmanager
     def _standing(self) -> Iterator[None]:
-        """Let nobody remove the cloud.
+        """Prevent the removal of the cloud.
 
         Raises:
-            NotRunningError: somebody has.
+            NotRunningError: it has been removed.
         """
         with locked(self.layout.rundir, self._busy(), shared=True, wait=_PATIENCE):
             self.layout = self.open(self.layout.rundir).layout  # others may have added hosts
             yield
 
     def _claim(self) -> None:
-        """Take possession of the run directory, and remove what a crashed lab has left there."""
+        """Claim the run directory, and remove what a crashed lab has left there."""
         layout, where = self.layout, self.layout.rundir
         recorded = self.open(where).layout if self.state.exists else None
         if recorded and supervisor.active(where):
@@ -227,10 +227,10 @@ class Lab(LabProcesses):
         self._settle()
 
     def _settle(self, *parts: str) -> None:
-        """Wait until nothing is wrong with some parts, or with any if none is named.
+        """Wait until some parts have no problems; all parts by default.
 
         Raises:
-            WaitTimeoutError: something stays wrong.
+            WaitTimeoutError: a problem remains.
         """
         deadline = time.monotonic() + _PATIENCE
         while problems := [p for p in examine(self).problems if not parts or p.part in parts]:
@@ -252,12 +252,12 @@ class Lab(LabProcesses):
     # Hosts, while the cloud runs.
 
     def add_host(self, name: str, *, gateway: bool = False, program: Sequence[str] = ()) -> Hypervisor:
-        """Add a hypervisor, and return when it reaches the first one.
+        """Add a hypervisor, and return when packets reach the first one.
 
         Arguments:
             name: its name.
             gateway: whether it reaches the outside world.
-            program: what runs in place of our controller.
+            program: the program to run in place of our controller.
 
         Raises:
             LayoutError: the name is unusable or taken.
@@ -281,7 +281,7 @@ class Lab(LabProcesses):
 
     @contextmanager
     def _hosts_alone(self) -> Iterator[None]:
-        """Let no other command remove the cloud, or change which hosts there are and run."""
+        """Exclude other commands that remove the cloud, or add, kill or start hosts."""
         with self._standing(), locked(self.layout.rundir / "hosts", self._busy(), wait=_PATIENCE):
             self.layout = self.open(self.layout.rundir).layout  # as the one before has left it
             yield
@@ -306,14 +306,14 @@ class Lab(LabProcesses):
             supervisor.notify(self.layout.rundir)
 
     def start_host(self, name: str, *, program: Sequence[str] = ()) -> None:
-        """Start a killed hypervisor again, with the switch's configuration as it was; return when nothing is wrong.
+        """Start a killed hypervisor again, with its former configuration; return when it has no problems.
 
         Arguments:
             name: its name.
-            program: what runs in place of our controller.
+            program: the program to run in place of our controller.
 
         Raises:
-            WaitTimeoutError: something stays wrong with it.
+            WaitTimeoutError: a problem remains.
         """
         with self._hosts_alone():
             hypervisor = self.hypervisor(name)
@@ -327,7 +327,7 @@ class Lab(LabProcesses):
             self._settle(name)
 
     def _services(self, host: str, program: Sequence[str] = ()) -> tuple[ProcessSpec, ...]:
-        """Return what a hypervisor runs beside its switch; `program` takes the place of our controller."""
+        """Return a hypervisor's processes besides its switch; `program` replaces our controller."""
         hypervisor = self.hypervisor(host)
         if self.layout.metadata:
             self.layout.boots.mkdir(exist_ok=True)
@@ -335,10 +335,10 @@ class Lab(LabProcesses):
         return (steering, metadata(hypervisor)) if self.layout.metadata else (steering,)
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Give the cloud settings, whatever others it has.
+        """Set settings of the cloud; others stay.
 
         Raises:
-            LabError: there is no such setting, it cannot have that value, or the database refuses; nothing is changed.
+            LabError: a setting is unknown or invalid, or the database refuses; nothing is changed.
         """
         from ovenbird.lab.settings import configure  # noqa: PLC0415 - commands such as `status` need no replica
 
@@ -349,7 +349,7 @@ class Lab(LabProcesses):
         return tuple(f"{host}-{program}" for program in HOST_PROGRAMS)
 
     def _has_southbound(self) -> bool:
-        """Say whether Southbound has its global row: the original's controller crashes if it meets none."""
+        """Return whether Southbound has its global row: ovn-controller crashes without one."""
         return answers(self.layout, "sb", rows=1)
 
     def _has_tunnels(self, hypervisor: Hypervisor) -> bool:
@@ -371,13 +371,13 @@ class Lab(LabProcesses):
     # Back to nothing.
 
     def down(self) -> list[Namespace]:
-        """Remove every process, namespace and file of the lab, in whatever condition it is.
+        """Remove every process, namespace and file of the lab, whatever its state.
 
         Returns:
-            what it leaves: namespaces of its names that are somebody else's now.
+            the namespaces that stay: they have the lab's names and belong to somebody else now.
 
         Raises:
-            AlreadyRunningError: another command is about to change it.
+            AlreadyRunningError: another command is changing it.
         """
         with self._alone(wait=_PATIENCE):
             layout = (
@@ -435,15 +435,15 @@ class Lab(LabProcesses):
         Arguments:
             name: of the instance, and of its port.
             network: name or id.
-            host: the hypervisor; None takes the one with the fewest instances.
+            host: the hypervisor; by default, the one with the fewest instances.
             security_groups: names or ids; none means the project's default group.
             wait: seconds until it must be ready.
-            record: is entered before the instance can ask anybody anything, and told if it is not to be.
+            record: a context that is entered before the instance runs; it receives the exception if booting fails.
             port: more attributes of the port.
 
         Raises:
             ApiError: the API refuses the port.
-            LabError: it did not get ready; nothing is left of it.
+            LabError: it did not become ready; nothing is left of it.
         """
         chosen = self.hypervisor(host or self._least_loaded()).name
         with self._reserved(name), record or nullcontext(), self.neutron() as neutron:
@@ -470,7 +470,7 @@ class Lab(LabProcesses):
     def attach(
         self, name: str, *, host: str, port_id: str, mac: str, dhcp: bool = True, wait: float = 30.0
     ) -> Instance:
-        """Plug an instance in as a logical port that somebody else has made, and return when it has its address.
+        """Plug an instance in as an existing logical port, and return when it has its address.
 
         Arguments:
             name: of the instance.
@@ -490,12 +490,12 @@ class Lab(LabProcesses):
 
     @contextmanager
     def _reserved(self, name: str) -> Iterator[None]:
-        """Keep a name for an instance that is being made.
+        """Reserve a name for an instance that is being created.
 
         Raises:
-            DuplicateInstanceError: one has it already.
-            LayoutError: none can have it.
-            ClashError: somebody else's namespace has the name that its would have.
+            DuplicateInstanceError: an instance has it already.
+            LayoutError: the name is unusable.
+            ClashError: its namespace exists and belongs to somebody else.
         """
         namespace = Namespace(self.layout.instance_namespace(name), owner=self.layout.owner)
         taken = DuplicateInstanceError(f"an instance named {name} exists already")

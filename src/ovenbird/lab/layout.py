@@ -28,18 +28,18 @@ INSTANCE_MTU = 1442
 _RUNDIR_LIMIT = 64  # a unix socket's path has at most 107 bytes, and the longest name below a run directory has some 40
 _HOST_NAME = re.compile(r"(?!.*ovnmeta-)(?!vm-)[a-z][a-z0-9-]{0,14}")
 _TAKEN = frozenset(("underlay", "outside", "hosts", "instances", "processes", "boots"))
-"""Names that a lab gives to namespaces and directories of its own."""
+"""Names of a lab's own namespaces and directories, which hosts cannot have."""
 _PREFIX = re.compile(r"(?!.*ovnmeta-)[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 def default_rundir() -> Path:
-    """Return the run directory that commands use when none is named: OVENBIRD_RUNDIR, or /run/ovenbird."""
+    """Return the default run directory of commands: OVENBIRD_RUNDIR, or /run/ovenbird."""
     return Path(os.environ.get("OVENBIRD_RUNDIR") or DEFAULT_RUNDIR)
 
 
 def free_port() -> int:
-    """Pick a TCP port on 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port on 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -47,7 +47,7 @@ def free_port() -> int:
 
 
 def port_is_free(port: int) -> bool:
-    """Say whether nobody listens on a TCP port of 127.0.0.1."""
+    """Return whether a TCP port of 127.0.0.1 is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -58,10 +58,10 @@ def port_is_free(port: int) -> bool:
 
 
 def _check_host(name: str) -> None:
-    """Make sure that a hypervisor may have a name.
+    """Check the name of a hypervisor.
 
     Raises:
-        LayoutError: it may not.
+        LayoutError: it is unusable.
     """
     if not _HOST_NAME.fullmatch(name):
         raise LayoutError(f"a host cannot be named {name!r}: lower-case letters, digits and dashes, at most 15")
@@ -76,12 +76,12 @@ class Layout:
     Arguments:
         rundir: absolute directory that holds every socket, log and record of the lab.
         hosts: names of the hypervisors, in order.
-        prefix: what the lab's network namespaces' names begin with.
+        prefix: of the names of the lab's network namespaces.
         subnet: the underlay's first three octets; it is a /24.
         api_port: TCP port of the network API on 127.0.0.1.
         nb_port: TCP port of Northbound on 127.0.0.1, 0 for none; likewise `sb_port` and `cloud_port`.
-        gateways: those of the hosts that have a cable to the outside world.
-        metadata: whether instances find a metadata service.
+        gateways: the hosts with a cable to the outside world.
+        metadata: whether the hosts run the metadata service.
     """
 
     rundir: Path
@@ -109,13 +109,13 @@ class Layout:
         sb_port: int = 0,
         cloud_port: int = 0,
     ) -> "Layout":
-        """Decide a lab.
+        """Make the layout of a lab.
 
         Arguments:
-            rundir: where it lives.
+            rundir: its run directory.
             hosts: the hypervisors' names: lower-case letters, digits and dashes, at most 15.
-            gateways: those of them that reach the outside world.
-            metadata: whether instances find a metadata service.
+            gateways: the hosts with a cable to the outside world.
+            metadata: whether the hosts run the metadata service.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: 0 picks a free one.
             nb_port: of Northbound; 0 means no TCP port.
@@ -184,7 +184,7 @@ class Layout:
 
     @property
     def owner(self) -> str:
-        """What the lab's namespaces say of who has made them."""
+        """The owner that is recorded in the lab's namespaces."""
         return str(self.rundir)
 
     @property
@@ -215,7 +215,7 @@ class Layout:
 
     @property
     def instance_prefix(self) -> str:
-        """What the names of instances' namespaces begin with."""
+        """The prefix of the names of instances' namespaces."""
         return f"{self.prefix}vm-"
 
     def host_namespace(self, host: str) -> str:
@@ -223,16 +223,16 @@ class Layout:
         return f"{self.prefix}{host}"
 
     def metadata_prefix(self, host: str) -> str:
-        """Return what a hypervisor's metadata service begins the names of its namespaces with, before `ovnmeta-`."""
+        """Return the prefix of the names of a hypervisor's metadata namespaces, before `ovnmeta-`."""
         return f"{self.host_namespace(host)}-"
 
     def metadata_namespaces(self, host: str) -> str:
-        """Return what the names of the namespaces begin with that a hypervisor's metadata service makes."""
+        """Return the prefix of the names of a hypervisor's metadata namespaces."""
         return f"{self.metadata_prefix(host)}ovnmeta-"
 
     @property
     def boots(self) -> Path:
-        """Return the directory that says what instances were booted with."""
+        """Return the directory of the instances' boot data."""
         return self.rundir / "boots"
 
     def host_rundir(self, host: str) -> Path:
@@ -248,11 +248,11 @@ class Layout:
         return f"{self.subnet}.{self.host_number(host)}"
 
     def encap_mac(self, host: str) -> str:
-        """Return the hardware address that goes with it: fixed, so that neighbours need not learn it anew."""
+        """Return the MAC address for it, which is fixed, so that neighbours need not learn it again."""
         return f"02:0b:00:{int(self.subnet.rsplit('.', 1)[1]):02x}:00:{self.host_number(host):02x}"
 
     def busy_ports(self) -> list[int]:
-        """Return those of the layout's TCP ports that somebody listens on already."""
+        """Return those of the layout's TCP ports that are in use."""
         ports = (self.api_port, self.nb_port, self.sb_port, self.cloud_port)
         return [port for port in ports if port and not port_is_free(port)]
 
@@ -260,7 +260,7 @@ class Layout:
         """Return the namespace of an instance.
 
         Raises:
-            LayoutError: no namespace and no directory can have such a name.
+            LayoutError: the name is unusable for a namespace or directory.
         """
         if not _INSTANCE_NAME.fullmatch(instance):
             raise LayoutError(f"an instance cannot be named {instance!r}: letters, digits, '.', '-', '_', at most 63")

@@ -19,17 +19,17 @@ _POLL = 0.02  # seconds
 def locked(
     directory: Path, busy: LabError, *, shared: bool = False, keep: bool = False, wait: float = 0.0
 ) -> Iterator[None]:
-    """Hold the lock of a directory, which is made if it is not there, and then removed again if nothing was put there.
+    """Hold the lock of a directory, which is created if needed, and removed again if it is empty at the end.
 
     Arguments:
-        directory: which.
-        busy: what to raise if somebody else holds it.
-        shared: whether others may hold it at the same time, if they share it too.
-        keep: whether an empty directory stays, unless what is done under the lock fails.
-        wait: seconds for others to give it up.
+        directory: the directory.
+        busy: the exception to raise if the lock is held already.
+        shared: whether it is a shared lock.
+        keep: whether an empty directory stays if there is no exception.
+        wait: seconds to wait for the lock.
 
     Raises:
-        LayoutError: there can be no such directory.
+        LayoutError: the directory cannot be created.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = time.monotonic() + wait

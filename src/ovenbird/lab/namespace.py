@@ -21,7 +21,7 @@ _DIRECTORY = Path("/run/netns")
 
 
 def existing(start: str) -> list[str]:
-    """Return the names of the namespaces whose names begin thus, even of those only half of which was made."""
+    """Return the names of the namespaces with this prefix, including incomplete ones."""
     try:
         return sorted(name for name in os.listdir(_DIRECTORY) if name.startswith(start))  # noqa: PTH208 - names alone
     except FileNotFoundError:
@@ -29,7 +29,7 @@ def existing(start: str) -> list[str]:
 
 
 _OWNED = "ovenbird:"
-"""What the alias of an owned namespace's loopback begins with; the owner follows."""
+"""The prefix of the loopback's alias in an owned namespace; the owner follows."""
 
 _SET_UP = """
 ip link set lo up alias "$1"
@@ -38,7 +38,7 @@ for knob in ipv6/conf/all/accept_dad=0 ipv6/conf/default/accept_dad=0 bridge/bri
 done
 ip netns attach "$0" $$
 """
-"""Run in a new namespace: a name, which must not exist, is given to it when all else is done."""
+"""Run in a new namespace: it is given its name, which must not exist, after everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Namespace:
 
     Arguments:
         name: as `ip netns` shows it.
-        owner: who has made it, or would: the run directory of a lab; empty for nobody who says so.
+        owner: the run directory of the lab that creates it; empty for none.
     """
 
     name: str
@@ -56,12 +56,12 @@ class Namespace:
 
     @property
     def exists(self) -> bool:
-        """Whether there is something of that name, even if only half of it was made."""
+        """Whether it exists, even if incomplete."""
         return (_DIRECTORY / self.name).exists()
 
     @property
     def whole(self) -> bool:
-        """Whether it can be entered: its name is a mount of the kernel's namespace, and no plain file."""
+        """Whether it can be entered: its name is a mount of the kernel's namespace, not a plain file."""
         try:
             return (_DIRECTORY / self.name).stat().st_dev != _DIRECTORY.stat().st_dev
         except FileNotFoundError:
@@ -69,11 +69,11 @@ class Namespace:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether there is such a namespace, and somebody else has made it."""
+        """Whether it exists and has another owner."""
         return self.whole and self.maker() != self.owner
 
     def maker(self) -> str:
-        """Return who has made it; empty for somebody who does not say so."""
+        """Return its owner; empty if none is recorded."""
         try:
             links = self.links()
         except CommandError:
@@ -86,15 +86,15 @@ class Namespace:
         """Return the links inside by name, each as `ip -json link` shows it.
 
         Raises:
-            CommandError: nobody can look inside.
+            CommandError: it cannot be entered.
         """
         return {link["ifname"]: link for link in json.loads(run(["ip", "-json", "-netns", self.name, "link", "show"]))}
 
     def check(self) -> None:
-        """Make sure that it may be made.
+        """Check that it may be created.
 
         Raises:
-            ClashError: somebody else has one of that name.
+            ClashError: it exists and has another owner.
         """
         if not self.is_foreign:
             return
@@ -102,7 +102,7 @@ class Namespace:
         raise ClashError(f"the namespace {self.name} exists already, and {self.whose()}: {advice}")
 
     def whose(self) -> str:
-        """Say in words who has made it: "belongs to the cloud in /run/ovenbird"."""
+        """Describe its owner: "belongs to the cloud in /run/ovenbird"."""
         maker = self.maker()
         return f"belongs to the cloud in {maker}" if maker else "was made by no cloud that says so"
 
@@ -113,7 +113,7 @@ class Namespace:
             knobs: kernel settings below `net/`, as `ipv6/conf/all/disable_ipv6=1`; unknown ones are skipped.
 
         Raises:
-            ClashError: somebody else has one of that name; it stays as it is.
+            ClashError: it exists and has another owner; it is not changed.
         """
         if self.whole:
             self.check()
@@ -156,7 +156,7 @@ class Namespace:
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def remove(self) -> None:
-        """End the processes inside and remove the namespace with all its devices; somebody else's stays as it is."""
+        """End the processes inside and remove the namespace with all its devices, unless it has another owner."""
         if not self.exists or self.is_foreign:
             return
         ignored = {os.getpid(), os.getppid()}
@@ -175,7 +175,7 @@ class Namespace:
 
 
 def maker_of(links: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return who has made the namespace that has these links; empty for somebody who does not say so."""
+    """Return the owner of the namespace with these links; empty if none is recorded."""
     alias = str(links.get("lo", {}).get("ifalias", ""))
     return alias.removeprefix(_OWNED) if alias.startswith(_OWNED) else ""
 

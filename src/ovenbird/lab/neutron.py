@@ -14,9 +14,9 @@ Resource = dict[str, Any]
 
 
 class Neutron:
-    """A way to the network API, with a connection for each request; a context manager.
+    """A client of the network API, with a connection for each request; a context manager.
 
-    It is made of the standard library: larger clients take longer to import than a command to run.
+    It uses only the standard library: larger clients take longer to import than a command to run.
 
     Arguments:
         url: of the service, without the version: "http://127.0.0.1:9696".
@@ -33,7 +33,7 @@ class Neutron:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave nothing open; nothing is."""
+        """Do nothing: no connection stays open."""
 
     def _request(self, method: str, path: str, *, params: Any = None, body: Any = None) -> Any:
         place = urlsplit(self._url)
@@ -85,7 +85,7 @@ class Neutron:
         return updated
 
     def act(self, resource: str, ident: str, action: str, **arguments: Any) -> Resource:
-        """Have a resource do something of its own, as a router's `add_router_interface`, and return the answer.
+        """Perform an action of a resource, such as a router's `add_router_interface`, and return the response.
 
         Arguments:
             resource: its kind: `router`.
@@ -147,7 +147,7 @@ class Neutron:
 
     @property
     def answers(self) -> bool:
-        """Whether the service is there."""
+        """Whether the service answers."""
         try:
             self._request("GET", "networks", params={"limit": "1"})
         except ApiError:

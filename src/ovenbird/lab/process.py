@@ -20,10 +20,10 @@ from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.requirements import environment, find_program
 
 MARK = "OVENBIRD_LAB"
-"""The environment variable by which a lab's processes are recognised; its value is the run directory."""
+"""The environment variable that marks a lab's processes; its value is the run directory."""
 
 NAME_MARK = "OVENBIRD_PROCESS"
-"""The environment variable that tells which of the lab's processes it is."""
+"""The environment variable with a process's name in the lab."""
 
 _POLL = 0.01  # seconds
 
@@ -36,11 +36,11 @@ class ProcessSpec:
 
     Arguments:
         name: unique in the lab; it names the log and the record.
-        argv: the command line; the program is looked for on PATH and in the system's directories.
+        argv: the command line; the program is searched for on PATH and in the system's directories.
         log: file that receives standard output and standard error.
         env: variables to add to the supervisor's own.
         namespace: network namespace to run in, None for the machine's own.
-        after: a command to run, in the same namespace, whenever the process has been started.
+        after: a command to run, in the same namespace, after each start of the process.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> "Process | None":
-        """Return the process that has this id now, None when there is none or it has ended and awaits its parent."""
+        """Return the present process with this id, None when there is none or it is a zombie."""
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -104,7 +104,7 @@ class Process:
             return False
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if the process is still there."""
+        """Send a signal, if the process still runs."""
         try:
             fd = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -125,7 +125,7 @@ class Process:
 
     @classmethod
     def load(cls, path: Path) -> "Process | None":
-        """Return the recorded process if it still runs; None also when there is no record or a torn one."""
+        """Return the recorded process if it still runs; None also without a complete record."""
         try:
             pid, started = map(int, path.read_text().split())
         except (FileNotFoundError, ValueError):
@@ -144,7 +144,7 @@ def spawn(spec: ProcessSpec, rundir: Path, argv: tuple[str, ...] | None = None) 
 
     Arguments:
         spec: what to run.
-        rundir: the lab's run directory, the mark that the process carries.
+        rundir: the lab's run directory, with which the process is marked.
         argv: a command line to run in place of the specification's own.
 
     Raises:
@@ -193,17 +193,17 @@ def reap(process: Process) -> None:
 
 
 def stop(processes: Iterable[Process], grace: float = 5.0) -> None:
-    """End processes: ask all with SIGTERM, and kill what is still there after the grace.
+    """End processes: send SIGTERM to all, and kill those that still run after the grace period.
 
     Arguments:
-        processes: which.
-        grace: seconds.
+        processes: the processes.
+        grace: the grace period in seconds.
     """
     _end(processes, (signal.SIGTERM, grace), (signal.SIGKILL, 5.0))
 
 
 def kill(processes: Iterable[Process]) -> None:
-    """Kill processes, and return when they are gone."""
+    """Kill processes, and return when they have ended."""
     _end(processes, (signal.SIGKILL, 5.0))
 
 
@@ -222,7 +222,7 @@ def _end(processes: Iterable[Process], *attempts: tuple[signal.Signals, float]) 
 
 
 def marked(rundir: Path, name: str | None = None) -> list[Process]:
-    """Return every process that carries the mark of the lab in this run directory, but for our own ancestors and us.
+    """Return every process marked with this run directory, except this process and its ancestors.
 
     Arguments:
         rundir: the lab's run directory.
@@ -242,11 +242,11 @@ def marked(rundir: Path, name: str | None = None) -> list[Process]:
 
 
 def _environ(pid: int) -> bytes:
-    """Return the environment that a process was started with; nothing for one that has ended or hides it.
+    """Return the environment that a process was started with; empty if it has ended or is not readable.
 
-    A process that is just replacing its program shows none, whatever it was given, until the new one is laid out: the
-    kernel sets `env_end` after `env_start`, and `startcode` after both (proc(5), its stat line). It is asked until
-    it shows some, or is laid out and was given none, for at most 1 s.
+    During execve(2), the environment reads as empty until the new program is laid out: the kernel sets `env_end` after
+    `env_start`, and `startcode` after both (proc(5), its stat line). It is read again until it is not empty, or the
+    program is laid out with an empty one, for at most 1 s.
     """
     deadline = time.monotonic() + 1.0
     while True:
@@ -275,13 +275,13 @@ def _lineage(pid: int) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, timeout: float = 30.0, poll: float = _POLL) -> None:
-    """Wait for something to become true.
+    """Wait for a condition to become true.
 
     Arguments:
-        condition: asked again and again.
+        condition: called repeatedly.
         what: what is awaited, for the error: "br-int on hv1".
         timeout: seconds.
-        poll: seconds between two questions.
+        poll: seconds between two calls.
 
     Raises:
         WaitTimeoutError: it did not.

@@ -35,13 +35,13 @@ class LabProcesses:
         self.state = State(layout.rundir)
 
     def keep(self, *specs: ProcessSpec) -> None:
-        """Have processes run from now on; one of the same name that runs already is replaced if it differs."""
+        """Keep processes running from now on; one of the same name with another specification is replaced."""
         for spec in specs:
             self.state.add(Kind.PROCESS, spec.name, spec.to_json())
         supervisor.notify(self.layout.rundir)
 
     def drop(self, *names: str) -> None:
-        """End processes for good, and return when they have ended."""
+        """Stop keeping processes, and return when they have ended."""
         for name in names:
             self.state.remove(Kind.PROCESS, name)
         supervisor.notify(self.layout.rundir)
@@ -56,12 +56,12 @@ class LabProcesses:
         return Process.load(record_path(self.layout.rundir, name))
 
     def processes(self) -> dict[str, Process | None]:
-        """Return all processes that should run, each with the one that does."""
+        """Return all specified processes by name, each with the running one, or None."""
         names = [supervisor.NAME, supervisor.STANDBY, *self.state.things(Kind.PROCESS)]
         return {name: self.process(name) for name in names}
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something that needs the lab's processes, but not for one that keeps dying."""
+        """Wait for a condition that needs the lab's processes; fail at once if one of them keeps ending."""
         names = list(self.state.things(Kind.PROCESS))
         seen: dict[str, set[str]] = {name: set() for name in names}
 
@@ -75,7 +75,7 @@ class LabProcesses:
         wait_until(ready, what, poll=0.02)
 
     def story(self) -> str:
-        """Return the last lines of the logs, to go with an error."""
+        """Return the last lines of the logs, for an error."""
         parts = []
         for name, data in self.state.things(Kind.PROCESS).items():
             log = Path(data["log"])

@@ -14,7 +14,7 @@ from ovenbird.lab.process import ProcessSpec, python
 
 
 def ovenbird(command: str) -> tuple[str, ...]:
-    """Return how one of our daemons is called, `ovenbird db` for instance, with this very interpreter."""
+    """Return the command line of one of our daemons, such as `ovenbird db`, with the present interpreter."""
     return python("ovenbird.cli", command)
 
 
@@ -32,10 +32,10 @@ class Central:
     """The central programs of a cloud.
 
     Arguments:
-        processes: what runs, in the order it is started.
-        databases: which databases there are: "nb", "sb", "cloud".
+        processes: the processes, in the order in which they are started.
+        databases: the databases among "nb", "sb" and "cloud".
         api: whether the network API is among them.
-        prepare: is called before anything is started.
+        prepare: called before anything is started.
     """
 
     processes: tuple[ProcessSpec, ...]
@@ -45,7 +45,7 @@ class Central:
 
 
 CentralPrograms = Callable[[Layout], Central]
-"""Decides the central programs of a lab."""
+"""Chooses the central programs of a lab."""
 
 
 def _spec(layout: Layout, name: str, *argv: str) -> ProcessSpec:

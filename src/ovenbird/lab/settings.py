@@ -16,7 +16,7 @@ def configure(cloud: str, settings: Mapping[str, str]) -> None:
         settings: name to value.
 
     Raises:
-        LabError: there is no such setting, it cannot have that value, or the database refuses; nothing is changed.
+        LabError: a setting is unknown or invalid, or the database refuses; nothing is changed.
     """
     try:
         asyncio.run(_change(cloud, checked(settings)))

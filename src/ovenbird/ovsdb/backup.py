@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REFUSED = 60.0
-"""Seconds until a server is tried again whose content cannot be had here; it may take long to read."""
+"""Seconds until a server whose content cannot be replicated is tried again; reading it may take long."""
 
 
 class Backup(Replica):
@@ -38,9 +38,9 @@ class Backup(Replica):
 
     Arguments:
         database: the database here.
-        active: where the active server is, as in `ssl:host:port`.
-        excluded: tables that are left as they are.
-        own_id: the id of the server here, which is not to follow itself.
+        active: the remote of the active server, such as `ssl:host:port`.
+        excluded: tables that are not replicated.
+        own_id: the id of this server, which must not follow itself.
         keys: for `ssl:` remotes.
         probe: seconds of silence before the active server is probed; 0 never.
 
@@ -60,17 +60,17 @@ class Backup(Replica):
     ) -> None:
         super().__init__(active, database=database.name, keys=keys, probe=probe)
         self.failure = ""
-        """Why the content of the server that was reached last cannot be had; empty if it can."""
+        """Why the content of the last server cannot be replicated; empty if it can."""
         self._target = database
         self._excluded = frozenset(excluded)
         self._own_id = own_id
 
     def follow(self) -> None:
-        """Begin to connect, and return at once."""
+        """Start connecting, and return at once."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"backup of {self.database}")
 
     def stop(self) -> None:
-        """Change nothing from now on."""
+        """Stop replication."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -120,7 +120,7 @@ class BackupUpdater(RowUpdater):
     Arguments:
         database: the database.
         schema: the schema of the server.
-        excluded: tables that do not follow.
+        excluded: tables that are not replicated.
         failed: called with the refusal, if the database refuses changes.
 
     Raises:

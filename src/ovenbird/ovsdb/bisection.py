@@ -43,7 +43,7 @@ def is_about_rows(refusal: OvsdbError) -> bool:
 
 
 class Bisection(Generic[T]):
-    """What became of some changes that a database refused together.
+    """The outcome of changes that a database refused together.
 
     Arguments:
         attempt: commits some of the changes; returns what was refused of them, None if they were accepted.
@@ -63,7 +63,7 @@ class Bisection(Generic[T]):
         return self.left > 0 and self.failure is None
 
     async def run(self, changes: Sequence[T]) -> None:
-        """Commit what can be committed of changes that were refused together.
+        """Commit those changes that the database accepts, out of changes that were refused together.
 
         Raises:
             Disconnected: the outcome of the last attempt is unknown.

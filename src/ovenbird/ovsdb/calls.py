@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LATE = 5.0
-"""Seconds after which an answer that has not come is reported; and between two questions to a server that is not
-probed, which a client never leaves for its silence."""
+"""Seconds after which a missing reply is logged; and between two echoes to a server without inactivity probes, whose
+connection is not closed for silence."""
 
 
 class _Awaited(NamedTuple):
@@ -77,7 +77,7 @@ class Calls:
             self._awaited.pop(number, None)
 
     async def answered(self, shape: type[T], method: str, params: Any) -> T:
-        """Call a method whose answer has a certain shape; a server that answers otherwise is left.
+        """Call a method whose result must have a certain form; otherwise the connection is closed.
 
         Arguments:
             shape: `list` or `dict`.
@@ -96,7 +96,7 @@ class Calls:
         return answer
 
     async def answers(self, seconds: float) -> bool:
-        """Return whether the server answers within some seconds; all who ask meanwhile wait for the same answer."""
+        """Return whether the server answers within some seconds; concurrent callers share one echo."""
         echo = self._echo
         if echo is None or echo.done():
             echo = self._echo = asyncio.create_task(self._echoes())

@@ -46,12 +46,12 @@ class ClientLocks:
         await lock.held.wait()
 
     async def unlock(self, name: str) -> None:
-        """Give a lock up, or stop waiting for it."""
+        """Release a lock, or stop waiting for it."""
         if self._locks.pop(name, None) is not None and self._connected():
             await self._calls.call("unlock", [name])
 
     async def steal(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
-        """Take a lock from whoever holds it.
+        """Steal a lock from its holder.
 
         Arguments:
             name: the lock's.
@@ -65,7 +65,7 @@ class ClientLocks:
             lock.held.set()
 
     def holds(self, name: str) -> bool:
-        """Say whether this client holds a lock, as far as it knows."""
+        """Return whether this client holds a lock, as far as it knows."""
         lock = self._locks.get(name)
         return lock is not None and lock.held.is_set()
 

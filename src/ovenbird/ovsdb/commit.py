@@ -43,7 +43,7 @@ class RowChange:
         self.new = new
 
     def delta(self, position: int) -> notation.ValueDelta:
-        """Return what a set or map column of a row that was there gained and lost.
+        """Return which members a set or map column of an existing row gained and lost.
 
         Raises:
             TypeError: the row is new.
@@ -58,14 +58,14 @@ class RowChange:
 
 
 class RowEdit(RowChange):
-    """The change of a row that was there: deleted, or `columns` of it changed.
+    """The change of an existing row: it is deleted, or some of its columns are changed.
 
     Arguments:
         table: the row's table.
         uuid: its UUID.
         row: the row.
         old: the values that it had.
-        new: those that it has then; `None` if it is deleted.
+        new: its new values; `None` if it is deleted.
         columns: the positions of what changed.
         deltas: what set and map columns gained and lost, as far as that is known.
     """
@@ -92,7 +92,7 @@ class RowEdit(RowChange):
         self._deltas = {} if deltas is None else deltas
 
     def delta(self, position: int) -> notation.ValueDelta:
-        """Return what a set or map column gained and lost; found out once."""
+        """Return which members a set or map column gained and lost; the result is cached."""
         found = self._deltas.get(position)
         if found is None:
             assert self.new is not None
@@ -102,11 +102,11 @@ class RowEdit(RowChange):
 
 
 Changes = Mapping[str, Sequence[RowChange]]
-"""What changes in each table, by name, that anything changes in."""
+"""The changes of each changed table, by name."""
 
 
 def put(changes: Changes) -> list[RowChange]:
-    """Make the tables as the changes say: new rows, those of a table at once, before anything else.
+    """Apply changes to the tables: first new rows, those of one table together, then all others.
 
     Returns:
         The changes of rows that were there.
@@ -133,9 +133,9 @@ def put(changes: Changes) -> list[RowChange]:
 
 
 def unwritable(changes: Iterable[RowChange]) -> ConstraintViolation:
-    """Return the refusal of changes of which some string is none of OVSDB's: no Unicode text, or with U+0000 in it.
+    """Return the error for changes with a string that OVSDB does not permit: not Unicode, or with U+0000.
 
-    Neither can be sent to anybody (RFC 7047, section 3.1), nor read back from a file by the original.
+    Such strings cannot be sent (RFC 7047, section 3.1), nor read back from a file by ovsdb-server.
     """
     for change in changes:
         for position, value in enumerate(change.new or ()):

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.database import Database
 
 COPIES = 4
-"""How often what was appended meanwhile is copied while commits go on; the last bit is copied while they wait."""
+"""How often records appended meanwhile are copied while commits go on; the last ones are copied while commits wait."""
 
 _numbers = count(1)
-"""One that was overtaken may still be writing in its thread: each has a file of its own."""
+"""Numbers the files: a compaction that was replaced may still be writing in its thread."""
 
 
 class Compaction:
-    """One compaction under way: `step` until it says so, then `write` (in any thread), then `take_over`.
+    """A compaction in progress: call `step` until it returns False, then `write` (in any thread), then `take_over`.
 
     Arguments:
-        journal: whose file is replaced. It tells the compaction of commits; a newer compaction ends an older one.
-        database: what it is replaced by.
+        journal: the journal. It notifies the compaction of commits; a newer compaction ends an older one.
+        database: the contents of the new file.
     """
 
     def __init__(self, journal: Journal, database: Database) -> None:
@@ -59,7 +59,7 @@ class Compaction:
         return self._journal.compaction is self
 
     def keep(self, commit: Commit) -> None:
-        """Put rows away as they are, which a commit is about to change."""
+        """Encode rows that a commit is about to change."""
         for name, changes in commit.changes.items():
             left = self._left.get(name, {})
             for change in changes if left else ():
@@ -69,7 +69,7 @@ class Compaction:
 
     @gc_paused
     def step(self, rows: int) -> bool:
-        """Put some rows away; return whether any are left."""
+        """Encode some rows; return whether any are left."""
         if not self._left:
             return False
         name, left = next(iter(self._left.items()))
@@ -84,7 +84,7 @@ class Compaction:
         return bool(self._left)
 
     def write(self) -> None:
-        """Write the new file and put it on the disk, with nearly all of the commits that came meanwhile.
+        """Write and sync the new file, with nearly all of the commits made meanwhile.
 
         Raises:
             InputOutputError: it could not be written; the old file stays.
@@ -104,7 +104,7 @@ class Compaction:
             raise InputOutputError(f"cannot compact {self._journal.path}: {error.strerror}") from error
 
     def take_over(self) -> None:
-        """Put the new file in the old one's place; call while nothing is being appended.
+        """Replace the old file by the new one; call while nothing is being appended.
 
         Raises:
             InputOutputError: it could not be; the old file stays.
@@ -120,7 +120,7 @@ class Compaction:
         self._journal.replaced(descriptor=descriptor, size=self._size)
 
     def end(self) -> None:
-        """Leave nothing behind, whether it came to its end or not."""
+        """Clean up, whether the compaction is complete or not."""
         if self.current:
             self._journal.compaction = None
         if self._fd >= 0:

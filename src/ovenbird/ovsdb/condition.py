@@ -31,7 +31,7 @@ _FUNCTIONS = frozenset((*_ORDER, "==", "!=", "includes", "excludes"))
 
 
 class UnknownFunction(OvsdbError):
-    """A clause names a function that there is not."""
+    """A clause names an unknown function."""
 
     error = "unknown function"
 
@@ -144,7 +144,7 @@ class Where:
         self._tests = [clause.test for clause in clauses]
         named = [c.value for c in clauses if c.position == -1 and c.function in ("==", "includes")]
         self.uuid: UUID | None = named[0] if named else None
-        """The one row that can match, where a clause names it."""
+        """The only row that can match, if a clause gives its UUID."""
 
     @classmethod
     def from_json(cls, table: BoundTable, json: Any, names: notation.Names | None = None) -> Where:
@@ -163,7 +163,7 @@ class Where:
         return cls([parse_clause(table, clause, names) for clause in json])
 
     def matches(self, uuid: UUID, values: Values) -> bool:
-        """Say whether a row is meant."""
+        """Return whether a row matches."""
         return all(test(uuid, values) for test in self._tests)
 
 
@@ -183,7 +183,7 @@ class AnyOf:
         useful = [c for c in clauses if c.function != "false"]
         self.never = bool(clauses) and not useful
         self.uuids = frozenset(c.value for c in useful if c.position == -1 and c.function in ("==", "includes"))
-        """Rows that are seen by name."""
+        """The UUIDs in `_uuid` clauses."""
         equal: dict[int, set[Any]] = {}
         self._tests: list[Test] = []
         for clause in useful:
@@ -207,7 +207,7 @@ class AnyOf:
         return cls([parse_clause(table, clause) for clause in json])
 
     def matches(self, uuid: UUID, values: Values) -> bool:
-        """Say whether the monitor sees a row."""
+        """Return whether a row is in the monitor's view."""
         if self.always:
             return True
         if uuid in self.uuids:

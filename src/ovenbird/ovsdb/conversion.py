@@ -35,7 +35,7 @@ def convert(old: Database, schema: DatabaseSchema, row_classes: Iterable[type[Ro
     """Return a database with another schema and the contents of `old`, whose journal it takes over.
 
     Arguments:
-        old: not to be used any more.
+        old: the database, which must not be used afterwards.
         schema: of the new database.
         row_classes: typed row classes for some or all of its tables.
 
@@ -74,7 +74,7 @@ def convert(old: Database, schema: DatabaseSchema, row_classes: Iterable[type[Ro
 def _converter(old: ColumnType, new: ColumnType) -> Callable[[Any], Any]:
     """Return the function that turns a column's values of one type into those of another, which may be a narrower one.
 
-    Values of different types go by way of their JSON, as in the original: there one atom and a set of it are the same.
+    As in ovsdb-server, values of different types are converted through JSON, where an atom and a set of it are equal.
     """
     if old == new:
         return lambda value: value
@@ -101,9 +101,9 @@ def open_converted(
 
     Arguments:
         path: of the journal, which is made if there is none.
-        schema: what the database shall have.
+        schema: the wanted schema.
         row_classes: typed rows for tables of it.
-        on_damage: what is done about a journal that is damaged.
+        on_damage: what to do with a damaged journal.
 
     Raises:
         ConstraintViolation: its schema is newer, or its contents do not fit; the file is as before.

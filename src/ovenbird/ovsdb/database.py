@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 HISTORY = 1000
 """Commits that `monitor_cond_since` can resume from."""
 HISTORY_ROWS = 100_000
-"""Row changes that the history may hold in all, so that memory stays bounded."""
+"""Maximum row changes in the history, so that memory stays bounded."""
 
 
 class LocalTransaction(Transaction):
@@ -65,7 +65,7 @@ class Database:
         self.name = schema.name
         self.journal = journal
         self.replaced = False
-        """Whether another database was put in this one's place."""
+        """Whether this database was replaced by a converted one."""
         self.store: Store
         self.tables: dict[str, BoundTable]
         classes = tuple(row_classes)
@@ -86,13 +86,13 @@ class Database:
         return LocalTransaction(self)
 
     def subscribe(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
-        """Call back after each commit; return what ends that."""
+        """Call a function after each commit; return a function that ends this."""
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
     @gc_paused
     def commit(self, transaction: Transaction, *, holds: Callable[[str], bool] = lambda _name: False) -> Commit:
-        """Check and apply a transaction; all of it or nothing.
+        """Check and apply a transaction, completely or not at all.
 
         Arguments:
             transaction: what to commit.
@@ -157,7 +157,7 @@ class Database:
             self.history_start = oldest.id
 
     def since(self, transaction_id: str) -> list[Commit] | None:
-        """Return the commits after one, oldest first; `None` where that is no longer, or never was, known."""
+        """Return the commits after one, oldest first; `None` if that one is not in the history."""
         if transaction_id == self.last_id:
             return []
         answer: list[Commit] = []
@@ -169,7 +169,7 @@ class Database:
 
     @gc_paused
     def load(self, rows: Iterable[tuple[BoundTable, UUID, list[Any]]]) -> None:
-        """Fill an empty database with rows that a journal vouches for, without checking or announcing them."""
+        """Fill an empty database with rows from a journal, without checking them or notifying subscribers."""
         changes: dict[str, list[RowChange]] = {}
         for table, uuid, values in rows:
             row = table.table.insert(uuid, values)

@@ -15,7 +15,7 @@ class OvsdbError(Exception):
     """An error that an OVSDB server answers with.
 
     Arguments:
-        details: one sentence for people, as the `details` member.
+        details: the `details` member, a sentence for people.
         syntax: the JSON value at fault; its text becomes the `syntax` member.
     """
 
@@ -26,7 +26,7 @@ class OvsdbError(Exception):
         self.details = details
         self.syntax = syntax
         self.row: str | None = None
-        """The UUID of the row that is at fault, where it is known."""
+        """The UUID of the row at fault, if it is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the `<error>` object of RFC 7047, section 3.1."""
@@ -39,7 +39,7 @@ class OvsdbError(Exception):
 
 
 def _text(syntax: Any) -> str:
-    """Return the JSON text of what a peer sent, if it is not nested so deeply that it cannot be written again."""
+    """Return the JSON text of a peer's value, unless it is nested too deeply to be encoded."""
     try:
         return json.dumps(syntax, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
@@ -185,7 +185,7 @@ class LockExists(OvsdbError):
 
 
 class DatabaseCorrupt(OvsdbError):
-    """A journal holds something that no server wrote."""
+    """A journal has contents that no server writes."""
 
     error = "database corrupt"
 
@@ -198,7 +198,7 @@ _CLASSES: dict[str, type[OvsdbError]] = {cls.error: cls for cls in OvsdbError.__
 
 
 class RemoteOvsdbError(OvsdbError):
-    """An error string that has no class of its own here."""
+    """An error string without a class of its own."""
 
     def __init__(self, error: str, *, details: str = "") -> None:
         super().__init__(details)
@@ -220,7 +220,7 @@ def from_json(answer: Any) -> OvsdbError:
 
 
 class ProtocolError(Exception):
-    """The peer sent bytes that are no JSON-RPC message; its connection cannot go on."""
+    """The peer sent bytes that are not a JSON-RPC message; its connection must be closed."""
 
 
 class Disconnected(Exception):
@@ -228,4 +228,4 @@ class Disconnected(Exception):
 
 
 class NotServingError(Disconnected):
-    """The server is there, but does not lead its cluster, or is no part of it now: another one may."""
+    """The server is not the leader of its cluster, or not connected to it: another server may be."""

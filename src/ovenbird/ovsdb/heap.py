@@ -6,12 +6,12 @@ from typing import Any
 
 
 def can_trim() -> bool:
-    """Return whether the C library can give memory back when it is asked to (malloc_trim(3) of the GNU C library)."""
+    """Return whether the C library can return unused memory to the system (malloc_trim(3) of the GNU C library)."""
     return hasattr(_library(), "malloc_trim")
 
 
 def trim() -> None:
-    """Give unused memory of the heap back to the system."""
+    """Return unused memory of the heap to the system."""
     _library().malloc_trim(0)
 
 

@@ -43,7 +43,7 @@ class Integrity:
         }
 
     def record(self, changes: Changes) -> None:
-        """Take a commit's changes into the weak referrers and the indexes; call before rows change."""
+        """Update weak referrers and indexes by a commit's changes; call before rows change."""
         for name, some in changes.items():
             for index in self.unique[name]:
                 index.refile(some)
@@ -110,7 +110,7 @@ class UniqueIndex:
         return [change for change in changes if not change.columns or not self.columns.isdisjoint(change.columns)]
 
     def refile(self, changes: Sequence[RowChange]) -> None:
-        """Take the rows' old keys out, and file them under their new ones."""
+        """Remove the rows' old keys, and add their new ones."""
         moving = self.moving(changes)
         for change in moving:
             if change.old is not None:
@@ -118,12 +118,12 @@ class UniqueIndex:
         self.rows.update(self.keys(moving))
 
     def keys(self, changes: Sequence[RowChange]) -> dict[Key, UUID]:
-        """Return the keys that rows have after their changes; the last of those that share one."""
+        """Return the rows by their new keys; of several with the same key, the last."""
         return {self.key(change.new): change.uuid for change in changes if change.new is not None}
 
 
 class Assessment:
-    """The check of one transaction: `run` returns its changes, or raises and leaves everything as it was."""
+    """The check of one transaction: `run` returns its changes, or raises and changes nothing."""
 
     def __init__(self, integrity: Integrity, transaction: Transaction) -> None:
         self.integrity = integrity
@@ -134,7 +134,7 @@ class Assessment:
         self.dead: list[Staged] = []
 
     def run(self) -> tuple[Changes, dict[str, dict[UUID, int]]]:
-        """Return the changes and how the strong reference counts shift.
+        """Return the changes, and the changes of strong reference counts.
 
         Raises:
             ReferentialIntegrityViolation, ConstraintViolation: it cannot be committed.
@@ -279,7 +279,7 @@ class Assessment:
                 )
 
     def _clear_weak(self) -> None:
-        """Take out weak references to rows that are not, or no longer, there."""
+        """Remove weak references to rows that do not exist, or are deleted."""
         for staged in self.dead:
             for source, uuid in tuple(self.integrity.referrers[staged.table.name].get(staged.uuid, ())):
                 if not self._exists(source, uuid):
@@ -328,7 +328,7 @@ class Assessment:
         staged.freeze()
 
     def _changes(self) -> Changes:
-        """Return what really changes; rows that end as they were are left out."""
+        """Return the effective changes; rows that end with their old values are left out."""
         changes: dict[str, Sequence[RowChange]] = {}
         for name, rows in self.staged.items():
             real = [change for staged in rows.values() if (change := _change(staged)) is not None]
@@ -346,7 +346,7 @@ class Assessment:
 
     @staticmethod
     def _check_index(index: UniqueIndex, moving: list[RowChange]) -> None:
-        """See whether rows share a key, since some go or have keys that others have or had."""
+        """Check that no rows share a key."""
         freed = {change.uuid for change in moving}
         fresh: dict[Key, UUID] = {}
         for change in moving:
@@ -380,7 +380,7 @@ def _not_unique(index: UniqueIndex, change: RowChange, rival: UUID) -> Constrain
 
 
 def _change(staged: Staged) -> RowChange | None:
-    """Return what a staged row really changes; the staged one itself, if it is new."""
+    """Return the effective change of a staged row; the staged row itself, if it is new."""
     row = staged.row
     if row is None:
         return staged

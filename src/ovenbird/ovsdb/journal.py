@@ -49,25 +49,25 @@ _log = logging.getLogger(__name__)
 COMPACT_MINIMUM = 10 * 1024 * 1024
 """Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
 ROWS_AT_ONCE = 256
-"""How many rows become bytes together: what is built for them is used again for the next, while caches hold it."""
+"""How many rows are encoded together, so that their temporary objects stay in the processor's cache."""
 _PARTS_AT_ONCE = 1024  # Linux's IOV_MAX (writev(2))
 COMPACT_COMMITS, COMPACT_SECONDS = 100, 600.0
-"""Commits, or else seconds, since the last compaction before which there is none (ovsdb-server(1))."""
+"""Minimum commits, or else seconds, between compactions (ovsdb-server(1))."""
 
 
 _LEFTOVER = re.compile(r"\.tmp\d*\Z")
-"""What follows a journal's name in the names of files that a killed compaction or creation left, ours or another's."""
+"""Suffixes of the files that a killed compaction or creation leaves, ours or ovsdb-server's."""
 _locked: set[Path] = set()
-"""Files that this process has locked: the kernel's locks keep other processes out only (fcntl(2))."""
+"""Files that this process has locked: the kernel's locks exclude only other processes (fcntl(2))."""
 
 
 class OnDamage(StrEnum):
-    """What to do about a file in which something besides a torn last record is no record."""
+    """What to do with a file that is damaged other than by an incomplete last record."""
 
     REFUSE = "refuse"
     """Do not open it."""
     SET_ASIDE = "set-aside"
-    """Keep a copy of the file, and go on with what comes before the damage."""
+    """Keep a copy of the file, and use the part before the damage."""
 
 
 def record(json: Any) -> bytes:
@@ -76,7 +76,7 @@ def record(json: Any) -> bytes:
 
 
 def record_of(parts: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the record whose body is these parts, one after the other, as parts: they may be many megabytes."""
+    """Return a record, as parts, whose body is the concatenation of these parts, which may be many megabytes."""
     digest = hashlib.sha1(usedforsecurity=False)
     for part in parts:
         digest.update(part)
@@ -84,7 +84,7 @@ def record_of(parts: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def piece(rows: Mapping[UUID, Any]) -> bytes:
-    """Return some rows of one table as they stand in a record's body."""
+    """Encode some rows of one table for a record's body."""
     return orjson.dumps(rows)[1:-1]
 
 
@@ -100,7 +100,7 @@ def body(tables: Mapping[str, Iterable[bytes]], notes: dict[str, Any]) -> Sequen
 
 
 def write_all(descriptor: int, parts: Sequence[bytes]) -> int:
-    """Write all of `parts`, one after the other, however often the system has to be asked; return how many bytes."""
+    """Write all `parts`, with as many system calls as it takes; return the number of bytes."""
     size = 0
     for at in range(0, len(parts), _PARTS_AT_ONCE):
         some = parts[at : at + _PARTS_AT_ONCE]
@@ -131,19 +131,19 @@ class Journal:
         self._commits = 0  # since the last compaction, as is the time
         self._compacted_at = time.monotonic()
         self.damage: Damage | None = None
-        """What was cut off when it was opened."""
+        """The damage that was cut off when it was opened."""
         self.diffs = True
-        """Whether of changed sets and maps only the difference is written, which servers before 2.15 cannot read."""
+        """Whether changed sets and maps are written as differences, which servers before 2.15 cannot read."""
         self.unsynced = False
         self._torn = False  # whether a write failed and what it left could not be cut off
         self._refusing = False  # whether the last write failed
         self._renamed = False
         self.on_write: Callable[[], None] = lambda: None
-        """Called after each record; whoever syncs the file in the background sets it."""
+        """Called after each record; set by a server that syncs the file in the background."""
         self._lock = lock
         self._plans: dict[BoundTable, tuple[Plan, frozenset[int]]] = {}
         self.compaction: Compaction | None = None
-        """The compaction under way, which wants to know of commits."""
+        """The present compaction, which is notified of commits."""
 
     def append(self, commit: Commit) -> None:
         """Write a commit.
@@ -165,7 +165,7 @@ class Journal:
             self._commits += 1
 
     def _encode(self, commit: Commit) -> Sequence[bytes]:
-        """Return the body of a commit's record as parts; none if nothing in it is kept."""
+        """Return the body of a commit's record as parts; none if all its columns are ephemeral."""
         tables = {}
         for name, changes in commit.changes.items():
             kept = self.plan(changes[0].table)[1]
@@ -244,7 +244,7 @@ class Journal:
         return os.pread(self._fd, length, offset)
 
     def sync(self) -> None:
-        """Put everything appended so far on the disk; callable from any thread.
+        """Sync everything appended so far to the disk; callable from any thread.
 
         Raises:
             InputOutputError: the disk failed.
@@ -265,7 +265,7 @@ class Journal:
         return self._commits >= COMPACT_COMMITS or time.monotonic() - self._compacted_at >= COMPACT_SECONDS
 
     def replaced(self, *, descriptor: int, size: int) -> None:
-        """Go on with the file that took this one's name."""
+        """Continue with the file that replaced this one."""
         os.dup2(descriptor, self._fd, inheritable=False)  # the number stays, since a sync may be using it in a thread
         os.close(descriptor)
         self.size = self.compacted_size = size
@@ -273,7 +273,7 @@ class Journal:
         self.put_off()
 
     def put_off(self) -> None:
-        """Want no compaction for a while."""
+        """Postpone the next compaction."""
         self._commits = 0
         self._compacted_at = time.monotonic()
         self._plans.clear()  # the schema may be another one now
@@ -290,10 +290,10 @@ class Journal:
 
 
 def _lock(path: Path) -> int:
-    """Lock the file's name as the original does: a lock on `.<name>.~lock~` beside it.
+    """Lock the file as ovsdb-server does, by `.<name>.~lock~` beside it.
 
     Raises:
-        InputOutputError: it cannot be locked, or is already.
+        InputOutputError: it cannot be locked, or is locked already.
     """
     if path in _locked:
         raise InputOutputError(f"{path}: this process has this database open already")
@@ -317,7 +317,7 @@ def _unlock(path: Path, descriptor: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put a folder's list of files on the disk."""
+    """Sync a directory to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -326,7 +326,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def create(path: Path, schema: DatabaseSchema) -> None:
-    """Write a new journal that holds a schema and no rows; it is there as a whole or not at all.
+    """Write a new journal with a schema and no rows, atomically.
 
     Raises:
         InputOutputError: it cannot be written, or there is a file already.
@@ -344,7 +344,7 @@ def create(path: Path, schema: DatabaseSchema) -> None:
 
 
 def _write_file(path: Path, parts: Sequence[bytes]) -> None:
-    """Write a new file and put it on the disk."""
+    """Write and sync a new file."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     try:
         write_all(descriptor, parts)
@@ -358,16 +358,17 @@ def open_database(
 ) -> Database:
     """Open a journal and return its database, which writes to it from now on.
 
-    A torn end is cut off, logged, and kept as `database.journal.damage`. What killed compactions left is removed.
+    An incomplete last record is cut off, logged, and reported as `database.journal.damage`. Files of killed compactions
+    are removed.
 
     Arguments:
         path: the file.
         row_classes: typed row classes for some or all tables.
-        on_damage: what to do if something else is wrong with it.
+        on_damage: what to do with other damage.
 
     Raises:
         InputOutputError: it cannot be read, or is open already.
-        DatabaseCorrupt: it is no such file, or it is damaged and `on_damage` does not say to go on.
+        DatabaseCorrupt: it is not a journal, or it is damaged and `on_damage` is to refuse.
         OvsdbError: its schema does not fit the row classes.
     """
     path = path.resolve()
@@ -392,7 +393,7 @@ def open_database(
 
 
 def _opened(journal: Journal, data: bytes, row_classes: tuple[type[Row], ...], on_damage: OnDamage) -> Database:
-    """Return the database of a journal's data, and cut off what is no part of it."""
+    """Return the database of a journal's data, and cut off the damaged part."""
     records, damage = read_records(data)
     database = Database(schema_of(journal.path, records), row_classes, journal)
     try:
@@ -414,7 +415,7 @@ def _opened(journal: Journal, data: bytes, row_classes: tuple[type[Row], ...], o
 
 
 def _cut_off(journal: Journal, data: bytes, damage: Damage) -> None:
-    """Cut off what is torn; what is damaged only once the whole file has been copied."""
+    """Cut off an incomplete record; before cutting off other damage, copy the whole file."""
     path = journal.path
     try:
         if damage.torn:
@@ -430,7 +431,7 @@ def _cut_off(journal: Journal, data: bytes, damage: Damage) -> None:
 
 
 def _set_aside(path: Path, data: bytes) -> Path:
-    """Put a copy of a journal beside it, on the disk, and return where."""
+    """Write a copy of a journal beside it, and return its path."""
     name = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     for number in count():
         copy = path.with_name(f"{name}.{number}" if number else name)

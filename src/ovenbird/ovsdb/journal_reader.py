@@ -46,13 +46,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """What of a journal cannot be used.
+    """The unusable end of a journal.
 
     Arguments:
         offset: where it begins, in bytes.
         lost: how many bytes there are from there on.
         reason: what is wrong.
-        torn: whether it is only a last record that never was complete.
+        torn: whether it is only an incomplete last record.
     """
 
     offset: int
@@ -65,7 +65,7 @@ class Damage:
 
 
 def read_records(data: bytes) -> tuple[list[Record], Damage | None]:
-    """Return every record up to the first that is none, and what is wrong with the rest, if there is any.
+    """Return all records up to the first invalid one, and the damage from there on, if any.
 
     Raises:
         DatabaseCorrupt: it is another file, or a clustered database.
@@ -108,7 +108,7 @@ def _damage(data: bytes, offset: int, *, early: bool, reason: str) -> Damage:
     Arguments:
         data: the file.
         offset: where the last whole record ends.
-        early: whether it looks like a record that was being written.
+        early: whether it looks like an incomplete record.
         reason: what is wrong if it is not.
     """
     lost = len(data) - offset
@@ -119,7 +119,7 @@ def _damage(data: bytes, offset: int, *, early: bool, reason: str) -> Damage:
 
 
 def _is_record_behind(data: bytes, offset: int) -> bool:
-    """Return whether a whole record begins behind an offset; JSON as written has no line ends to look like one."""
+    """Return whether a complete record begins behind an offset; encoded JSON has no line ends that look like one."""
     at = data.find(_MAGIC, offset + 1)
     while at >= 0:
         header = _HEADER.match(data, at)
@@ -167,7 +167,7 @@ def schema_of(path: Path, records: Sequence[Record]) -> DatabaseSchema:
 
 
 class SenselessRecord(Exception):  # noqa: N818 - what it is
-    """A whole record does not fit the schema or the rows before it.
+    """A complete record does not fit the schema or the rows before it.
 
     Arguments:
         offset: where it begins.
@@ -181,7 +181,7 @@ class SenselessRecord(Exception):  # noqa: N818 - what it is
 
 
 def replay(tables: Mapping[str, BoundTable], records: Sequence[Record]) -> Rows:
-    """Return the rows that transactions leave.
+    """Return the rows after a sequence of transactions.
 
     Raises:
         SenselessRecord: the first that does not fit.

@@ -21,15 +21,15 @@ from ovenbird.ovsdb.errors import ProtocolError
 
 _NUL = rb"\u0000"
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""U+0000 as JSON has to write it, not a backslash before the characters `u0000`."""
+"""U+0000 as a JSON escape, not an escaped backslash before `u0000`."""
 
 MAX_MESSAGE = 1 << 30
-"""Bytes that one message may have; the original has no limit, but memory has one."""
+"""Maximum bytes of one message; ovsdb-server has no limit."""
 
 _LOOKS = 4
-"""How many times the bytes of a message may be parsed in vain."""
+"""How many times an incomplete message may be parsed."""
 _SMALL = 8
-"""How much longer what follows a message may be than the message itself, for it to be copied to the front."""
+"""The maximum ratio of the remaining bytes to a message for which they are moved to the front."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -58,13 +58,13 @@ class Framer:
         self._in_string = False  # whether they end inside a string
         self._escape = b""  # the backslash that ended the last chunk
         self.pending = 0
-        """How many bytes wait for the rest of their message."""
+        """How many bytes of an incomplete message are buffered."""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take bytes from the stream and return the messages completed by them.
+        """Process bytes of the stream and return the messages that they complete.
 
         Raises:
-            ProtocolError: they are no JSON objects, or one is longer than `most`.
+            ProtocolError: they are not JSON objects, or one is longer than `most`.
         """
         answer: list[dict[str, Any]] = []
         if not self._parts and (self._unseen or data.startswith(b"{")):
@@ -81,7 +81,7 @@ class Framer:
         return answer
 
     def _parse(self, data: bytes, answer: list[dict[str, Any]]) -> bytes:
-        """Take messages by having them parsed; return what has to be scanned, because that would cost too much."""
+        """Extract messages by parsing; return the bytes to scan instead, because parsing would cost too much."""
         self._unseen, self.pending = [], 0
         while data:
             try:
@@ -177,7 +177,7 @@ class Framer:
 
 
 def has_nul(text: bytes) -> bool:
-    """Say whether a JSON text has a string with U+0000, which RFC 7047, section 3.1, does not allow."""
+    """Return whether a JSON text has a string with U+0000, which RFC 7047, section 3.1, does not allow."""
     return _NUL in text and _ESCAPED_NUL.search(text) is not None
 
 
@@ -197,10 +197,10 @@ def _load(text: bytes) -> dict[str, Any]:
 
 
 def encode(value: Any) -> bytes:
-    """Return the JSON text of a value, which may be what a peer sent: nested deeply, or an integer of any size.
+    """Return the JSON text of a value, which may come from a peer: deeply nested, or with integers of any size.
 
     Raises:
-        ProtocolError: it is nested too deeply, or has a string that is no Unicode text.
+        ProtocolError: it is nested too deeply, or has a string that is not Unicode.
     """
     try:
         return orjson.dumps(value)
@@ -233,5 +233,5 @@ def reply(result: Any, *, id_: Any) -> bytes:
 
 
 def error_reply(error: Any, *, id_: Any) -> bytes:
-    """Return the bytes of a reply that says what went wrong."""
+    """Return the bytes of an error reply."""
     return encode({"id": id_, "result": None, "error": error})

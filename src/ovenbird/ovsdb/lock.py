@@ -13,13 +13,13 @@ from ovenbird.ovsdb.errors import BadSyntax
 
 
 class Holder(Protocol):
-    """Who may hold locks."""
+    """A client that can hold locks."""
 
     def granted(self, name: str) -> None:
-        """Learn that a lock waited for is now held."""
+        """React to getting a lock that was waited for."""
 
     def stolen(self, name: str) -> None:
-        """Learn that somebody stole a lock."""
+        """React to the theft of a lock by another client."""
 
 
 class Locks:
@@ -30,24 +30,24 @@ class Locks:
         self._asked: Counter[Holder] = Counter()
 
     def count(self, holder: Holder) -> int:
-        """Return how many locks somebody holds or waits for."""
+        """Return how many locks a client holds or waits for."""
         return self._asked[holder]
 
     def holds(self, holder: Holder, name: str) -> bool:
-        """Say whether somebody holds a lock."""
+        """Return whether a client holds a lock."""
         queue = self._queues.get(name)
         return queue is not None and queue[0] is holder
 
     def lock(self, holder: Holder, name: str, *, steal: bool = False) -> bool:
-        """Ask for a lock; return whether it is held at once.
+        """Request a lock; return whether it is held at once.
 
         Arguments:
-            holder: who asks.
+            holder: the client.
             name: the lock's.
-            steal: whether whoever holds it loses it, where otherwise the holder waits its turn.
+            steal: whether to take it from its present holder instead of waiting.
 
         Raises:
-            BadSyntax: the holder asked for it before.
+            BadSyntax: the client has requested it before.
         """
         queue = self._queues.setdefault(name, [])
         if any(waiter is holder for waiter in queue):
@@ -62,10 +62,10 @@ class Locks:
         return True
 
     def unlock(self, holder: Holder, name: str) -> None:
-        """Give a lock up, or stop waiting for it.
+        """Release a lock, or stop waiting for it.
 
         Raises:
-            BadSyntax: the holder never asked for it.
+            BadSyntax: the client has not requested it.
         """
         queue = self._queues.get(name, [])
         at = next((i for i, waiter in enumerate(queue) if waiter is holder), None)
@@ -81,6 +81,6 @@ class Locks:
             queue[0].granted(name)
 
     def release(self, holder: Holder) -> None:
-        """Give up everything that a holder has or waits for."""
+        """Release all locks that a client holds or waits for."""
         for name in [name for name, queue in self._queues.items() if any(waiter is holder for waiter in queue)]:
             self.unlock(holder, name)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.table import Plan
 
 Pending = dict[tuple[str, "UUID"], "list[Any] | None"]
-"""The rows that changed since a client was last told, with the values it knows (`None`: it knows no such row)."""
+"""The rows changed since a client's last update, with the values that it knows (`None`: it does not know the row)."""
 
 _EVENTS = ("initial", "insert", "delete", "modify")
 _ALL = AnyOf([])
@@ -36,7 +36,7 @@ _ALL = AnyOf([])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableView:
-    """What a monitor shows of one table: the columns for each kind of event, and the condition."""
+    """A monitor's view of one table: the columns for each kind of event, and the condition."""
 
     table: BoundTable
     initial: Plan | None
@@ -49,12 +49,12 @@ class TableView:
     version: bool
 
     def sees(self, uuid: UUID, values: list[Any] | None) -> bool:
-        """Say whether a row with these values is in view."""
+        """Return whether a row with these values is in view."""
         return values is not None and (self.condition.always or self.condition.matches(uuid, values))
 
 
 def merge(commits: Iterable[Commit], pending: Pending | None = None) -> Pending:
-    """Return what several commits changed in all, on top of what was pending before."""
+    """Return the total change of several commits and of the changes that were pending before."""
     answer: Pending = {} if pending is None else pending
     for commit in commits:
         for name, changes in commit.changes.items():
@@ -112,7 +112,7 @@ class Monitor:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What two monitors must have in common to be shared."""
+        """The key by which equal monitors are shared."""
         views = [
             (
                 name,
@@ -165,7 +165,7 @@ class Monitor:
         return self._encoded[1]
 
     def difference(self, pending: Pending) -> dict[str, Any]:
-        """Return the updates that take a client from what it knows to what is."""
+        """Return the updates from the values that a client knows to the present ones."""
         updates: dict[str, Any] = {}
         for (name, uuid), old in pending.items():
             view = self.views.get(name)
@@ -178,7 +178,7 @@ class Monitor:
         return updates
 
     def transition(self, to: Monitor) -> dict[str, Any]:
-        """Return the updates that take a client of this monitor to another one with other conditions."""
+        """Return the updates from this monitor's view to that of another one with other conditions."""
         updates: dict[str, Any] = {}
         for name, view in to.views.items():
             before = self.views[name]

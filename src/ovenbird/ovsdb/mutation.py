@@ -21,7 +21,7 @@ _ARITHMETIC = frozenset(("+=", "-=", "*=", "/=", "%="))
 
 
 class UnknownMutator(OvsdbError):
-    """A mutation names a mutator that there is not."""
+    """A mutation names an unknown mutator."""
 
     error = "unknown mutator"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def normalizer(type_: ColumnType) -> Callable[[Any], Any]:
-    """Return the function that gives a value back in canonical form.
+    """Return a function that converts a value to canonical form.
 
     It accepts what `ColumnType.check_python` does, and string enumerations for strings, and any set, list or tuple for
     a set; it raises `BadSyntax` or `ConstraintViolation` for the rest.
@@ -68,7 +68,7 @@ def _map_normalizer(type_: ColumnType, complete: Callable[[Any], Any]) -> Callab
 
 
 def _atom_test(base: BaseType) -> Callable[[Any], bool]:
-    """Return a quick test that is true of right atoms only, and of nearly all of them."""
+    """Return a quick test that is true for valid atoms only, and for nearly all of them."""
     enum, low, high = base.enum, base.low, base.high
     if base.ref_table is not None:  # that the row exists is checked at commit
         return lambda atom: type(atom) is str and len(atom) == 36

@@ -30,16 +30,16 @@ from ovenbird.ovsdb.types import (
 Decode = Callable[[Any, "Names | None"], Any]
 Encode = Callable[[Any], Any]
 ValueDelta = tuple[Any, Any]
-"""What a set or map gained and lost: (added, removed), as frozensets, or as dicts of a map's pairs."""
+"""The members that a set or map gained and lost: (added, removed), as frozensets, or as dicts of a map's pairs."""
 
 _pool: list[UUID] = []
 _MAX_CANONICAL = 65536
 _canonical: dict[str, str] = {}
-"""UUIDs that rows refer to: the same few datapaths come back in every other row."""
+"""A cache of UUIDs that rows refer to: many rows refer to the same few datapaths."""
 
 
 def new_uuid() -> UUID:
-    """Return a fresh random UUID (version 4); the system is asked for the bits of 256 at a time."""
+    """Return a fresh random UUID (version 4); random bits are read for 256 of them at a time."""
     if not _pool:
         digits = os.urandom(16 * 256).hex()
         for at in range(0, 32 * 256, 32):
@@ -53,7 +53,7 @@ _STRINGS = frozenset((str,))
 
 
 class Names(dict[str, UUID]):
-    """The named UUIDs of one transaction; a name that no insert has claimed yet gets its UUID at once."""
+    """The named UUIDs of one transaction; a name gets its UUID at its first use, also before its insert."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Names(dict[str, UUID]):
         return uuid
 
     def claim(self, name: str, *, table: str) -> bool:
-        """Note that an insert gives its row a name; say whether none of this transaction has done so before."""
+        """Register the name of an inserted row; return whether it is the first with that name."""
         del table
         return self._claim(name)
 
@@ -88,7 +88,7 @@ class RestoredNames(Names):
         return super().__missing__(name)
 
     def claim(self, name: str, *, table: str) -> bool:
-        """Note that an insert gives its row a name; say whether none into that table has done so before."""
+        """Register the name of an inserted row; return whether it is the first with that name in its table."""
         return self._claim(f"{table} {name}")
 
 
@@ -118,7 +118,7 @@ def _count(type_: ColumnType, kind: str, count: int, json: Any) -> None:
 
 @lru_cache(maxsize=4096)
 def decoder(type_: ColumnType) -> Decode:
-    """Return the function that turns JSON into canonical values of a type.
+    """Return a function that converts JSON to canonical values of a type.
 
     It raises `BadSyntax` for other JSON, `ConstraintViolation` for atoms outside the constraints.
     """
@@ -210,9 +210,9 @@ def _map_decoder(type_: ColumnType, key: BaseType, value: BaseType) -> Decode:
 
 @lru_cache(maxsize=4096)
 def encoder(type_: ColumnType) -> Encode | None:
-    """Return the function that turns canonical values of a type into JSON; `None` where they are JSON already.
+    """Return a function that converts canonical values of a type to JSON; `None` if they are JSON already.
 
-    The pairs of a map are tuples, which are half as dear as lists and written as they are; `decoder` takes them too.
+    The pairs of a map are tuples, which cost half as much as lists and are encoded alike; `decoder` accepts them too.
     """
     refers = type_.key.atomic is Atomic.UUID
     if type_.value is not None:
@@ -278,7 +278,7 @@ def from_members(type_: ColumnType, value: Any) -> Any:
 
 
 def delta_of(type_: ColumnType, *, old: Any, new: Any) -> ValueDelta:
-    """Return what a set or map column gained and lost; a changed pair of a map is in both.
+    """Return the members that a set or map column gained and lost; a changed pair of a map is in both.
 
     Arguments:
         type_: the column's.
@@ -294,7 +294,7 @@ def delta_of(type_: ColumnType, *, old: Any, new: Any) -> ValueDelta:
 
 
 def diff_from_delta(type_: ColumnType, delta: ValueDelta) -> Any:
-    """Return the diff that a gain and a loss make."""
+    """Return the diff of added and removed members."""
     added, removed = delta
     if type_.value is not None:
         return {**removed, **added}
@@ -302,7 +302,7 @@ def diff_from_delta(type_: ColumnType, delta: ValueDelta) -> Any:
 
 
 def apply_diff(type_: ColumnType, old: Any, *, diff: Any) -> Any:
-    """Return the value that a diff makes of an old one.
+    """Apply a diff to a value.
 
     Arguments:
         type_: the column's.

@@ -46,7 +46,7 @@ Found = tuple[UUID, list[Any], Row | None]
 
 
 class NotYet(Exception):  # noqa: N818 - not an error: the request is tried again
-    """A `wait` does not hold yet; `timeout` is its time in milliseconds, or `None` for ever."""
+    """The condition of a `wait` is not true yet; `timeout` is in milliseconds, or `None` for ever."""
 
     def __init__(self, timeout: int | None) -> None:
         super().__init__(timeout)
@@ -54,12 +54,12 @@ class NotYet(Exception):  # noqa: N818 - not an error: the request is tried agai
 
 
 class Execution:
-    """One `transact` request under way.
+    """The execution of one `transact` request.
 
     Arguments:
         database: the database it is for.
         holds: whether the client holds a lock.
-        waited: milliseconds since the request came; a `wait` whose time is over fails.
+        waited: milliseconds since the request was received; a `wait` fails after its timeout.
         authority: what the client may change.
         read_only: whether it may change nothing.
     """
@@ -89,7 +89,7 @@ class Execution:
         """Execute all operations and commit; return the `result` of the reply, errors included.
 
         Raises:
-            NotYet: a `wait` does not hold, and there is time left.
+            NotYet: the condition of a `wait` is not true, before its timeout.
         """
         results: list[Any] = []
         if self._restores(operations):
@@ -109,7 +109,7 @@ class Execution:
         return results
 
     def _restores(self, operations: list[Any]) -> bool:
-        """Say whether a request empties every table, as a restored backup does."""
+        """Return whether a request empties every table, as the restore of a backup does."""
         if len(operations) < len(self.tables):
             return False
         emptied = {
@@ -152,7 +152,7 @@ class Execution:
         return table
 
     def _rows(self, table: BoundTable, where: Where) -> Iterator[Found]:
-        """Yield the rows that a condition means, as the transaction sees them."""
+        """Yield the rows that match a condition, as the transaction sees them."""
         staged = self.transaction.staged.get(table.name)
         rows: Mapping[UUID, Row] = table.table.rows
         if where.uuid is not None:
@@ -182,7 +182,7 @@ class Execution:
                 yield uuid, change.values, None
 
     def _candidates(self, table: BoundTable, where: Where, rows: Mapping[UUID, Row]) -> Mapping[UUID, Row]:
-        """Return fewer rows to look at where a clause gives the key of a unique index: its row, and those staged."""
+        """Return candidate rows for a condition: by a unique index, if a clause gives its key, and the staged ones."""
         for index in self.database.integrity.unique[table.name]:
             if len(index.positions) != 1:
                 continue
@@ -202,7 +202,7 @@ class Execution:
     # -- the operations -------------------------------------------------------------------------------------------
 
     def insert(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        """Execute `insert` (section 5.2.1), with the `uuid` member that the original knows.
+        """Execute `insert` (section 5.2.1), with ovsdb-server's `uuid` member.
 
         Raises:
             BadSyntax, UnknownColumn, ConstraintViolation: the operation is not well formed.
@@ -295,8 +295,8 @@ class Execution:
 
         Raises:
             BadSyntax, UnknownColumn, ConstraintViolation: the operation is not well formed.
-            NotYet: what it waits for is not so, and there is time.
-            TimedOut: what it waits for is not so, and its time is over.
+            NotYet: its condition is not true, before its timeout.
+            TimedOut: its condition is not true, after its timeout.
         """
         table = self._table(operation)
         until = operation["until"]
@@ -380,9 +380,9 @@ class Execution:
         return frozenset(value.items()) if type(value) is dict else value
 
     def _without_own(self, json: Any) -> tuple[Any, dict[str, Any]]:
-        """Return a `<row>` without the columns that the server itself fills, and what it says of those.
+        """Return a `<row>` without the columns that the server itself fills, and the values given for those.
 
-        The original takes them in the row of an `insert` too, and makes nothing of them.
+        ovsdb-server accepts them in the row of an `insert` too, and ignores them.
         """
         if type(json) is not dict or json.keys().isdisjoint(_OWN):
             return json, {}

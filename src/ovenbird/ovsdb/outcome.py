@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Outcome(Enum):
-    """What became of a transaction."""
+    """The outcome of a transaction."""
 
     COMMITTED = auto()
     ABSENT = auto()
-    """It is not there; where its reply was lost just now it may yet come."""
+    """It is not committed; if its reply was lost just now, it still may be."""
     UNKNOWN = auto()
-    """Others have changed the same rows since."""
+    """Other clients have changed the same rows since."""
 
 
 def outcome(transaction: Transaction) -> Outcome:
-    """Return what the rows tell of a transaction that may have been committed."""
+    """Determine from the rows whether a transaction has been committed."""
     staged = [change for rows in transaction.staged.values() for change in rows.values()]
     added = [change for change in staged if change.row is None]
     if added:
@@ -43,14 +43,14 @@ def _is_there(change: Staged) -> bool:
 
 
 def _is_made(change: Staged) -> bool:
-    """Return whether a row has the values that a change gives it."""
+    """Return whether a row has the values of a change."""
     row = change.table.table.rows.get(change.uuid)
     wanted = change.freeze()
     return row is not None and all(row.values[at] == wanted[at] for at in change.changed)
 
 
 def _waits_hold(transaction: Transaction) -> bool:
-    """Return whether what a transaction waits for is still so: it would not be had the transaction been committed."""
+    """Return whether a transaction's `wait`s are still true, which they would not be after its commit."""
     rows = [(table.table.rows.get(uuid), expected) for table, uuid, expected in transaction.waits]
     return bool(rows) and all(
         row is not None and all(row.values[at] == value for at, value in expected.items()) for row, expected in rows

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 UNFINISHED = 1 << 30
-"""Bytes of all messages that have not been received to their end."""
+"""Maximum bytes of all incomplete messages."""
 UNREAD = 1 << 30
-"""Bytes of replies and updates that peers who read too slowly have not taken."""
+"""Maximum bytes of replies and updates that slow peers have not read."""
 PATIENCE = 60.0
-"""Seconds that a peer may take neither to send nor to read anything of what is under way."""
+"""Seconds for which a peer may make no progress with an incomplete message or unread replies."""
 HASTE = 10.0
 """Seconds instead, while `UNREAD` is exceeded."""
 SLOWEST = 64 * 1024
-"""Bytes a second that a message has to come with, after `PATIENCE` seconds."""
+"""Minimum bytes a second of a message, after `PATIENCE` seconds."""
 INTERVAL = 2.5
-"""Seconds between looks at who makes headway."""
+"""Seconds between checks of the peers' progress."""
 
 
 @dataclass(slots=True)
 class _Backlog:
-    """What a peer has not read, and since when it has read nothing."""
+    """A peer's unread bytes, and since when it has read nothing."""
 
     size: int
     since: float
@@ -53,11 +53,11 @@ class PeerLimits:
 
     @property
     def full(self) -> bool:
-        """Whether no more may be answered for now."""
+        """Whether no more requests may be handled for now."""
         return self._unread_bytes > UNREAD
 
     def received(self, connection: Connection, pending: int) -> None:
-        """Note how many bytes of an unfinished message a connection has."""
+        """Record how many bytes of an incomplete message a connection has."""
         size, since = self._coming.pop(connection, (0, 0.0))
         self._coming_bytes += pending - size
         if not pending:
@@ -69,19 +69,19 @@ class PeerLimits:
             self._drop(longest, f"unfinished messages have {self._coming_bytes} bytes, most of them its")
 
     def clogged(self, connection: Connection) -> None:
-        """Note that a connection's peer does not read as fast as it is sent to."""
+        """Record that a connection's send buffer is full."""
         self._resize(connection, connection.unsent)
         self._watch()
 
     def unclogged(self, connection: Connection) -> None:
-        """Note that it has read."""
+        """Record that its peer has read."""
         backlog = self._unread.pop(connection, None)
         if backlog is not None:
             self._unread_bytes -= backlog.size
             self._go_on()
 
     def wait(self, connection: Connection) -> None:
-        """Tell a connection to go on once more may be answered."""
+        """Have a connection resumed once more requests may be handled."""
         self._waiting[connection] = None
 
     def gone(self, connection: Connection) -> None:
@@ -109,7 +109,7 @@ class PeerLimits:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._look)
 
     def _look(self) -> None:
-        """Drop the peers that make no headway."""
+        """Close the connections of peers that make no progress."""
         self._timer = None
         now = asyncio.get_running_loop().time()
         for connection in tuple(self._unread):

@@ -25,10 +25,10 @@ _ROLES, _PERMISSIONS = "RBAC_Role", "RBAC_Permission"
 
 @dataclass(frozen=True, slots=True)
 class ClientAccess:
-    """What the clients of a remote may do.
+    """The permissions of a remote's clients.
 
     Arguments:
-        role: the name of their role; empty where they may do everything.
+        role: the name of their role; empty for unlimited access.
         read_only: whether they may change nothing.
     """
 
@@ -37,7 +37,7 @@ class ClientAccess:
 
 
 FULL = ClientAccess()
-"""Who may do everything."""
+"""Unlimited access."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Permission:
 
 
 class Authority:
-    """What one client may change in one database.
+    """The permissions of one client in one database.
 
     Arguments:
         tables: the database's tables.
@@ -69,7 +69,7 @@ class Authority:
         """Check that a row may be inserted.
 
         Raises:
-            PermissionDenied: it may not.
+            PermissionDenied: the role forbids it.
         """
         if self._unlimited:
             return
@@ -81,7 +81,7 @@ class Authority:
         """Check that rows may be deleted.
 
         Raises:
-            PermissionDenied: one may not.
+            PermissionDenied: the role forbids it for one.
         """
         if self._unlimited:
             return
@@ -102,7 +102,7 @@ class Authority:
             what: the operation, for the refusal.
 
         Raises:
-            PermissionDenied: they may not.
+            PermissionDenied: the role forbids it.
         """
         if self._unlimited:
             return
@@ -120,7 +120,7 @@ class Authority:
         )
 
     def _permission(self, table: BoundTable) -> _Permission | None:
-        """Return what the role may do in a table; None if nothing."""
+        """Return the role's permission for a table; None if there is none."""
         if table.name not in self._found:
             self._found[table.name] = self._look_up(table.name) if self._client else None
         return self._found[table.name]
@@ -137,7 +137,7 @@ class Authority:
         return "" in permission.authorization or all(self._owns(permission, table, values) for values in rows)
 
     def _owns(self, permission: _Permission, table: BoundTable, values: list[Any]) -> bool:
-        """Return whether a row is the client's by one of the columns that say so."""
+        """Return whether the client owns a row, by one of the authorization columns."""
         if "" in permission.authorization:
             return True
         for entry in permission.authorization:

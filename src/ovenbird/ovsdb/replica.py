@@ -50,11 +50,11 @@ _log = logging.getLogger(__name__)
 BACKOFF = (0.1, 8.0)
 """Shortest and longest pause between attempts to connect, in seconds; the longest is the original's."""
 _PLACES = re.compile(r"^\[[^\]]*\] | \(_ssl\.c:\d+\)$")
-"""Where in OpenSSL, and in Python, an error of TLS came up."""
+"""The source position in OpenSSL and Python at the end of TLS errors."""
 HANDSHAKE = 30.0
-"""Seconds that a server may take to describe itself; its contents may take longer."""
+"""Seconds for a server to send its schema and state; its contents may take longer."""
 FEW = 8
-"""Tables and columns that a server lacks of which a line of the log has the names."""
+"""How many missing tables and columns of a server a log line names."""
 _MONITOR_ID = "ovenbird"
 _SERVER_ID = "_Server"
 
@@ -63,18 +63,18 @@ class Replica:
     """A remote database.
 
     Arguments:
-        remotes: where the servers are, as in `tcp:a:6641,tcp:b:6641`.
+        remotes: of the servers, such as `tcp:a:6641,tcp:b:6641`.
         database: the database's name.
         row_classes: row classes of the tables to mirror; every table, with classes made for them, if none are given.
         conditions: for some tables, the clauses any one of which puts a row in view (none given: every row).
-        omitted: for some tables, columns that are not asked for and keep their defaults.
-        leader_only: whether to stay with the leader of a cluster.
+        omitted: for some tables, columns that are not monitored and keep their defaults.
+        leader_only: whether to use only the leader of a cluster.
         keys: for `ssl:` remotes.
         probe: seconds of silence before the server is probed; 0 never.
-        lacks: returns why a server with some schema cannot be used, which is tried again then; empty if it can.
+        lacks: returns why a server with a given schema cannot be used (it is tried again), or an empty text.
 
     Raises:
-        ValueError: a remote is none.
+        ValueError: a remote is invalid.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Replica:
 
     @property
     def store(self) -> Store:
-        """The rows; there once `start` has returned."""
+        """The rows, once `start` has returned."""
         return self._present().store
 
     @property
@@ -128,7 +128,7 @@ class Replica:
 
     @property
     def connected(self) -> bool:
-        """Whether the rows follow a server now."""
+        """Whether the rows are kept up to date by a server now."""
         return self._synced.is_set()
 
     @property
@@ -142,13 +142,13 @@ class Replica:
         return self._updater
 
     async def start(self) -> None:
-        """Begin to connect, and return when the rows are there."""
+        """Start connecting, and return when the rows have been received."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"replica of {self.database}")
         await self.synchronized()
 
     async def synchronized(self) -> None:
-        """Return when the rows follow a server.
+        """Return when the rows are kept up to date by a server.
 
         Raises:
             Disconnected: the replica is closed.
@@ -167,7 +167,7 @@ class Replica:
             waiter.cancel()  # also where whoever waits gives up
 
     async def close(self) -> None:
-        """End the connection and the attempts to connect."""
+        """Close the connection and stop connecting."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -181,12 +181,12 @@ class Replica:
     async def commit(self, transaction: Transaction, *, durable: bool = False, until: float | None = None) -> Commit:
         """Commit; when this returns, `store` shows the outcome.
 
-        What changed arrives through `on_change`, as everybody's changes do; the commit returned names the transaction.
+        The changes arrive through `on_change`, as those of all clients; the returned commit has the transaction's id.
 
         Arguments:
             transaction: made on this replica's store.
-            durable: whether the server's disk has it before this returns.
-            until: the event loop's time until which an unknown outcome has it sent again; None for one attempt.
+            durable: whether to return only when it is on the server's disk.
+            until: the event loop's time until which it is sent again after an unknown outcome; None for one attempt.
 
         Raises:
             OvsdbError: the server refused; nothing was changed.
@@ -217,10 +217,10 @@ class Replica:
                 raise refusal
 
     async def _transact_once(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
-        """Send a transaction until its outcome is known; the very same, so that it happens once at most.
+        """Send the same transaction until its outcome is known; it is committed once at most.
 
-        A reply that was lost may belong to a transaction that a new leader has still to agree on. So one that is not
-        there yet is sent again all the same: its rows' UUIDs, and what it waits for, make the second one fail.
+        If a reply is lost, a new leader may still commit the transaction. So it is sent again if its rows are not there
+        yet: the UUIDs of its rows, and its `wait`s, make a second commit fail.
         """
         lost = False
         while True:
@@ -244,26 +244,26 @@ class Replica:
                 return
 
     def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
-        """Call back after each batch of changes is in `store`; return what ends that."""
+        """Call a function after each batch of changes is in `store`; return a function that ends this."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
     def set_probe(self, probe: float) -> None:
-        """Probe the server after so many seconds of silence from now on; 0 never."""
+        """Set the seconds of silence after which the server is probed; 0 for never."""
         if probe != self._probe:
             self._probe = probe
             if self._calls.connection is not None and self._probed:
                 self._calls.connection.set_probe(probe)
 
     async def set_conditions(self, conditions: Mapping[str, list[Any]]) -> None:
-        """Change the conditions of some tables; when this returns, the rows are those that the new ones put in view.
+        """Change the conditions of some tables; when this returns, the rows are those of the new conditions.
 
-        Several changes may be under way at once: the server makes them in order, and the rows of one can be worked
-        on while it looks for those of the next.
+        Several changes may be pending at once: the server handles them in order, and the rows of one can be processed
+        while it searches for those of the next.
 
         Raises:
             OvsdbError: the server refuses them.
-            Disconnected: there is no connection now; they hold from the next on.
+            Disconnected: there is no connection now; they apply from the next one on.
         """
         changed = {name: where for name, where in conditions.items() if self._conditions.get(name) != where}
         self._conditions.update(changed)
@@ -288,7 +288,7 @@ class Replica:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Leave the rows as they are for a while; what the server sends meanwhile is received, and waits."""
+        """While entered, keep the rows unchanged; what the server sends meanwhile is received, and waits."""
         connection = self._calls.connection
         if connection is None:
             yield
@@ -300,18 +300,18 @@ class Replica:
             connection.release()
 
     async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
-        """Return when this client holds a lock; asked for again on each new connection.
+        """Return when this client holds a lock, which is requested again on each new connection.
 
-        Who lost a lock stays in line for it (RFC 7047, section 4.1.10), and awaits it here again.
+        A client whose lock was stolen stays in the queue for it (RFC 7047, section 4.1.10), and can wait here again.
         """
         await self._locks.lock(name, on_lost)
 
     async def unlock(self, name: str) -> None:
-        """Give a lock up, or stop waiting for it."""
+        """Release a lock, or stop waiting for it."""
         await self._locks.unlock(name)
 
     async def steal(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
-        """Take a lock from whoever holds it.
+        """Steal a lock from its holder.
 
         Raises:
             Disconnected: there is no connection.
@@ -319,7 +319,7 @@ class Replica:
         await self._locks.steal(name, on_lost)
 
     def holds(self, name: str) -> bool:
-        """Say whether this client holds a lock, as far as it knows."""
+        """Return whether this client holds a lock, as far as it knows."""
         return self._locks.holds(name)
 
     async def call(self, method: str, params: Any) -> Any:
@@ -333,7 +333,7 @@ class Replica:
         return await self._calls.call(method, params)
 
     async def answers(self, seconds: float) -> bool:
-        """Return whether the server answers within some seconds; all who ask meanwhile wait for the same answer."""
+        """Return whether the server answers within some seconds; concurrent callers share one echo."""
         return self.connected and await self._calls.answers(seconds)
 
     # -- the connection -------------------------------------------------------------------------------------------
@@ -367,7 +367,7 @@ class Replica:
                 pause = min(2 * pause, BACKOFF[1])
 
     async def _serve(self, remote: Remote) -> bool:
-        """Connect to a server and follow it until the connection ends; return whether it got as far as following."""
+        """Connect to a server and follow it until the connection ends; return whether its rows were received."""
         self._gone = asyncio.Event()
         gone = self._gone
         connection = await connect(remote, lambda: Connection(self._probe if remote.probed else 0), self._keys)
@@ -396,7 +396,7 @@ class Replica:
         return True
 
     async def _wait_for_end(self, gone: asyncio.Event, remote: Remote) -> None:
-        """Return when the connection has ended; a server that is not probed is asked now and then, for the log."""
+        """Return when the connection has ended; a server without probes gets an echo now and then, for the log."""
         while not gone.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if remote.probed else LATE):
@@ -406,12 +406,12 @@ class Replica:
                 await self.call("echo", [])
 
     def _updater_of(self, schema: DatabaseSchema) -> RowUpdater:
-        """Return what keeps the rows of a server with this schema; those that are here stay."""
+        """Return the updater of rows for a server with this schema; present rows stay."""
         store = None if self._updater is None else self._updater.store
         return RowUpdater(schema, self._classes, store, self._omitted)
 
     async def _suitable(self) -> bool:
-        """Say whether this server may be used, and keep watching that where it tells."""
+        """Return whether this server may be used, and monitor that if it has a `_Server` database."""
         request = {"Database": [{"columns": ["name", "model", "connected", "leader"]}]}
         try:
             rows = await self.call("monitor", [_SERVER_ID, _SERVER_ID, request])
@@ -463,7 +463,7 @@ class Replica:
         self._tell(commit)
 
     def _applied(self, updater: RowUpdater, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
-        """Bring the rows up to a transaction; where its updates make no sense, the next connection reads all anew."""
+        """Apply a transaction's updates; if they are invalid, the next connection reads all rows again."""
         self._last_id = NIL
         commit = updater.apply(updates, last_id, whole=whole)
         self._last_id = last_id

@@ -35,7 +35,7 @@ class RowUpdater:
     """
 
     resumable = True
-    """Whether the rows are known to be what the server's updates made of them, so that a new connection can go on."""
+    """Whether the rows are consistent with the server's updates, so that a new connection can resume from them."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class RowUpdater:
         self.store, self.tables = bind(schema, classes, store=store, partial=bool(classes) or store is not None)
 
     def request(self, conditions: dict[str, list[Any]], *, conditional: bool) -> dict[str, Any]:
-        """Return the monitor request for what is mirrored: the columns that both sides have."""
+        """Return the monitor request for the replicated columns that the server has."""
         answer: dict[str, Any] = {}
         for name, table in self.tables.items():
             if name in self.schema.tables:
@@ -70,12 +70,12 @@ class RowUpdater:
 
     @gc_paused
     def apply(self, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
-        """Apply updates to the tables; return what really changed.
+        """Apply updates to the tables; return the effective changes.
 
         Arguments:
             updates: `<table-updates>` of `update` or `update2`, initial contents included.
             last_id: the id of the last transaction in them.
-            whole: whether they are all there is, so that other rows are gone.
+            whole: whether they are the complete contents, so that other rows are deleted.
 
         Raises:
             ProtocolError: they do not fit the schema; nothing was applied.
@@ -102,7 +102,7 @@ class RowUpdater:
         return self._put(changes, last_id)
 
     def _put(self, changes: dict[str, list[RowChange]], last_id: str) -> Commit:
-        """Make the tables as the changes say."""
+        """Apply changes to the tables."""
         put(changes)
         return Commit(UUID(last_id), changes)
 

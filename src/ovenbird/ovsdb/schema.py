@@ -96,7 +96,7 @@ class TableSchema:
         """Parse a `<table-schema>`.
 
         Raises:
-            BadSyntax: it is none, or has columns or indexes that cannot be.
+            BadSyntax: it is invalid, or has invalid columns or indexes.
         """
         given = members(
             json,

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 PROBE_INTERVAL = 5.0
 """Seconds of silence on a TCP or TLS connection before the peer is probed (ovsdb-server(1))."""
 SYNC_INTERVAL = 0.2
-"""Seconds after which a commit that need not be durable is on the disk all the same."""
+"""Seconds after which a commit that need not be durable is synced."""
 RECONNECT = (1.0, 8.0)
 """Shortest and longest pause between attempts to connect to an active remote, in seconds."""
 
@@ -59,7 +59,7 @@ class Server:
         self.service = Service(self._later, self._sync)
         self.keys = keys
         self.trims = False
-        """Whether unused memory goes back to the system after a compaction."""
+        """Whether unused memory is returned to the system after a compaction."""
         self._limits = PeerLimits()
         self._probe = probe
         self._listeners: dict[Remote, Listener] = {}
@@ -92,7 +92,7 @@ class Server:
         return client
 
     def compacted(self) -> None:
-        """Do what is to be done after a compaction."""
+        """Clean up after a compaction."""
         if self.trims:
             heap.trim()
 
@@ -108,13 +108,13 @@ class Server:
 
         Arguments:
             remote: the remote.
-            access: what the clients there may do.
+            access: the permissions of its clients.
             probe: seconds of silence before they are probed, 0 never; by default the server's, and never on this host.
             pause: longest pause in seconds, at least 1, between attempts to connect to an active remote.
 
         Raises:
-            OSError: the address is not to be had, or this server serves there already.
-            ValueError: it is no remote, or lacks keys.
+            OSError: the address cannot be bound, or this server serves there already.
+            ValueError: it is invalid, or keys are missing.
         """
         at = Remote.parse(remote) if isinstance(remote, str) else remote
         if at in self._listeners or at in self._dialers:
@@ -151,17 +151,17 @@ class Server:
 
     @property
     def remotes(self) -> list[Remote]:
-        """Where this server serves."""
+        """The remotes of this server."""
         return [*self._listeners, *self._dialers]
 
     def port(self, remote: str | Remote) -> int:
-        """Return the port that a listener really has, for `ptcp:0`."""
+        """Return the actual port of a listener, for `ptcp:0`."""
         at = Remote.parse(remote) if isinstance(remote, str) else remote
         name: Any = self._listeners[at].sockets[0].getsockname()
         return int(name[1])
 
     async def unlisten(self, remote: str | Remote) -> None:
-        """Stop serving at a remote, and close its connections: they may do what it allowed."""
+        """Stop serving at a remote, and close its connections, which have its permissions."""
         at = Remote.parse(remote) if isinstance(remote, str) else remote
         listener = self._listeners.pop(at, None)
         if listener is not None:
@@ -176,7 +176,7 @@ class Server:
             connection.close()
 
     def set_read_only(self, read_only: bool) -> None:
-        """Let clients change something, or nothing; if that is new, all of them have to connect again."""
+        """Make the server read-only or writable; after a change, all clients have to connect again."""
         if self.service.read_only != read_only:
             self.service.read_only = read_only
             for connection in tuple(self._connections):
@@ -223,7 +223,7 @@ class Server:
             pause = min(2 * pause, longest)
 
     async def close(self) -> None:
-        """Close every listener and connection, and put the journals on the disk."""
+        """Close every listener and connection, and sync the journals."""
         for remote in self.remotes:
             await self.unlisten(remote)
         for connection in tuple(self._connections):
@@ -240,7 +240,7 @@ class Peers:
     """The clients at one remote.
 
     Arguments:
-        access: what they may do.
+        access: their permissions.
         probe: seconds of silence before they are probed; 0 never.
     """
 
@@ -262,7 +262,7 @@ class Peers:
         self._disconnected = time.monotonic()
 
     def status(self) -> dict[str, str]:
-        """Return what is to be said of a remote that is connected to."""
+        """Return the `status` of a remote with connections."""
         now, answer = time.monotonic(), {"state": "ACTIVE" if self.connections else "BACKOFF"}
         for name, moment in (("sec_since_connect", self._connected), ("sec_since_disconnect", self._disconnected)):
             if moment <= now:
@@ -273,7 +273,7 @@ class Peers:
 
 
 class _Sync:
-    """Puts one journal on the disk, in a thread: one fsync for all that wait, the next for those who came meanwhile."""
+    """Syncs one journal in a thread: one fsync for all waiting commits, the next for those made meanwhile."""
 
     def __init__(self, database: Callable[[], Database], compacted: Callable[[], None]) -> None:
         self._database = database  # asked each time: a conversion puts another in its place
@@ -324,7 +324,7 @@ class _Sync:
         return None
 
     async def _compact(self, journal: Journal, database: Database) -> None:
-        """Compact a little at a time: whoever changes the database hardly notices."""
+        """Compact in small steps between which commits go on."""
         compaction = Compaction(journal, database)
         try:
             while compaction.step(ROWS_AT_ONCE):
@@ -355,7 +355,7 @@ class _Sync:
 
 
 class LocalClient:
-    """The `Client` of a database in this process: no copy, no JSON.
+    """The `Client` of a database in this process, without copies and JSON.
 
     Arguments:
         service: the service that serves it, whose locks it shares.
@@ -380,7 +380,7 @@ class LocalClient:
         return True
 
     async def answers(self, seconds: float) -> bool:
-        """Return at once that it does."""
+        """Return True."""
         del seconds
         return self.connected
 
@@ -400,8 +400,8 @@ class LocalClient:
 
         Arguments:
             transaction: made on this database.
-            durable: whether the disk has it before this returns.
-            until: as for a replica; there is no connection to lose here, so nothing is waited for.
+            durable: whether to return only when it is on the disk.
+            until: as for a replica; it has no effect, since there is no connection to lose.
 
         Raises:
             OvsdbError: the database refused, or the disk failed.
@@ -423,7 +423,7 @@ class LocalClient:
         return commit
 
     def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
-        """Call back after each commit; return what ends that."""
+        """Call a function after each commit; return a function that ends this."""
         return self.database.subscribe(callback)
 
     async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
@@ -435,7 +435,7 @@ class LocalClient:
             await future
 
     async def unlock(self, name: str) -> None:
-        """Give a lock up, or stop waiting for it."""
+        """Release a lock, or stop waiting for it."""
         self._lost.pop(name, None)
         future = self._granted.pop(name, None)
         if future is not None:
@@ -443,13 +443,13 @@ class LocalClient:
         self._service.locks.unlock(self, name)
 
     def granted(self, name: str) -> None:
-        """Learn that a lock waited for is held (called by the locks)."""
+        """Note that a lock is held (called by the locks)."""
         future = self._granted.pop(name, None)
         if future is not None and not future.done():
             future.set_result(None)
 
     def stolen(self, name: str) -> None:
-        """Learn that a lock was stolen (called by the locks)."""
+        """Note that a lock was stolen (called by the locks)."""
         callback = self._lost.get(name)
         if callback is not None:
             callback()

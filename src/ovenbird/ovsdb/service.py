@@ -54,11 +54,11 @@ class Timer(Protocol):
     """A function that will run later."""
 
     def cancel(self) -> None:
-        """See to it that it does not."""
+        """Cancel it."""
 
 
 def _soon(_seconds: float, function: Callable[[], None]) -> Timer:
-    """Run a function at once; for use without an event loop."""
+    """Call a function at once; for use without an event loop."""
     function()
     return _DONE
 
@@ -72,7 +72,7 @@ _DONE = _Done()
 
 
 def _sync_now(database: Database, done: Callable[[OvsdbError | None], None]) -> None:
-    """Put a journal on the disk, here and now."""
+    """Sync a journal at once."""
     error: OvsdbError | None = None
     if database.journal is not None:
         try:
@@ -83,7 +83,7 @@ def _sync_now(database: Database, done: Callable[[OvsdbError | None], None]) -> 
 
 
 class Service:
-    """The databases of one server and everything its clients share.
+    """The databases of one server, with its locks and shared monitors.
 
     Arguments:
         later: runs a function after some seconds.
@@ -100,7 +100,7 @@ class Service:
         self.now = time.monotonic
         self.id = notation.new_uuid()
         self.read_only = False
-        """Whether clients may change nothing, as those of a backup."""
+        """Whether clients are read-only, as those of a backup."""
         self.locks = Locks()
         self.databases: dict[str, Database] = {}
         self.sessions: dict[Session, None] = {}
@@ -134,7 +134,7 @@ class Service:
         transaction.commit()
 
     def remove(self, name: str) -> Database:
-        """Serve a database no longer; its monitors are cancelled."""
+        """Stop serving a database; its monitors are cancelled."""
         database = self.databases.pop(name)
         self._unsubscribe.pop(name)()
         for session in tuple(self.sessions):
@@ -155,7 +155,7 @@ class Service:
             params: the request's, for the error.
 
         Raises:
-            BadSyntax: the name is no name.
+            BadSyntax: the name is not a string.
             UnknownDatabase: it is not served.
         """
         if type(name) is not str:
@@ -166,7 +166,7 @@ class Service:
         return found
 
     def convert(self, name: str, schema: DatabaseSchema) -> Database:
-        """Return a database with another schema, and its journal; what both schemas have is kept, if it is valid.
+        """Return a database with another schema, and its journal; the contents that both schemas have are kept.
 
         To be followed by `replace`, before anything else happens.
 
@@ -191,14 +191,14 @@ class Service:
     # -- sessions -------------------------------------------------------------------------------------------------
 
     def share(self, monitor: Monitor) -> Monitor:
-        """Return the monitor that all who want this one share; give it back with `unshare`."""
+        """Return the shared monitor that equals this one; release it with `unshare`."""
         entry = self._monitors.setdefault(monitor.key, [monitor, 0])
         entry[1] += 1
         shared: Monitor = entry[0]
         return shared
 
     def unshare(self, monitor: Monitor) -> None:
-        """Give a shared monitor back."""
+        """Release a shared monitor."""
         key = monitor.key
         entry = self._monitors[key]
         entry[1] -= 1
@@ -206,7 +206,7 @@ class Service:
             del self._monitors[key]
 
     def publish(self, database: Database, commit: Commit) -> None:
-        """Tell the sessions of a commit, and see to it that waits are tried again."""
+        """Notify the sessions of a commit, and have waiting requests tried again."""
         waiting = False
         for session in tuple(self.sessions):
             session.publish(database, commit)

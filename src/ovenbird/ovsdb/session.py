@@ -45,7 +45,7 @@ MONITORS, WAITING, LOCKS = 1024, 256, 1024
 
 
 class Attached:
-    """A monitor as one session has it: its identifier, the method of its updates, and what could not be sent yet."""
+    """A session's monitor: its identifier, the method of its updates, and the changes that could not be sent yet."""
 
     __slots__ = ("id", "method", "monitor", "pending")
 
@@ -62,7 +62,7 @@ class Attached:
 
 
 class Waiting:
-    """A `transact` whose `wait` does not hold yet."""
+    """A `transact` whose `wait` is not true yet."""
 
     __slots__ = ("database", "id", "operations", "since", "timer")
 
@@ -75,18 +75,18 @@ class Waiting:
 
 
 class Refusal(Exception):  # noqa: N818 - an answer
-    """A request is answered with a plain string as error."""
+    """An error that is a plain string in the reply."""
 
 
 class Session:
     """The state of one client.
 
     Arguments:
-        service: what is served.
+        service: the databases.
         send: sends bytes to the client; it never blocks.
         close: closes the connection.
-        access: what the client may do.
-        identity: returns the name that the client is known by; empty if it showed none.
+        access: the client's permissions.
+        identity: returns the common name in the client's certificate; empty without one.
     """
 
     def __init__(
@@ -110,14 +110,14 @@ class Session:
 
     @property
     def read_only(self) -> bool:
-        """Whether the client may change nothing."""
+        """Whether the client is read-only."""
         return self.access.read_only or self.service.read_only
 
     def receive(self, message: dict[str, Any]) -> None:
         """Handle one message of the client.
 
         Raises:
-            ProtocolError: it is no request, notification or reply; the connection cannot go on.
+            ProtocolError: it is not a request, notification or reply; the connection must be closed.
         """
         if not message.keys() <= _MEMBERS:
             raise ProtocolError("a message has members that JSON-RPC does not know")
@@ -148,7 +148,7 @@ class Session:
                 self.send(jsonrpc.reply(result, id_=id_))
 
     def ended(self) -> None:
-        """Forget everything of a client that is gone."""
+        """Release everything of a client that has disconnected."""
         self.service.sessions.pop(self, None)
         for attached in self.monitors.values():
             self.service.unshare(attached.monitor)
@@ -162,17 +162,17 @@ class Session:
     # -- the lock holder's side -----------------------------------------------------------------------------------
 
     def granted(self, name: str) -> None:
-        """Tell the client that it now holds a lock."""
+        """Notify the client that it holds a lock."""
         self.send(jsonrpc.notification("locked", [name]))
 
     def stolen(self, name: str) -> None:
-        """Tell the client that it lost a lock."""
+        """Notify the client that it has lost a lock."""
         self.send(jsonrpc.notification("stolen", [name]))
 
     # -- the monitors' side ---------------------------------------------------------------------------------------
 
     def publish(self, database: Database, commit: Commit) -> None:
-        """Tell the client of a commit, or remember that it has to be told."""
+        """Send the client a commit's updates, or keep them until it reads again."""
         for attached in self.monitors.values():
             if attached.monitor.database is not database:
                 continue
@@ -184,7 +184,7 @@ class Session:
                 self.send(attached.message(updates, commit.id))
 
     def unclogged(self) -> None:
-        """Send what changed while the client did not read."""
+        """Send the updates that were kept while the client did not read."""
         self.clogged = False
         for attached in self.monitors.values():
             pending, attached.pending = attached.pending, None
@@ -194,7 +194,7 @@ class Session:
                     self.send(attached.message(orjson.dumps(updates), attached.monitor.database.last_id))
 
     def database_gone(self, database: Database) -> None:
-        """End what concerns a database that is served no longer."""
+        """End monitors and requests of a database that is no longer served."""
         if not self.change_aware:
             self.close()
             return
@@ -254,7 +254,7 @@ class Session:
         self._execute(Waiting(database, id_, params[1:], self.service.now()))
 
     def _execute(self, request: Waiting) -> None:
-        """Execute a `transact`; answer it, or let it wait."""
+        """Execute a `transact`; reply, or queue it."""
         execution = Execution(
             request.database,
             lambda name: self.service.locks.holds(self, name),
@@ -289,7 +289,7 @@ class Session:
             self.send(jsonrpc.reply(results, id_=id_))
 
     def waits_for(self, database: Database) -> bool:
-        """Say whether a request of this client waits for a change of a database."""
+        """Return whether a request of this client waits for a change of a database."""
         return any(waiting.database is database for waiting in self.waiting.values())
 
     def retry(self, database: Database) -> None:

@@ -67,12 +67,12 @@ class SharedSet(AbstractSet[Any]):
 
     @classmethod
     def _from_iterable(cls, members: Iterable[Any]) -> frozenset[Any]:
-        """Make what operators return."""
+        """Make the result of set operators."""
         return frozenset(members)
 
 
 def exchange(members: frozenset[Any] | SharedSet, *, few: frozenset[Any] | set[Any]) -> frozenset[Any] | SharedSet:
-    """Return the symmetric difference of a set and a few members; it costs what those are, however large the set."""
+    """Return the symmetric difference of a set and a few members, at a cost in proportion to these members only."""
     few = frozenset(few)
     if isinstance(members, SharedSet):
         return members.exchange(few)

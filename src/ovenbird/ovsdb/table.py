@@ -33,7 +33,7 @@ UUID_COLUMN = ColumnSchema("_uuid", ColumnType(BaseType(Atomic.UUID)), mutable=F
 VERSION_COLUMN = ColumnSchema("_version", ColumnType(BaseType(Atomic.UUID)), mutable=False)
 
 Plan = tuple[tuple[str, int, Any, "notation.Encode | None"], ...]
-"""What to send of a row: (column name, position, default value, encoder) of each column."""
+"""The encoding of rows: (column name, position, default value, encoder) of each column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class ReferenceColumn:
         return answer
 
     def names(self, value: Any, table: str, uuid: UUID, *, weak: bool) -> bool:
-        """Return whether a value has a reference of one kind to a row, without looking at all that it has.
+        """Return whether a value has a reference of one kind to a row, without examining all its members.
 
         Arguments:
             value: the column's.
@@ -82,7 +82,7 @@ class ReferenceColumn:
 
 
 _FEW = 3
-"""Columns of another type that are named."""
+"""How many columns of another type an error names."""
 
 
 class BoundTable:
@@ -117,7 +117,7 @@ class BoundTable:
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)
         self.partial = not self.present.issuperset(self.position)
-        """Whether the server at the other end lacks some of the columns; what is written to them is left out."""
+        """Whether the server lacks some of the columns; writes to them are left out."""
         self.missing = not schema.columns
         """Whether it lacks the table; likewise."""
 
@@ -125,7 +125,7 @@ class BoundTable:
         """Return a column's position and schema.
 
         Raises:
-            UnknownColumn: there is none of this name, or the server at the other end has none.
+            UnknownColumn: the schema, or the server, has no such column.
         """
         position = self.position.get(name)
         if position is None or name not in self.present:
@@ -133,11 +133,11 @@ class BoundTable:
         return position, self.layout[position]
 
     def lacks(self, name: str) -> bool:
-        """Say whether the row class has a column that the server at the other end does not have."""
+        """Return whether the row class has a column that the server lacks."""
         return self.partial and name in self.position and name not in self.present
 
     def plan(self, names: Iterable[str] | None = None) -> Plan:
-        """Return what it takes to send these columns, or all that the schema has."""
+        """Return the encoding of these columns, or of all in the schema."""
         if names is None:
             names = [column.name for column in self.layout if column.name in self.present]
         positions = [self.position[name] for name in names]
@@ -217,7 +217,7 @@ def _accepts(base: BaseType, atom: Any) -> bool:
 
 
 def _plain_type(type_: ColumnType) -> type | None:
-    """Return the Python type that is all a value of this column type needs, or `None` where more must be checked."""
+    """Return the Python type if it is all that has to be checked of a value of this column type, else `None`."""
     if not type_.is_scalar or type_.key.constrained or type_.key.atomic is Atomic.UUID:
         return None
     return type(type_.key.default)
@@ -288,7 +288,7 @@ def mistyped(schema: DatabaseSchema, row_classes: Iterable[type[Row]]) -> str:
 
     Arguments:
         schema: of a server.
-        row_classes: what is expected; tables and columns that the server lacks are no matter.
+        row_classes: the expected classes; tables and columns that the server lacks are ignored.
     """
     wrong = []
     for row_class in row_classes:

@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-"""The versions of TLS that are offered."""
+"""The supported versions of TLS."""
 UNSAFE = frozenset(("TLSv1", "TLSv1.1"))
-"""Versions that the originals know and that are not offered (RFC 8996)."""
+"""Versions that Open vSwitch accepts and that are not supported here (RFC 8996)."""
 SELF = "none"
 """In place of an authority's certificate: peers are not verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
-    """What TLS is set up from.
+    """The files and options of TLS.
 
     Arguments:
         private_key: this side's private key.
         certificate: its certificate.
         ca_cert: the certificate that peers must be signed with, or `none`.
-        bootstrap: whether that is fetched if it is not there.
+        bootstrap: whether it is fetched from the first peer if it does not exist.
         peer_ca_cert: certificates sent along, for peers that bootstrap.
         protocols: versions of TLS, separated by commas or spaces; empty for all that are safe.
         ciphers: OpenSSL's list of ciphers for TLS 1.2; empty for its default.
@@ -63,7 +63,7 @@ class KeyFiles:
 
 
 def of_switch(given: KeyFiles, rows: Iterable[Row]) -> KeyFiles:
-    """Return what was given, or without it what Open_vSwitch's SSL table says (ovs-vswitchd.conf.db(5)).
+    """Return the given files, or else those of Open_vSwitch's SSL table (ovs-vswitchd.conf.db(5)).
 
     Arguments:
         given: the options of the command line.
@@ -99,7 +99,7 @@ def versions(protocols: str) -> list[ssl.TLSVersion]:
 
 
 def check(files: KeyFiles) -> None:
-    """Check what does not depend on files.
+    """Check the options that do not depend on files.
 
     Raises:
         ValueError: a version or cipher is unknown.
@@ -121,7 +121,7 @@ class TlsKeys:
     """The keys of one process.
 
     Arguments:
-        files: returns what they are now.
+        files: returns the present files and options.
     """
 
     def __init__(self, files: Callable[[], KeyFiles]) -> None:
@@ -131,18 +131,18 @@ class TlsKeys:
         self._bootstrapping: WeakSet[ssl.SSLContext] = WeakSet()
 
     def server(self) -> ssl.SSLContext:
-        """Return the context of the next connection that is accepted.
+        """Return the SSL context for the next accepted connection.
 
         Raises:
-            OSError: the files are no good now.
+            OSError: the files cannot be used now.
         """
         return self._context(server=True)
 
     def client(self) -> ssl.SSLContext:
-        """Return the context of the next connection that is made.
+        """Return the SSL context for the next outgoing connection.
 
         Raises:
-            OSError: the files are no good now.
+            OSError: the files cannot be used now.
         """
         files = self._files()
         if files.bootstrap and files.ca_cert and not Path(files.ca_cert).exists():
@@ -152,10 +152,10 @@ class TlsKeys:
         return self._context(server=False)
 
     def connected(self, connection: ssl.SSLObject) -> None:
-        """Look at a connection that was made: one that verified nobody only serves to get the authority's certificate.
+        """Check a new connection: one without verification only serves to fetch the CA certificate.
 
         Raises:
-            OSError: it is to be made again.
+            OSError: the connection has to be made again.
         """
         if connection.context in self._bootstrapping:
             fetch_authority(connection, Path(self._files().ca_cert))
@@ -200,10 +200,10 @@ def _unverified(files: KeyFiles) -> KeyFiles:
 
 
 def _load(files: KeyFiles, *, server: bool) -> ssl.SSLContext:
-    """Return a context made from the files as they are.
+    """Return an SSL context made from the present files.
 
     Raises:
-        OSError, ValueError: they are not all there, or no good.
+        OSError, ValueError: some are missing or invalid.
     """
     if not (files.private_key and files.certificate and files.ca_cert):
         raise OSError("TLS needs a private key, a certificate and a CA certificate")
@@ -233,7 +233,7 @@ def _reason(error: OSError) -> str:
 
 @contextlib.contextmanager
 def _chain(files: KeyFiles) -> Iterator[str]:
-    """Yield the path of the certificate, with what is to be sent along behind it."""
+    """Yield the path of a file with the certificate and the certificates to send with it."""
     if not files.peer_ca_cert:
         yield files.certificate
         return
@@ -247,10 +247,10 @@ def _chain(files: KeyFiles) -> Iterator[str]:
 
 
 def fetch_authority(connection: ssl.SSLObject, path: Path) -> None:
-    """Write the last certificate that a peer sent to a file, if it is an authority's own.
+    """Write the last certificate of a peer's chain to a file, if it is self-signed.
 
     Raises:
-        OSError: it is not, or cannot be written.
+        OSError: it is not self-signed, or cannot be written.
     """
     chain = connection._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # noqa: SLF001 - public from 3.13 on
     text = chain[-1].public_bytes() if chain else ""
@@ -266,7 +266,7 @@ def fetch_authority(connection: ssl.SSLObject, path: Path) -> None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write a new file so that, whenever this ends, there is all of it or none.
+    """Write a new file atomically.
 
     Raises:
         OSError: it cannot be written, or there is one already.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def encode_transaction(transaction: Transaction) -> list[dict[str, Any]]:
-    """Return the operations that a staged transaction stands for; new rows carry their UUIDs."""
+    """Encode a staged transaction as operations; new rows have their UUIDs."""
     operations: list[dict[str, Any]] = [{"op": "assert", "lock": name} for name in transaction.locks]
     for table, uuid, expected in transaction.waits:
         row = {}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.table import BoundTable
 
 _ATOMS = {int, str, NoneType}
-"""Types whose values are canonical if they are right at all."""
+"""Types whose valid values are always canonical."""
 
 _ROWS_AT_ONCE = 1024
 
@@ -50,9 +50,9 @@ class Staged(RowChange):
     __slots__ = ("live", "values")
 
     changed: AbstractSet[int] = frozenset()
-    """The positions given so far; of a new row nobody asks."""
+    """The positions of columns given so far; not used for new rows."""
     touched: dict[int, set[Any]] | None = None
-    """The members given so far of sets and maps that are changed member by member; likewise."""
+    """The members given so far of sets and maps that are changed member by member; not used for new rows."""
     deleted = False
 
     def __init__(self, table: BoundTable, uuid: UUID, values: list[Any]) -> None:
@@ -63,7 +63,7 @@ class Staged(RowChange):
         self.live: dict[int, Any] | None = None
 
     def freeze(self) -> list[Any]:
-        """Put what is under construction into `values`, as canonical values, and return them."""
+        """Complete the sets and maps under construction, and return the values."""
         if self.live:
             for position, live in self.live.items():
                 type_ = self.table.layout[position].type
@@ -80,12 +80,12 @@ class Staged(RowChange):
             self.live.pop(position, None)
 
     def edit(self, position: int, *, insert: Any, delete: Any) -> None:
-        """Take members out of a set or map column and put members in, in that order.
+        """Remove members from a set or map column and then add members.
 
         Arguments:
             position: the column's in its table.
-            insert: members, or pairs, to be there.
-            delete: members, or pairs, to be there no longer.
+            insert: members, or pairs, to add.
+            delete: members, or pairs, to remove.
 
         Raises:
             ConstraintViolation: too few or too many would remain.
@@ -107,7 +107,7 @@ class Staged(RowChange):
 
 
 class StagedEdit(Staged):
-    """What a transaction makes of a row that was there; a commit has a `RowEdit` of what really changes."""
+    """A transaction's change of an existing row; the commit has a `RowEdit` of the effective change."""
 
     __slots__ = ("changed", "deleted", "touched")
 
@@ -122,19 +122,19 @@ class StagedEdit(Staged):
         self.deleted = False
 
     def put(self, position: int, value: Any) -> None:
-        """Replace the value of a column; note which."""
+        """Replace the value of a column, and record the column."""
         super().put(position, value)
         self.changed.add(position)
         if self.touched:
             self.touched.pop(position, None)
 
     def edit(self, position: int, *, insert: Any, delete: Any) -> None:
-        """Take members out of a set or map column and put members in; note which.
+        """Remove members from a set or map column and then add members, and record them.
 
         Arguments:
             position: the column's in its table.
-            insert: members, or pairs, to be there.
-            delete: members, or pairs, to be there no longer.
+            insert: members, or pairs, to add.
+            delete: members, or pairs, to remove.
 
         Raises:
             ConstraintViolation: too few or too many would remain.
@@ -149,14 +149,14 @@ class StagedEdit(Staged):
         super().edit(position, insert=insert, delete=delete)
 
     def reinsert(self, values: list[Any]) -> None:
-        """Insert the row anew where it was deleted, with all its values: what differs is all that changes."""
+        """Insert a row again that this transaction has deleted; the differences are its change."""
         self.deleted = False
         for position, value in enumerate(values):
             if position in self.changed or self.values[position] != value:
                 self.put(position, value)
 
     def delta(self, position: int) -> notation.ValueDelta:
-        """Return what a set or map column gains and loses; call after `freeze`."""
+        """Return the members that a set or map column gains and loses; call after `freeze`."""
         type_ = self.table.layout[position].type
         old, new = self.row.values[position], self.values[position]
         touched = self.touched.get(position) if self.touched else None
@@ -171,7 +171,7 @@ class StagedEdit(Staged):
 
 
 def _edit_set(present: frozenset[Any], added: set[Any], removed: set[Any], insert: Any, delete: Any) -> int:
-    """Edit what a set gains and loses; return by how much it grows."""
+    """Update the members that a set gains and loses; return by how much it grows."""
     for member in delete:
         if member in present:
             removed.add(member)
@@ -186,7 +186,7 @@ def _edit_set(present: frozenset[Any], added: set[Any], removed: set[Any], inser
 
 
 def _edit_map(members: dict[Any, Any], insert: Any, delete: Any) -> None:
-    """Take pairs (of a dict) or keys out of a map, then put pairs in under keys that it does not have."""
+    """Remove pairs (of a dict) or keys from a map, then add pairs whose keys it does not have."""
     if type(delete) is dict:
         for key, value in delete.items():
             if key in members and members[key] == value:
@@ -200,7 +200,7 @@ def _edit_map(members: dict[Any, Any], insert: Any, delete: Any) -> None:
 
 
 class Transaction:
-    """Changes to rows of one database, all or nothing.
+    """Changes to rows of one database, made together or not at all.
 
     Arguments:
         tables: the database's tables by name.
@@ -224,7 +224,7 @@ class Transaction:
             uuid: the row's UUID, a fresh one by default.
 
         Raises:
-            UnknownTable, UnknownColumn, BadSyntax, ConstraintViolation, DuplicateUuid: the row cannot be.
+            UnknownTable, UnknownColumn, BadSyntax, ConstraintViolation, DuplicateUuid: the row is invalid.
         """
         name = table if isinstance(table, str) else table.TABLE
         bound = self.tables.get(name)
@@ -250,11 +250,11 @@ class Transaction:
     def insert_rows(self, table: type[Row], rows: Mapping[UUID, list[Any]]) -> None:
         """Add rows given by all their values in the order of the row class's columns; the lists become the rows'.
 
-        This is how compilers insert. Values are checked column by column, those of many rows at once: an atom that
-        stands in all of them is looked at once.
+        Compilers insert rows by this method. Values of many rows are checked together, by column: an atom that is
+        in all of them is checked once.
 
         Raises:
-            UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: a row cannot be; none is added.
+            UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: a row is invalid; none is added.
             ValueError: a row has too few values, or too many.
         """
         bound = self.tables.get(table.TABLE)
@@ -283,10 +283,10 @@ class Transaction:
             staged[uuid] = Staged(bound, uuid, row)
 
     def update(self, row: Target, values: Mapping[str, Any]) -> None:
-        """Give columns of a row new values.
+        """Change columns of a row.
 
         Raises:
-            UnknownColumn, BadSyntax, ConstraintViolation: a column or value cannot be.
+            UnknownColumn, BadSyntax, ConstraintViolation: a column or value is invalid.
         """
         staged = self.stage(row)
         bound = staged.table
@@ -306,7 +306,7 @@ class Transaction:
         insert: Iterable[Any] | Mapping[Any, Any] = (),
         delete: Iterable[Any] = (),
     ) -> None:
-        """Take members out of a set or map, then put members in.
+        """Remove members from a set or map, then add members.
 
         Arguments:
             row: the row.
@@ -315,7 +315,7 @@ class Transaction:
             delete: atoms or keys.
 
         Raises:
-            UnknownColumn, BadSyntax, ConstraintViolation: a column or member cannot be.
+            UnknownColumn, BadSyntax, ConstraintViolation: a column or member is invalid.
         """
         staged = self.stage(row)
         if staged.table.lacks(column):
@@ -352,7 +352,7 @@ class Transaction:
         self.waits.append((bound, uuid, {bound.column(name)[0]: value for name, value in there.items()}))
 
     def lacks(self, table: type[Row], columns: Iterable[str] = ()) -> bool:
-        """Say whether the server has no such table, or none of these columns of it: writing there does nothing."""
+        """Return whether the server lacks the table, or all of these columns, so that writes to them have no effect."""
         bound = self.tables[table.TABLE]
         names = list(columns)
         return bound.missing or (bool(names) and all(map(bound.lacks, names)))
@@ -445,22 +445,22 @@ def _duplicate(table: BoundTable, uuid: UUID) -> DuplicateUuid:
 
 
 class Client(Protocol):
-    """A database as its readers and writers see it, wherever it lives."""
+    """The interface of a database, local or remote, for readers and writers."""
 
     @property
     def store(self) -> Store:
-        """The rows: read them, index them, make engine rules depend on them."""
+        """The rows, which engine rules read."""
 
     @property
     def schema(self) -> DatabaseSchema:
-        """The schema, as the server has it."""
+        """The server's schema."""
 
     @property
     def connected(self) -> bool:
         """Whether commits can be tried now."""
 
     async def answers(self, seconds: float) -> bool:
-        """Return whether whoever serves the database answers within some seconds."""
+        """Return whether the server answers within some seconds."""
 
     def transaction(self) -> Transaction:
         """Return a new empty transaction."""
@@ -473,7 +473,7 @@ class Client(Protocol):
 
         Arguments:
             transaction: what to commit; it cannot be used again.
-            durable: return only when it survives a crash of the machine.
+            durable: return only when it is on the server's disk.
             until: the event loop's time until which it is tried again where a connection is lost; None for never.
 
         Raises:
@@ -482,10 +482,10 @@ class Client(Protocol):
         """
 
     def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
-        """Call back after each batch of changes is in `store`; return what ends that."""
+        """Call a function after each batch of changes is in `store`; return a function that ends this."""
 
     async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
-        """Return when this client holds a lock; `on_lost` is called if somebody steals it or the connection goes."""
+        """Return when this client holds a lock; `on_lost` is called if it is stolen or the connection is lost."""
 
     async def unlock(self, name: str) -> None:
-        """Give a lock up, or stop waiting for it."""
+        """Release a lock, or stop waiting for it."""

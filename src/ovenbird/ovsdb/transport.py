@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LIMITS = Limits(connections=16_384, per_source=4_096, reserve=64)
-"""Connections at one passive remote: every hypervisor of a large cloud, also where many come through one address."""
+"""Maximum connections at one passive remote: every hypervisor of a large cloud, even behind one address."""
 DEFAULT_PORT = 6640  # RFC 7047, section 6.1
 CONNECT = 10.0
-"""Seconds to connect, a look at a name server and a TLS handshake included."""
+"""Seconds to connect, including name resolution and the TLS handshake."""
 HIGH_WATER = 4 * 1024 * 1024
-"""Bytes a peer may leave unread before it counts as clogged."""
+"""Unread bytes from which a peer's connection counts as clogged."""
 
 _NO_KEYS = "TLS needs a private key, a certificate and a CA certificate"
 _ANY = "0.0.0.0"  # noqa: S104 - ovsdb(7): without a host, all of them
