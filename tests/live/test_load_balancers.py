@@ -350,3 +350,17 @@ def test_packets_to_nobody_are_told_of(site: Site, nb: Nbctl, sb: Callable[..., 
     sb("destroy", "Controller_Event", sb("--bare", "--columns=_uuid", "list", "Controller_Event").strip())
     until(told, what="another event")
     assert events()[0][2] > number
+
+
+def test_a_template_has_another_address_on_each_chassis(site: Site, nb: Nbctl) -> None:
+    for host, vip in (("hv1", "10.7.0.51"), ("hv2", "10.7.0.52")):
+        nb("create", "Chassis_Template_Var", f"chassis={host}", f"variables:vip={vip}", f"variables:port={PORT}")
+    nb("--template", "lb-add", "node", "^vip:^port", f"{INSTANCES['b2'][2]}:{PORT}")
+    nb("--wait=hv", "ls-lb-add", "net", "node", "--", "ls-lb-add", "other", "node")
+    with site.served("b2"):
+        for name, vip in (("b1", "10.7.0.51"), ("c", "10.7.0.51"), ("b2", "10.7.0.52")):
+            answers(site[name], vip, "b2")
+        nb("--wait=hv", "set", "Chassis_Template_Var", "hv1", "variables:vip=10.7.0.53")
+        answers(site["b1"], "10.7.0.53", "b2")
+        assert ask(site["b1"], "10.7.0.51") == "silence"
+    nb("lb-del", "node")

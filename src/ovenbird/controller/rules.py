@@ -44,7 +44,7 @@ SOUTHBOUND = (
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
     sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor, sb.ControllerEvent,
-    sb.IPMulticast, sb.IGMPGroup, sb.Mirror,
+    sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 

@@ -19,7 +19,7 @@ from ovenbird.northd.router import (
     router_policies,
     routing,
 )
-from ovenbird.northd.shared import address_sets, binding, meters, rbac, table_miss
+from ovenbird.northd.shared import address_sets, binding, meters, rbac, table_miss, template_variables
 from ovenbird.northd.switch import (
     acl,
     arp,
@@ -46,6 +46,7 @@ FEATURES = (
     ipam.FEATURE,
     address_sets.FEATURE,
     meters.FEATURE,
+    template_variables.FEATURE,
     rbac.FEATURE,
     table_miss.FEATURE,
     port_security.FEATURE,

@@ -39,6 +39,8 @@ SOUTHBOUND: tuple[type[Row], ...] = (
     sb.PortGroup,
     sb.MACBinding,
     sb.FDB,
+    sb.Chassis,
+    sb.ChassisTemplateVar,
 )
 """What a trace needs of Southbound besides flows, which are fetched for each datapath that a packet enters."""
 

@@ -15,6 +15,7 @@ from ovenbird.lang.ast import Expr, conjunction
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.parser import parse
+from ovenbird.lang.template_variables import expand
 from ovenbird.model import sb
 from ovenbird.net.addresses import is_mac, mac_number, mac_text
 from ovenbird.net.ip import ip_address, ip_interface, is_address
@@ -27,7 +28,7 @@ from ovenbird.verify.errors import (
 from ovenbird.verify.steps import label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from ovenbird.engine.rows import Store
@@ -52,9 +53,10 @@ class Datapath:
     Arguments:
         store: Southbound.
         row: its binding.
+        variables: the template variables that hold.
     """
 
-    def __init__(self, store: Store, row: sb.DatapathBinding) -> None:
+    def __init__(self, store: Store, row: sb.DatapathBinding, variables: Mapping[str, str]) -> None:
         ids = row.external_ids
         self._store = store
         self.row = row
@@ -79,6 +81,7 @@ class Datapath:
         )
         self._rows: dict[tuple[str, int], list[sb.LogicalFlow]] = {}
         self._parsed: dict[str, Flow] = {}
+        self._variables = variables
         for flow in self._all_flows():
             self._rows.setdefault((flow.pipeline, flow.table_id), []).append(flow)
         for rows in self._rows.values():
@@ -90,7 +93,7 @@ class Datapath:
         for row in self._rows.get((pipeline, table), ()):
             flow = parsed.get(row.uuid)
             if flow is None:
-                flow = parsed[row.uuid] = _flow(row)
+                flow = parsed[row.uuid] = _flow(row, self._variables)
             yield flow
 
     def flows_with(self, action: str, *, match: str) -> Iterator[Flow]:
@@ -98,7 +101,7 @@ class Datapath:
         for rows in self._rows.values():
             for row in rows:
                 if action in row.actions and match in row.match:
-                    yield self._parsed.setdefault(row.uuid, _flow(row))
+                    yield self._parsed.setdefault(row.uuid, _flow(row, self._variables))
 
     def port_name(self, key: int) -> str:
         """Return the name of the port or multicast group with that key, the empty string if there is none."""
@@ -129,6 +132,8 @@ class LogicalNetwork:
         self.store = store
         self._fetch = fetch
         self._datapaths: dict[str, Datapath] = {}
+        self._fetched: set[str] = set()
+        self._variables: Mapping[str, str] = {}
 
     def datapath(self, name: str) -> Datapath:
         """Return the datapath with that name or UUID (a logical one's, its binding's, or one from the cloud).
@@ -149,15 +154,28 @@ class LogicalNetwork:
     def start(self, datapath: str | None, microflow: str) -> Datapath:
         """Return the datapath where a microflow begins: the one named, or else that of its inport.
 
+        From now on template variables are those of the chassis that has the inport.
+
         Raises:
             VerifyError: there is none, or no one.
         """
+        found = _INPORT.search(microflow)
+        self._be_on_chassis_of(found[1] if found is not None else "")
         if datapath is not None:
             return self.datapath(datapath)
-        found = _INPORT.search(microflow)
         if found is None:
             raise UnknownPortError("the microflow names no inport, and no datapath is given")
         return self.of(self.port(found[1]).datapath)
+
+    def _be_on_chassis_of(self, name: str) -> None:
+        """Take the template variables of the chassis that has a port of that name; none if no chassis has it."""
+        port: sb.PortBinding | None = self.store.find(sb.PortBinding.logical_port, name)
+        chassis = port.chassis.name if port is not None and port.chassis is not None else ""
+        row: sb.ChassisTemplateVar | None = self.store.find(sb.ChassisTemplateVar.chassis, chassis)
+        variables = row.variables if row is not None else {}
+        if variables != self._variables:
+            self._variables = variables
+            self._datapaths.clear()
 
     def port(self, name: str, within: Datapath | None = None) -> sb.PortBinding:
         """Return the port with that name (its own or people's) or that address.
@@ -191,9 +209,10 @@ class LogicalNetwork:
         """Return the datapath of a binding."""
         found = self._datapaths.get(row.uuid)
         if found is None:
-            if self._fetch is not None:
+            if self._fetch is not None and row.uuid not in self._fetched:
+                self._fetched.add(row.uuid)
                 self._fetch(row)
-            found = self._datapaths[row.uuid] = Datapath(self.store, row)
+            found = self._datapaths[row.uuid] = Datapath(self.store, row, self._variables)
         return found
 
     def peer(self, port: sb.PortBinding) -> sb.PortBinding | None:
@@ -283,10 +302,10 @@ class _PortGroups:
         return None if found is None else found.ports
 
 
-def _flow(row: sb.LogicalFlow) -> Flow:
+def _flow(row: sb.LogicalFlow, variables: Mapping[str, str]) -> Flow:
     try:
-        actions = parse_actions(row.actions)
-        match = conjunction([parse(row.match), *[parse(text) for text in actions.prerequisites]])
+        actions = parse_actions(expand(row.actions, variables.get))
+        match = conjunction([parse(expand(row.match, variables.get)), *[parse(text) for text in actions.prerequisites]])
     except LangError as error:
         return Flow(row, None, None, error)
     return Flow(row, match, actions, None)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.lang.actions import Check, Translation, Zone
+from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.actions.flow import Next, Output
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
@@ -314,6 +315,8 @@ class Tracer:
         """Record an action whose effect is not on the packet."""
         if text:
             self._note(f"{text}: {action}")
+        elif isinstance(action, Noted) and action.FATE:
+            self._here.steps[-1].verdict = action.FATE
 
     # -- walking --------------------------------------------------------------------------------------------------
 

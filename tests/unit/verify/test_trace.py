@@ -258,3 +258,57 @@ def test_a_gateway_that_is_on_no_chassis_lets_nothing_out_and_is_named(routed, p
         txn.commit()
         again = routed.tracer().trace("sw0", f"{out}ip4.src == 10.0.0.1 && ip4.dst == 172.16.0.9 && icmp4.type == 8")
         assert again.outputs == ["far"]
+
+
+def balancer(world, name, vips, **values):
+    """Make a load balancer of the switch of `two`."""
+    row = world.insert(nb.LoadBalancer, name=name, vips=vips, protocol="tcp", **values)
+    txn = world.nb.transaction()
+    txn.mutate(world.nb.store.find(nb.LogicalSwitch.name, "sw0"), "load_balancer", insert=[row.uuid])
+    txn.commit()
+    return row
+
+
+def update(database, row, **values):
+    txn = database.transaction()
+    txn.update(row, values)
+    txn.commit()
+
+
+TO_VIP = P1_TO_P2 + "ip4.src == 10.0.0.1 && tcp.src == 1000 && tcp.dst == 80 && ip4.dst == "
+
+
+def test_what_a_chassis_tells_of_and_takes_for_itself_is_said(two):
+    two.insert(nb.NBGlobal, options={"svc_monitor_mac": "0a:00:00:00:00:fe"})
+    balancer(two, "telling", {"30.0.0.5:80": ""}, options={"event": "true"})
+    web = balancer(two, "web", {"30.0.0.6:80": "10.0.0.1:80"}, ip_port_mappings={"10.0.0.1": "p1:10.0.0.9"})
+    two.insert(nb.LoadBalancerHealthCheck, (web, "health_check"), vip="30.0.0.6:80")
+    found = two.tracer().trace("sw0", TO_VIP + "30.0.0.5")
+    assert found.verdicts() == ["dropped; the chassis reports an event to the cloud"]
+    answer = TO_VIP.replace("eth.dst == 0a:00:00:00:00:02", "eth.dst == 0a:00:00:00:00:fe") + "10.0.0.9"
+    (verdict,) = two.tracer().trace("sw0", answer).verdicts()
+    assert verdict == "taken by the chassis as the answer to a probe of a load balancer's backend"
+    (monitor,) = two.sb.store.table(sb.ServiceMonitor).rows.values()
+    update(two.sb, monitor, status="offline")
+    (verdict,) = two.tracer().trace("sw0", TO_VIP + "30.0.0.6").verdicts()
+    assert (
+        verdict == "dropped in ls_in_lb of sw0: load balancer web: 30.0.0.6:80 -> 10.0.0.1:80 (those that are online)"
+    )
+
+
+def test_template_variables_are_those_of_the_chassis_that_the_packet_comes_from(two):
+    balancer(two, "node", {"^vip:80": "10.0.0.2:22"}, options={"template": "true"})
+    for number in (1, 2):
+        two.insert(nb.ChassisTemplateVar, chassis=f"hv{number}", variables={"vip": f"30.0.1.{number}"})
+    two.compile()
+    txn = two.sb.transaction()
+    for number in (1, 2):
+        encap = txn.insert(sb.Encap, {"type": "geneve", "ip": f"192.0.2.{number}", "chassis_name": f"hv{number}"})
+        txn.insert(sb.Chassis, {"name": f"hv{number}", "encaps": frozenset([encap])})
+    txn.commit()
+    port = two.sb.store.find(sb.PortBinding.logical_port, "p1")
+    tracer = two.tracer()
+    for number in (1, 2, 1):
+        update(two.sb, port, chassis=two.sb.store.find(sb.Chassis.name, f"hv{number}").uuid)
+        balanced = ["10.0.0.2" in render.text(tracer.trace("sw0", f"{TO_VIP}30.0.1.{each}")) for each in (1, 2)]
+        assert balanced == [number == 1, number == 2]

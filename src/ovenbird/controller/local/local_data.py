@@ -332,6 +332,7 @@ def clauses() -> Iterator[Fact]:
     me = own_chassis()
     for name in filter(None, (mine.chassis, progress().previous)):
         yield MONITOR_CLAUSE("Chassis_Private", "name", "==", name)
+    yield MONITOR_CLAUSE("Chassis_Template_Var", "chassis", "==", mine.chassis)
     for kind in ("patch", *HIGHLY_AVAILABLE):
         yield MONITOR_CLAUSE("Port_Binding", "type", "==", kind)
     for kind in ("l3gateway", "l2gateway"):
@@ -372,6 +373,6 @@ def port_clause(row: Attachment) -> Iterator[Fact]:
 CONDITIONAL = (
     "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
     "Logical_Flow", "DNS", "FDB", "Load_Balancer", "Service_Monitor", "Controller_Event",
-    "IP_Multicast", "IGMP_Group",
+    "IP_Multicast", "IGMP_Group", "Chassis_Template_Var",
 )  # fmt: skip
 """The Southbound tables of which only the rows that a clause asks for are monitored."""

@@ -5,7 +5,8 @@ datapath in `metadata`; ports are their tunnel keys. A flow that can only match 
 omitted: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and for the members of a port
 group that are not local. A chassis with 20 of a group's 10,000 ports compiles 20. `local_data.is_here` alone decides
 whether a flow's port or a group's member is local. A flow with an address set becomes a template, which
-`address_set_flows` instantiates with the set's members.
+`address_set_flows` instantiates with the set's members. A template variable (`^NAME`) is its value on this chassis, and
+only the flows that have it are translated again when that changes.
 
 A flow that this controller cannot translate is reported once and omitted; it does not affect others.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ovenbird.controller.facts import FLOW, PART, address_set_flow, cookie_of, encode_match
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
+from ovenbird.controller.local.template_variables import expanded
 from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
 from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, PortKeys, is_key_here
 from ovenbird.engine.branches import Branches, BranchingRule
@@ -29,6 +31,7 @@ from ovenbird.engine.views import view
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
+from ovenbird.lang.template_variables import PREFIX
 from ovenbird.lang.templates.action import ActionTemplates
 from ovenbird.lang.templates.address_set import address_set_template
 from ovenbird.lang.templates.match import Templates
@@ -130,7 +133,7 @@ class Translator:
 
     def logical_flow(self, flow: LogicalFlow) -> Iterable[Fact | Branches]:
         """Return a logical flow's OpenFlow flows."""
-        values = flow.watch(_READ)
+        values = _watched(flow)
         tag = values[_TAGS].get("in_out_port")
         if tag is not None:
             tagged = find(PortBinding.logical_port, tag)
@@ -150,7 +153,7 @@ class Translator:
 
     def translation(self, flow: LogicalFlow, datapath: UUID) -> Iterable[Fact]:
         """Return the OpenFlow flows of a logical flow in one of its datapaths."""
-        return self._translated(flow, flow.watch(_READ), (datapath,))
+        return self._translated(flow, _watched(flow), (datapath,))
 
     def _translated(self, flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
         """Return the flows in some datapaths; in several only if each name means the same in all of them."""
@@ -165,7 +168,7 @@ class Translator:
                     templates[here.is_switch] = self._template(flow, values, here)
                 template = templates[here.is_switch]
                 if template is None:
-                    facts += self._translation(flow, here)
+                    facts += self._translation(flow, values, here)
                 else:
                     _instantiate(template, here, facts)
             except LangError as error:
@@ -192,12 +195,12 @@ class Translator:
         head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
         return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
 
-    def _translation(self, flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
+    def _translation(self, flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> Iterator[Fact]:
         """Yield the flows in one datapath, compiled and encoded."""
         datapath, uuid = here.row, here.row.uuid
         ingress = flow.pipeline == "ingress"
-        parsed = parse_actions(flow.actions)
-        text = _guarded(flow.match, parsed.prerequisites)
+        parsed = parse_actions(values[_ACTIONS])
+        text = _guarded(values[_MATCH], parsed.prerequisites)
         bindings = _bindings(text, datapath, ingress=ingress)
         with_sets = address_set_template(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
         compiled = with_sets.compiled if with_sets is not None else self._matches.compile(text, bindings)
@@ -221,7 +224,7 @@ class Translator:
                 tails = [_part_tail(clause, ids) for clause in clauses]
             else:
                 if actions is None:
-                    actions, needs = self._encoded_actions(flow, datapath, parsed)
+                    actions, needs = self._encoded_actions(flow, values[_ACTIONS], datapath, parsed)
                     yield from needs
                 tails = [(actions, cookie)]
             head = (PART if clauses else FLOW, number, priority)
@@ -235,23 +238,33 @@ class Translator:
                 yield (*head, encoded, *tail)
 
     def _encoded_actions(
-        self, flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions
+        self, flow: LogicalFlow, text: str, datapath: DatapathBinding, parsed: Actions
     ) -> tuple[bytes, list[Fact]]:
         """Encode a flow's actions, and return the groups and meters that they need.
 
         The encoding of actions that depend on nothing but the table is cached.
         """
-        key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
+        key = (text, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
         found = self._encodings.get(key)
         if found is not None and flow.controller_meter is None:
             return found, []
         context = FlowContext(flow, datapath)
         found = encode_actions(parsed.encode(context))
-        if not context.asked and len(flow.actions) <= _MAX_ENCODED:
+        if not context.asked and len(text) <= _MAX_ENCODED:
             if len(self._encodings) >= _MAX_ENCODINGS:
                 self._encodings.clear()
             self._encodings[key] = found
         return found, context.needs
+
+
+def _watched(flow: LogicalFlow) -> list[Any]:
+    """Return a flow's columns, with the values of the variables in its match and actions."""
+    values = flow.watch(_READ)
+    match, actions = values[_MATCH], values[_ACTIONS]
+    if PREFIX in match or PREFIX in actions:
+        values = values.copy()
+        values[_MATCH], values[_ACTIONS] = expanded(match), expanded(actions)
+    return values
 
 
 def _report(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import BALANCED, cookie_of, flow
 from ovenbird.controller.local.local_data import hosted, hosted_members
+from ovenbird.controller.local.template_variables import expanded
 from ovenbird.engine.lookups import get, rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -66,7 +67,8 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
     protocol, cookie = balancer.protocol or "tcp", cookie_of(balancer)
     flushes = flag(balancer.options, "ct_flush")
     sources = [vip for text in balancer.options.get("hairpin_snat_ip", "").split() if (vip := _endpoint(text))]
-    for text, behind in sorted(balancer.vips.items()):
+    fill = expanded if flag(balancer.options, "template") else str
+    for text, behind in sorted((fill(text), fill(behind)) for text, behind in balancer.vips.items()):
         vip = _endpoint(text)
         if vip is None:
             continue

@@ -16,6 +16,8 @@ _REFERENCES = frozenset((
     "_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis",
     "additional_chassis",
 ))  # fmt: skip
+_BY_NAME = ("Chassis_Template_Var",)
+"""Tables whose column `chassis` has a name."""
 _DATAPATHS, _FLOWS = "Datapath_Binding", "Logical_Flow"
 _PART = 25
 """How many new datapaths a step has at least."""
@@ -86,12 +88,13 @@ def _parts(
 
 def _condition(clauses: list[MonitorClause]) -> list[Any]:
     """Return a condition as the database writes it."""
-    return [[each.column, each.function, _operand(each.column, each.value)] for each in clauses] or _NOTHING
+    return [[each.column, each.function, _operand(each)] for each in clauses] or _NOTHING
 
 
-def _operand(column: str, value: Any) -> Any:
+def _operand(clause: MonitorClause) -> Any:
     """Return a clause's value as the database writes it; a pair is a map's element."""
-    if column in _REFERENCES:
+    value = clause.value
+    if clause.column in _REFERENCES and clause.table not in _BY_NAME:
         return ["uuid", value]
     return ["map", [list(value)]] if isinstance(value, tuple) else value
 

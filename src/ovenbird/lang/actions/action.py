@@ -7,7 +7,7 @@ by text; `encode` resolves what depends on the flow's stage, on ports and on opt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ovenbird.lang.ast import Boolean, Expr, conjunction
 from ovenbird.lang.errors import FieldError
@@ -55,9 +55,13 @@ class Action(ABC):
 
 
 class Noted(Action):
-    """An action whose effect is not on the packet: it leaves the packet as it is, and the machine notes it."""
+    """An action whose effect is not on the packet: it leaves the packet as it is, and the machine notes it.
+
+    `FATE` says what becomes of the packet, where its way ends with the action.
+    """
 
     __slots__ = ()
+    FATE: ClassVar[str] = ""
 
     def evaluate(self, machine: Machine) -> bool:
         """Note the action."""

@@ -125,6 +125,7 @@ class TriggerEvent(Noted):
     event: str
     options: tuple[tuple[str, str], ...]
 
+    FATE = "dropped; the chassis reports an event to the cloud"
     EVENTS: ClassVar = ("empty_lb_backends",)
     NAMES: ClassVar = {"vip": 1, "protocol": 2, "load_balancer": 3}
 
@@ -260,6 +261,8 @@ class HandleServiceCheck(Noted):
     """`handle_svc_check(P);`: the answer to a health check came in by port P."""
 
     port: FieldRef
+
+    FATE = "taken by the chassis as the answer to a probe of a load balancer's backend"
 
     @classmethod
     def parse(cls, cursor: Cursor) -> HandleServiceCheck:

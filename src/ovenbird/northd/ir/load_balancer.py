@@ -239,7 +239,11 @@ def used_by(kind: str, users: Users, limit: str = "") -> DatapathGroup:
 
 def in_words(row: LB) -> tuple[str, str]:
     """Describe a load balancer, and behind it which packets it balances to where."""
-    vips = [f"{vip} -> {behind or 'no backend'}" for vip, behind in sorted(row.vips.items())]
+    probed = {check.vip for check in row.health_check}
+    vips = [
+        f"{vip} -> {behind or 'no backend'}{' (those that are online)' if vip in probed else ''}"
+        for vip, behind in sorted(row.vips.items())
+    ]
     more = f" and {len(vips) - 4} more" if len(vips) > 4 else ""
     return f"load balancer {row.name or row.uuid}", ", ".join(vips[:4]) + more
 
