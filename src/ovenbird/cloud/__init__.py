@@ -87,16 +87,16 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     FLOATING_IPS: (),
     DNS: (),
 }
-"""What the rules own in Northbound: rows, and which of their set columns."""
+"""The tables of Northbound that the rules own, with the set columns."""
 
 
 def compiler(cloud: Store, *, northbound: Store, southbound: Store) -> Engine:
-    """Return an engine that keeps Northbound's rows as Cloud says.
+    """Return an engine that keeps Northbound's rows equal to what Cloud requires.
 
     Arguments:
-        cloud: what people asked for.
-        northbound: what is written; whether ports are up is read from it.
-        southbound: which chassis there are.
+        cloud: the resources.
+        northbound: the database to write; whether ports are up is read from it.
+        southbound: the chassis.
     """
     engine = Engine((cloud, northbound, southbound), RULES)
     gateway.seed(engine, northbound)

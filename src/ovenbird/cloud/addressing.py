@@ -23,17 +23,17 @@ def fixed_addresses(port: cloud.Port) -> tuple[tuple[str, UUID], ...]:
 
 
 def trusted(port: cloud.Port) -> bool:
-    """Return whether a port belongs to the network itself, which polices others and not itself."""
+    """Return whether a port belongs to the network itself, and so has no port security."""
     return port.device_owner.startswith(INFRASTRUCTURE)
 
 
 def secured(port: cloud.Port) -> bool:
-    """Return whether a port may send and receive only what was allowed."""
+    """Return whether a port has port security."""
     return port.port_security_enabled and not trusted(port)
 
 
 def is_pair(pair: str) -> bool:
-    """Return whether an allowed address pair is of a MAC and an address or prefix."""
+    """Return whether an allowed address pair has a valid MAC and a valid address or prefix."""
     mac, _, address = pair.partition(" ")
     try:
         ip_interface(address)
@@ -43,7 +43,7 @@ def is_pair(pair: str) -> bool:
 
 
 def port_security(port: cloud.Port) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what a port may send from, as OVN writes it, and further MACs that are thus its own."""
+    """Return a port's `port_security`, and the further MACs that it allows."""
     mac = port.mac_address
     own = [mac, *[address for address, _ in fixed_addresses(port)]]
     allowed, macs = set(), set()

@@ -35,7 +35,7 @@ DNS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.dns_records)
 
 @rule(cloud.Port)
 def port_names(port: cloud.Port) -> Iterator[Fact]:
-    """Yield the records of a port that has a name: by host name, by full name, and back."""
+    """Yield the DNS records of a port with a name: for its host name, its full name, and reverse lookups."""
     host = port.dns_name.lower()
     fixed = [address for address, _ in fixed_addresses(port) if is_address(address)] if host else []
     if not fixed:

@@ -32,7 +32,7 @@ GROUP = "neutron:ha_chassis_group"
 
 
 class ChassisGroupRow(NamedTuple):
-    """A group of chassis, but for its members."""
+    """A group of chassis, without its members."""
 
     relation: Relation
     name: str
@@ -66,7 +66,7 @@ CHASSIS_OF_GROUP = Members(HA_GROUPS, nb.HAChassisGroup.ha_chassis)
 
 @view
 def external_hosts(physical_network: str | None) -> tuple[tuple[str, str], ...]:
-    """Return names and host names of the chassis that offer themselves for the external ports of a network."""
+    """Return names and host names of the chassis that can host the external ports of a network."""
     return tuple(
         sorted(
             (chassis.name, chassis.hostname)
@@ -79,7 +79,7 @@ def external_hosts(physical_network: str | None) -> tuple[tuple[str, str], ...]:
 
 @view
 def gateways_of(network: cloud.Network) -> tuple[str, ...]:
-    """Return the chassis of the gateway that what leaves a network goes through; none if it is not routed outside."""
+    """Return the chassis of a network's gateway; none without a route to the outside."""
     for interface in network.referrers(cloud.RouterInterface.network):
         outside: cloud.RouterGateway | None = interface.router.referrer(cloud.RouterGateway.router)
         if outside is not None and (chosen := chassis_of(outside)):
@@ -88,7 +88,7 @@ def gateways_of(network: cloud.Network) -> tuple[str, ...]:
 
 
 def holders(port: cloud.Port) -> tuple[str, tuple[str, ...]]:
-    """Return the name of the group of chassis that stand in for a port, and these, the one that works first."""
+    """Return the name of the HA group of an external port, and its chassis by descending priority."""
     network = port.network
     name = names.switch(network.uuid)
     if chosen := gateways_of(network):
@@ -101,13 +101,13 @@ def holders(port: cloud.Port) -> tuple[str, tuple[str, ...]]:
 
 
 def group_of(port: cloud.Port) -> UUID | None:
-    """Return the group of chassis that stand in for an external port; None while there is no such chassis."""
+    """Return the HA group of an external port; None while no chassis can host it."""
     name, chosen = holders(port)
     return HA_GROUPS.uuid(name) if chosen else None
 
 
 def chassis_group(port: cloud.Port) -> Iterator[Fact]:
-    """Yield the group of chassis that stand in for an external port."""
+    """Yield the HA group of an external port."""
     name, chosen = holders(port)
     network = port.network
     hints = ",".join(sorted(network.availability_zone_hints))

@@ -35,16 +35,16 @@ FLOATING_IPS = names.RowsById(nb.NAT, FloatingIpRow, lambda ids: ids.get("neutro
 
 @view
 def is_up(port_id: str) -> bool:
-    """Return whether a port works, as Northbound has it from the chassis."""
+    """Return whether a port is up in Northbound."""
     found: nb.LogicalSwitchPort | None = lookups.find(nb.LogicalSwitchPort.name, port_id)
     return found is not None and bool(found.up)
 
 
 @rule(cloud.FloatingIPAssociation)
 def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
-    """Yield the translation between a floating IP and the address that it stands for.
+    """Yield the NAT rule of a floating IP.
 
-    A distributed one is answered for, with a MAC of its own, on the chassis of the port, as long as the port is up.
+    A distributed one is translated on the port's chassis, with a MAC of its own, as long as the port is up.
     """
     floating = association.floating_ip
     outside = floating.port

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Store
 
 MOST = 5
-"""Chassis of one gateway: Neutron's limit, as many BFD sessions as one gateway is worth."""
+"""Maximum chassis of one gateway; Neutron's limit, which bounds the number of BFD sessions."""
 
 HOME = "chassis"
 """The option of a logical router that is on one chassis alone (ovn-nb(5), Logical_Router)."""
@@ -47,7 +47,7 @@ def bridge_mappings(chassis: sb.Chassis) -> frozenset[str]:
 
 @view
 def is_gateway(chassis: sb.Chassis) -> bool:
-    """Return whether a chassis offers itself as a gateway."""
+    """Return whether a chassis is enabled as a gateway (`enable-chassis-as-gw`)."""
     return offers_gateway(chassis)
 
 
@@ -59,11 +59,11 @@ def zones(chassis: sb.Chassis) -> frozenset[str]:
 
 @view
 def candidates(physical_network: str | None, wanted_zones: frozenset[str]) -> tuple[str, ...]:
-    """Return the names of the chassis that may be gateways to an external network.
+    """Return the names of the chassis that can host gateways to an external network.
 
     Arguments:
-        physical_network: what carries it; None if tunnels do, which any chassis has.
-        wanted_zones: availability zones of which a chassis has to be in one; any will do if empty.
+        physical_network: its physical network; None for a tunnelled one, which every chassis reaches.
+        wanted_zones: availability zones, of which a chassis must be in one; empty for any.
     """
     found = [
         chassis.name
@@ -76,16 +76,16 @@ def candidates(physical_network: str | None, wanted_zones: frozenset[str]) -> tu
 
 
 def by_chance(key: str, among: tuple[str, ...]) -> tuple[str, ...]:
-    """Return chassis for a gateway in an order that is random, and the same each time it is asked for."""
+    """Return chassis for a gateway in a random order that is always the same for that gateway."""
     return tuple(sorted(among, key=lambda chassis: sha256(f"{key} {chassis}".encode()).digest())[:MOST])
 
 
 def least_loaded(key: str, among: tuple[str, ...]) -> tuple[str, ...]:
-    """Return chassis for a gateway, the first those that are first for the fewest; the caller keeps them taken.
+    """Return chassis for a gateway, least loaded first; they stay allocated while the caller depends on them.
 
     Arguments:
-        key: whose.
-        among: the candidates.
+        key: the gateway.
+        among: the candidate chassis.
 
     Raises:
         LookupError: nothing is being computed.
@@ -97,7 +97,7 @@ def least_loaded(key: str, among: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def seed(engine: Any, northbound: Store) -> None:
-    """Find the placements that Northbound has, so that a restart moves no gateway."""
+    """Reserve the placements in Northbound, so that a restart moves no gateway."""
     placements = _placements(engine)
     for port in northbound.table(nb.LogicalRouterPort):
         chosen = sorted(port.gateway_chassis, key=lambda gateway: -gateway.priority)
@@ -111,7 +111,7 @@ def seed(engine: Any, northbound: Store) -> None:
 
 
 def _placements(engine: Any) -> Placements:
-    """Return an engine's placements, which it keeps where it keeps numbers that are as stable."""
+    """Return an engine's placements, which are kept with its ids."""
     scope: tuple[Any, Hashable] = (Placements, None)
     found: Placements | None = engine.scopes.get(scope)
     if found is None:
@@ -120,7 +120,7 @@ def _placements(engine: Any) -> Placements:
 
 
 class Placement(Source):
-    """The chassis of one gateway; lives while read."""
+    """The chassis of one gateway; it exists while it has readers."""
 
     __slots__ = ("among", "chosen", "key", "placements")
 
@@ -130,10 +130,10 @@ class Placement(Source):
         self.key = key
         self.chosen = chosen
         self.among: frozenset[str] | None = None
-        """The candidates when it was last looked at; None for one that was found in Northbound."""
+        """The candidates at the last decision; None for a placement found in Northbound."""
 
     def unread(self) -> None:
-        """Let the engine release the chassis at the end of the wave, if nobody has asked for them again."""
+        """Let the engine release the chassis at the end of the wave, unless they have been read again."""
         self.placements.engine.unread.append(self)
 
     def dispose(self) -> None:
@@ -142,10 +142,10 @@ class Placement(Source):
 
 
 class Placements:
-    """The placements of one engine, with how often each chassis has each place.
+    """The placements of one engine, with how often each chassis has each priority.
 
     Arguments:
-        engine: whose.
+        engine: the engine.
     """
 
     def __init__(self, engine: Any) -> None:
@@ -154,12 +154,12 @@ class Placements:
         self.load: Counter[tuple[int, str]] = Counter()
 
     def hold(self, key: str, chosen: tuple[str, ...]) -> None:
-        """Note the placement that a gateway had before this process started."""
+        """Reserve the placement that a gateway had before this process started."""
         self.by_key[key] = Placement(self, key, chosen)
         self.load.update(enumerate(chosen))
 
     def choose(self, key: str, among: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the chassis of a gateway, out of the candidates there are now."""
+        """Return the chassis of a gateway, out of the present candidates."""
         found = self.by_key.get(key)
         if found is None:
             found = self.by_key[key] = Placement(self, key, ())
@@ -173,20 +173,20 @@ class Placements:
         return found.chosen
 
     def release(self, placement: Placement) -> None:
-        """Give back the chassis of a gateway that is gone."""
+        """Release the chassis of a deleted gateway."""
         if self.by_key.get(placement.key) is placement:
             del self.by_key[placement.key]
             self.load.subtract(enumerate(placement.chosen))
             self.load = +self.load
 
     def release_unclaimed(self) -> None:
-        """Release the placements that were found at start and that nobody has claimed."""
+        """Release the placements that were found at the start and that no gateway has claimed."""
         for placement in list(self.by_key.values()):
             if not placement.readers:
                 self.release(placement)
 
     def _chosen(self, placement: Placement, among: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the chassis kept, and further ones as there is place, the least loaded of the place first."""
+        """Return the chassis that stay, followed by further ones, the least loaded first."""
         chosen = [chassis for chassis in placement.chosen if chassis in among]
         if chosen and placement.among is not None and not placement.among.issuperset(among):
             first = self._least(0, list(among))

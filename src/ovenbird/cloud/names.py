@@ -49,7 +49,7 @@ def port_group(group_id: str) -> str:
 
 
 def address_group(group_id: str) -> str:
-    """Return what the names of an address group's address sets begin with."""
+    """Return the prefix of the names of an address group's address sets."""
     return "ag_" + group_id.replace("-", "_")
 
 
@@ -64,7 +64,7 @@ class RowsById(NamedRows[K, P, F]):
     Arguments:
         row_class: the table's row class.
         make: the class of the facts: all fields are columns, ``external_ids`` first.
-        id_of: for the ``external_ids`` of a row, its key; None if the row is nobody's business here.
+        id_of: returns the key of a row, given its ``external_ids``; None for a row that is left alone.
     """
 
     __slots__ = ()

@@ -34,7 +34,7 @@ def _own_switch(row: nb.LogicalSwitch) -> str | None:
 
 
 def _own_port(row: nb.LogicalSwitchPort) -> str | None:
-    """Return the name of a switch port that is named as ours are: a UUID, or a segment's localnet port."""
+    """Return the name of a switch port if it has the form of ours: a UUID, or a segment's localnet port."""
     name = row.name
     if name.startswith("provnet-"):
         return name
@@ -42,7 +42,7 @@ def _own_port(row: nb.LogicalSwitchPort) -> str | None:
 
 
 class SwitchRow(NamedTuple):
-    """A logical switch, but for what is in it."""
+    """A logical switch, without its ports and other members."""
 
     relation: Relation
     name: str
@@ -75,7 +75,7 @@ PORTS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.ports)
 
 @view
 def network_mtu(network: cloud.Network) -> int:
-    """Return the MTU of a network; its ports and DHCP options read nothing else of it."""
+    """Return the MTU of a network, as a view, so that its ports and DHCP options depend on nothing else of it."""
     return network.mtu
 
 

@@ -25,36 +25,36 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 UNPLUGGED_OWNERS = frozenset(("network:floatingip",))
-"""Device owners whose port holds an address and is connected to nothing."""
+"""Device owners of ports that only reserve an address."""
 
 ROUTER_OWNERS = "network:router_"
 """Prefix of the device owners of routers' ports."""
 
 LOCALPORT_OWNERS = frozenset(("network:distributed", "ovn-lb-hm:distributed"))
-"""Device owners whose port is on every chassis at once: metadata, and what checks a load balancer's members."""
+"""Device owners of localports: metadata, and the health checks of load balancers."""
 
 WITHOUT_DHCP = ("network:", "neutron:")
-"""Prefixes of the device owners that know their addresses."""
+"""Prefixes of device owners whose ports get no DHCP options."""
 
 BARE_METAL = "baremetal"
-"""The VNIC type of a host that is no instance."""
+"""The VNIC type of bare metal hosts."""
 
 LOAD_BALANCER = "ovn-lb-vip-"
-"""What the name of a port begins with whose address a load balancer answers for, until somebody has the port."""
+"""The name prefix of VIP ports, for whose addresses a load balancer answers until they are bound."""
 
 UNKNOWN = "unknown"
-"""The address of a port behind which there may be others (ovn-nb(5), `addresses`)."""
+"""The address of a port with unknown addresses (ovn-nb(5), `addresses`)."""
 
 
 class PortKind(NamedTuple):
-    """What a switch port is: columns of Logical_Switch_Port.
+    """The kind of a switch port: columns of Logical_Switch_Port.
 
     Arguments:
         type: its type; empty for an interface of an instance.
-        options: what goes with that.
-        parent: the port of the instance that a container is in.
-        tag: the VLAN that a container asks for there.
-        group: the chassis that stand in for a port that is on no switch.
+        options: its options.
+        parent: the parent port of a container's port.
+        tag: the VLAN of a container's port.
+        group: the HA group of an external port.
     """
 
     type: str
@@ -103,7 +103,7 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
 
 
 def kind_of(port: cloud.Port, told: Profile) -> PortKind:
-    """Return what a port is to its switch."""
+    """Return the kind of a port."""
     owner = port.device_owner
     if owner.startswith(ROUTER_OWNERS) and (options := router_options(port)):
         return PortKind("router", options)
@@ -129,10 +129,10 @@ def router_options(port: cloud.Port) -> Pairs:
 
 
 def _where(port: cloud.Port, told: Profile) -> Pairs:
-    """Return which chassis may bind a port: where it is wanted, and where it is moving to meanwhile.
+    """Return the options with the chassis that may bind a port: its host, and its migration target.
 
-    While an instance moves, both chassis have its port, and traffic to it goes to both. What leaves at the new place is
-    held back until the hypervisor there has announced the instance, by RARP (ovn-nb(5), `activation-strategy`).
+    During a live migration both chassis have the port, and packets to it go to both. Packets from the new one are
+    dropped until the hypervisor there has announced the instance by RARP (ovn-nb(5), `activation-strategy`).
     """
     host, target = port.host, migrating_to(told)
     if not host:
@@ -145,7 +145,7 @@ def _where(port: cloud.Port, told: Profile) -> Pairs:
 
 
 def _addresses(port: cloud.Port, kind: PortKind) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the addresses of a port, as its switch is told, and its port security."""
+    """Return a port's `addresses` and `port_security`."""
     if kind.type == "router":
         return frozenset(("router",)), frozenset()
     if kind.type == "vtep":
@@ -164,7 +164,7 @@ def _addresses(port: cloud.Port, kind: PortKind) -> tuple[frozenset[str], frozen
 
 @rule(cloud.Port)
 def port_groups(port: cloud.Port) -> Iterator[Fact]:
-    """Yield a port's membership in the port groups of its security groups, and in the one that drops the rest."""
+    """Yield a port's membership in the port groups of its security groups, and in the drop group."""
     if not secured(port):
         return
     uuid = SWITCH_PORTS.uuid(port.uuid)
@@ -175,7 +175,7 @@ def port_groups(port: cloud.Port) -> Iterator[Fact]:
 
 @rule(cloud.Port)
 def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
-    """Yield the DHCP options of a port that wants its own, on top of its subnet's."""
+    """Yield the DHCP options of a port with extra DHCP options, in addition to its subnet's."""
     for version in (4, 6):
         subnet = _dhcp_subnet(port, fixed_addresses(port), version)
         extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
@@ -207,9 +207,9 @@ def _options_row(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version:
 
 
 def _dhcp_subnet(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version: int) -> cloud.Subnet | None:
-    """Return the subnet whose DHCP options a port gets for an IP version; the network's own ports ask nobody.
+    """Return the subnet whose DHCP options a port gets for an IP version; the network's own ports have none.
 
-    It is the first with DHCP; for IPv6 the first that gives addresses, if one does.
+    It is the first with DHCP; for IPv6 the first with stateful DHCP, if there is one.
     """
     extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
     if port.device_owner.startswith(WITHOUT_DHCP) or extra.get("dhcp_disabled", "").lower() == "true":

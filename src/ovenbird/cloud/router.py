@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact, Pairs, Relation
 
 ROUTER_OPTIONS = names.pairs(always_learn_from_arp_request="false", dynamic_neigh_routers="true")
-"""As Neutron's: routers that share an external network find each other by ARP, and learn what they asked for alone."""
+"""As Neutron's: routers on an external network resolve each other by ARP, and learn only what they requested."""
 
 LARGEST_MTU = 65535
 """Bytes; IPv4's limit (RFC 791), and `gateway_mtu`'s."""
@@ -35,7 +35,7 @@ DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 class RouterRow(NamedTuple):
-    """A logical router, but for what is in it."""
+    """A logical router, without its ports and other members."""
 
     relation: Relation
     name: str
@@ -68,7 +68,7 @@ class RouteRow(NamedTuple):
 
 
 class SnatRow(NamedTuple):
-    """What the hosts of a subnet are translated to."""
+    """The source NAT of a subnet."""
 
     relation: Relation
     external_ids: Pairs
@@ -78,7 +78,7 @@ class SnatRow(NamedTuple):
 
 
 class GatewayChassisRow(NamedTuple):
-    """A chassis that may carry a gateway, the more likely the higher the priority."""
+    """A chassis that can host a gateway, with its priority."""
 
     relation: Relation
     name: str
@@ -125,7 +125,7 @@ CHASSIS_OF_PORT = Members(ROUTER_PORTS, nb.LogicalRouterPort.gateway_chassis)
 
 @view
 def snat_address(router: cloud.Router) -> str | None:
-    """Return the address that what leaves a router gets, or None where it keeps its own."""
+    """Return the source NAT address of a router, or None without source NAT."""
     outside: cloud.RouterGateway | None = router.referrer(cloud.RouterGateway.router)
     if outside is None or not outside.enable_snat:
         return None
@@ -134,21 +134,21 @@ def snat_address(router: cloud.Router) -> str | None:
 
 @view
 def inner_mtu(router: cloud.Router) -> int:
-    """Return the least MTU of a router's internal networks: what is larger is refused where it comes from outside."""
+    """Return the least MTU of a router's internal networks, for `gateway_mtu`."""
     interfaces = router.referrers(cloud.RouterInterface.router)
     return min((network_mtu(interface.network) for interface in interfaces), default=LARGEST_MTU)
 
 
 @view
 def segment_of(network: cloud.Network) -> tuple[str, str | None]:
-    """Return a network's type, and the physical network that carries it if one does."""
+    """Return a network's type, and its physical network, if it has one."""
     segment: cloud.NetworkSegment | None = network.referrer(cloud.NetworkSegment.network)
     return ("local", None) if segment is None else (segment.network_type, segment.physical_network)
 
 
 @view
 def chassis_of(outside: cloud.RouterGateway) -> tuple[str, ...]:
-    """Return the names of the chassis that carry a gateway, the one that works first."""
+    """Return the names of a gateway's chassis, by descending priority."""
     port = outside.port
     _, physical = segment_of(port.network)
     among = gateway.candidates(physical, outside.router.availability_zone_hints)
@@ -159,14 +159,14 @@ def chassis_of(outside: cloud.RouterGateway) -> tuple[str, ...]:
 
 @view
 def is_on_wires(router: cloud.Router) -> bool:
-    """Return whether physical networks carry all of a router's internal networks, so that it needs no tunnel."""
+    """Return whether all of a router's internal networks are on physical networks, so that it needs no tunnel."""
     networks = [interface.network for interface in router.referrers(cloud.RouterInterface.router)]
     return bool(networks) and all(segment_of(network)[0] in ON_A_WIRE for network in networks)
 
 
 @view
 def home(router: cloud.Router) -> str:
-    """Return the one chassis that a router is on; empty for one that is everywhere but for its gateway."""
+    """Return the chassis of a gateway router; empty for a distributed router."""
     outside: cloud.RouterGateway | None = router.referrer(cloud.RouterGateway.router)
     if outside is None or segment_of(outside.port.network)[1] is not None:
         return ""
@@ -316,7 +316,7 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
 
 
 def _unhosted(outside: cloud.RouterGateway) -> str:
-    """Say that no chassis can have a router's gateway, and what one would need."""
+    """Return the finding that no chassis can host a router's gateway, and what one would need."""
     router, (_, physical) = outside.router, segment_of(outside.port.network)
     needs = ["enable-chassis-as-gw in ovn-cms-options"]
     if hints := ":".join(sorted(router.availability_zone_hints)):
@@ -335,15 +335,15 @@ def _gateway_options(outside: cloud.RouterGateway) -> Pairs:
 
 
 def _avoids_tunnels(router: cloud.Router) -> bool:
-    """Return whether each chassis routes by itself, and reaches the gateway by physical networks alone.
+    """Return whether each chassis routes itself, and reaches the gateway through physical networks (`redirect-type`).
 
-    Tunnels have no room for packets as large as those that physical networks carry.
+    Packets of a physical network's MTU do not fit into tunnels.
     """
     return settings.DISTRIBUTED_FLOATING_IP.of(router.home.store) and is_on_wires(router)
 
 
 def router_advertisements(network: cloud.Network, fixed: list[tuple[str, cloud.Subnet]]) -> Pairs:
-    """Return what a router port advertises (RFC 4861), as ``ipv6_ra_configs``; nothing where no subnet asks for it."""
+    """Return a router port's ``ipv6_ra_configs`` (RFC 4861); empty if no subnet has an IPv6 RA mode."""
     modes = [subnet.ipv6_ra_mode for _, subnet in fixed if subnet.ipv6_ra_mode is not None]
     if not modes:
         return ()

@@ -21,7 +21,7 @@ PRIORITY_ALLOW, PRIORITY_DROP = 1002, 1001
 """Neutron's ACL priorities."""
 
 TRANSPORT = {PROTOCOLS[name]: name for name in ("tcp", "udp", "sctp")}
-"""Protocols whose ports the match language has, by number."""
+"""Protocols with ports in the match language, by number."""
 
 DROP_MATCHES = {
     "from-lport": f"inport == @{names.DROP_GROUP} && ip",
@@ -30,7 +30,7 @@ DROP_MATCHES = {
 
 
 class PortGroupRow(NamedTuple):
-    """A port group, but for its ports and ACLs."""
+    """A port group, without its ports and ACLs."""
 
     relation: Relation
     name: str
@@ -78,13 +78,13 @@ ACLS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.acls)
 
 @view
 def is_stateful(group: cloud.SecurityGroup) -> bool:
-    """Return whether answers to allowed traffic are allowed; rules read nothing else of their group."""
+    """Return whether a security group is stateful; a view, so that rules depend on nothing else of their group."""
     return group.stateful
 
 
 @singleton
 def drop_group() -> Iterator[Fact]:
-    """Yield the port group that every secured port is in; its ACLs drop IP that no rule allows, both ways."""
+    """Yield the port group of all ports with port security; its ACLs drop IP that no rule allows, both ways."""
     yield PORT_GROUPS(names.DROP_GROUP, external_ids=())
     for direction, match in DROP_MATCHES.items():
         yield DROP_ACLS(direction=direction, match=match, external_ids=(), priority=PRIORITY_DROP, action="drop")
@@ -114,7 +114,7 @@ def rule_acl(security_rule: cloud.SecurityGroupRule) -> Iterator[Fact]:
 
 
 def match(security_rule: cloud.SecurityGroupRule, group: str) -> str:
-    """Return the match of a rule in the words, and the order, that Neutron uses.
+    """Return the match of a rule, with Neutron's words and order.
 
     Arguments:
         security_rule: the rule.

@@ -31,7 +31,7 @@ OPTIONS = {
 }
 
 PROBE = 60.0
-"""Seconds of silence before the active server is probed (the original's)."""
+"""Seconds of silence before the active server is probed, as in ovsdb-server."""
 
 
 def excluded_tables(text: str) -> dict[str, set[str]]:
@@ -50,10 +50,10 @@ def excluded_tables(text: str) -> dict[str, set[str]]:
 
 
 def _checked(active: str) -> str:
-    """Return the text of where an active server is.
+    """Return the remote of an active server.
 
     Raises:
-        UsageError: it is no way to connect.
+        UsageError: it is invalid.
     """
     if active and (why := lacks_remote(active)):
         raise UsageError(f"{active}: not a way to connect to an active server: {why}")
@@ -64,11 +64,11 @@ class ActiveBackup:
     """The role of a server.
 
     Arguments:
-        daemon: whose options and commands say what it is to be.
+        daemon: the daemon, whose options and commands determine the role.
         server: the server.
 
     Raises:
-        UsageError: an option is not of its form.
+        UsageError: an option is invalid.
     """
 
     def __init__(self, daemon: Daemon, server: Server) -> None:
@@ -91,7 +91,7 @@ class ActiveBackup:
         register("ovsdb-server/sync-status", self._status)
 
     def become_backup(self) -> None:
-        """Follow the active server, anew if it was followed before; clients change nothing any more."""
+        """Replicate the active server, from the start if it was replicated before; clients become read-only."""
         self.close()
         self.is_backup = True
         self._followed = self.active_server
@@ -99,13 +99,13 @@ class ActiveBackup:
         self.update()
 
     def become_active(self) -> None:
-        """Follow nobody, and let clients change what they may."""
+        """Stop replicating, and let clients write."""
         self.close()
         self.is_backup = False
         self.server.set_read_only(False)
 
     def update(self) -> None:
-        """See to it that the databases that are served now are those that follow, if this is a backup."""
+        """Replicate exactly the databases that are served now, if this is a backup."""
         service = self.server.service
         served = {n for n, d in service.databases.items() if d is not service.directory} if self.is_backup else set()
         for name in self._backups.keys() - served:
@@ -122,7 +122,7 @@ class ActiveBackup:
             backup.follow()
 
     def close(self) -> None:
-        """Follow nobody for now."""
+        """Stop replicating for now."""
         for backup in self._backups.values():
             backup.stop()
         self._backups.clear()

@@ -36,7 +36,7 @@ CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding)
 """The tables of Southbound that the API and the compiler read."""
 
 GATEWAYS: dict[str, list[object]] = {"Port_Binding": [["type", "==", "chassisredirect"], ["type", "==", "l3gateway"]]}
-"""The port bindings that the API reads: where gateways are."""
+"""The port bindings that the API reads: those of gateways."""
 
 CLOUD_LOCK = "ovenbird_cloud"
 """The lock, in Northbound, of the compiler that is active."""
@@ -63,13 +63,13 @@ USAGE = Usage(
 def driver(
     cloud_client: Client, *, northbound: Client, southbound: Client, findings: CompilerFindings
 ) -> ActiveStandbyDriver:
-    """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out.
+    """Return the driver of the compiler from Cloud to Northbound, which runs while it holds the lock.
 
     Arguments:
         cloud_client: follows Cloud.
         northbound: follows Northbound.
         southbound: follows Southbound.
-        findings: where what is left out is collected.
+        findings: collects the compiler's findings.
     """
     clients = (northbound, cloud_client, southbound)
 
@@ -82,17 +82,17 @@ def driver(
 
 
 def service(daemon: Daemon, cloud_client: Client, *, northbound: Client, southbound: Client, port: int) -> ApiService:
-    """Return the API, to be started.
+    """Return the API service, not yet started.
 
     Arguments:
-        daemon: whose options count.
+        daemon: the daemon with the options.
         cloud_client: follows Cloud.
         northbound: follows Northbound.
         southbound: follows Southbound.
         port: the TCP port to listen on.
 
     Raises:
-        UsageError: how people log in makes no sense, or nobody has to and other machines could connect; or keys of TLS
+        UsageError: the authentication is invalid, or missing on an address other machines can reach; or keys of TLS
             are
             no good.
     """
@@ -119,12 +119,12 @@ def tcp_port(daemon: Daemon, option: str, default: int) -> int:
     """Return the port that an option gives.
 
     Arguments:
-        daemon: whose options count.
+        daemon: the daemon with the options.
         option: its name.
         default: the port without it.
 
     Raises:
-        UsageError: it is no port.
+        UsageError: it is not a port.
     """
     text = daemon.options.last(option) or str(default)
     port = integer(text, high=65535)
@@ -134,9 +134,9 @@ def tcp_port(daemon: Daemon, option: str, default: int) -> int:
 
 
 def lacks(schema: DatabaseSchema) -> str:
-    """Return why Cloud, served elsewhere, cannot be used; empty if it has everything that this release writes.
+    """Return why Cloud of another process cannot be used; empty if it has all columns that this release writes.
 
-    One of an older release is waited for: converting it is for people to decide, who know of its other users.
+    One of an older release is waited for: an operator, who knows its other users, has to convert it.
     """
     tables = {name: table.position for name, table in schema.tables.items()}
     lacking = [
@@ -154,7 +154,7 @@ async def serve(daemon: Daemon) -> None:
     """Run until told to stop.
 
     Raises:
-        UsageError: an option is of no use.
+        UsageError: an option is invalid.
     """
     options, keys = daemon.options, tls.keys(daemon.options)
     place = database(options, "cloud-db", variable="OVENBIRD_CLOUD_DB", socket="cloud.sock")
@@ -197,7 +197,7 @@ async def serve(daemon: Daemon) -> None:
 
 
 def daemon() -> Daemon:
-    """Return the daemon, to be run."""
+    """Return the daemon."""
     return Daemon("api", program="ovenbird-api", kind="ovn", own=OPTIONS, usage=USAGE, main=serve)
 
 

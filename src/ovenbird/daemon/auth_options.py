@@ -37,10 +37,10 @@ OPTIONS: Mapping[str, Option] = {
 
 
 def authenticator(options: Options) -> Authenticator:
-    """Return what knows who is asking, as `--auth` says.
+    """Return the authenticator of `--auth`.
 
     Raises:
-        UsageError: it cannot be.
+        UsageError: it is invalid.
     """
     how = options.last("auth") if options.has("auth") else "none"
     kind, _, name = (how or "").partition(":")
@@ -64,10 +64,10 @@ def authenticator(options: Options) -> Authenticator:
 
 
 def policy(options: Options, who: Authenticator) -> Policy | None:
-    """Return what says who may do what; None where everybody may do everything.
+    """Return the policy; None without authentication.
 
     Raises:
-        UsageError: the policy file is of no use, or there is nobody to apply it to.
+        UsageError: the policy file is invalid, or there is no authentication.
     """
     name = options.last("policy-file")
     if not who.restricted:

@@ -43,7 +43,7 @@ ROOTS = {
     "sb": ("OVN_Southbound", "SB_Global"),
     "cloud": ("Cloud", "Cloud_Global"),
 }
-"""Each database's name, and its table whose column `connections` says where it is served."""
+"""Each database's name, and its table with the column `connections`, which has its remotes."""
 
 OPTIONS = {
     "rundir": value(
@@ -89,10 +89,10 @@ Keys for pssl: are those of --private-key, --certificate and --ca-cert, or else 
 
 
 def run_directory(daemon: Daemon) -> Path:
-    """Return the directory of journals and sockets, made if need be.
+    """Return the directory of journals and sockets, created if needed.
 
     Raises:
-        UsageError: none was given, or it cannot be made.
+        UsageError: none was given, or it cannot be created.
     """
     given = daemon.options.last("rundir")
     if given is None:
@@ -108,14 +108,14 @@ def run_directory(daemon: Daemon) -> Path:
 def open_all(
     servers: Mapping[str, Server], directory: Path, on_damage: OnDamage = OnDamage.REFUSE
 ) -> dict[str, LocalClient]:
-    """Open the databases of a directory, making those that are not there, and return their clients.
+    """Open the databases of a directory, creating missing ones, and return their clients.
 
-    Each has a server of its own, so that a tool that is not told which database it wants finds the one it expects.
+    Each has a server of its own, so that a tool without a database's name uses the one it expects.
 
     Arguments:
         servers: by the name of the database.
         directory: where the journals are.
-        on_damage: what is done about a journal that is damaged.
+        on_damage: what to do with a damaged journal.
 
     Raises:
         UsageError: a journal cannot be used.
@@ -143,10 +143,10 @@ def open_all(
 
 
 def settings(daemon: Daemon) -> dict[str, str]:
-    """Return the settings that the command line gives, as they are stored.
+    """Return the settings of the command line in stored form.
 
     Raises:
-        UsageError: there is no such setting, or one cannot have its value.
+        UsageError: a setting is unknown or invalid.
     """
     try:
         return assignments(daemon.options.all("set"))
@@ -158,7 +158,7 @@ async def configure(cloud_client: LocalClient, given: Mapping[str, str]) -> None
     """Store settings.
 
     Raises:
-        UsageError: they cannot be.
+        UsageError: they cannot be stored.
     """
     try:
         await change(cloud_client, given)
@@ -167,15 +167,15 @@ async def configure(cloud_client: LocalClient, given: Mapping[str, str]) -> None
 
 
 async def listen(daemon: Daemon, remotes: Mapping[str, Remotes], directory: Path) -> None:
-    """Serve every database at its socket, where the command line says, and where its table Connection says.
+    """Serve every database at its socket, and at the remotes of the command line and of its table Connection.
 
     Arguments:
-        daemon: whose options count.
-        remotes: where each database is served, by its name.
-        directory: where the sockets are.
+        daemon: the daemon with the options.
+        remotes: the remotes of each database, by its name.
+        directory: of the sockets.
 
     Raises:
-        UsageError: an address that is no row's cannot be had.
+        UsageError: an address of the command line cannot be bound.
     """
     for name, (_, usual) in DATABASES.items():
         port = api.tcp_port(daemon, f"{name}-port", usual)
@@ -188,10 +188,10 @@ async def listen(daemon: Daemon, remotes: Mapping[str, Remotes], directory: Path
 
 
 def make_server(daemon: Daemon, name: str) -> Server:
-    """Return the server of a database, with the keys that the command line or the database's table SSL names.
+    """Return the server of a database, with the keys of the command line or of the database's table SSL.
 
     Raises:
-        UsageError: an option of TLS is missing or makes no sense.
+        UsageError: an option of TLS is missing or invalid.
     """
 
     def value(text: str) -> str:
@@ -205,7 +205,7 @@ async def serve(daemon: Daemon) -> None:
     """Run until told to stop.
 
     Raises:
-        UsageError: an option is of no use.
+        UsageError: an option is invalid.
     """
     given = settings(daemon)
     directory = run_directory(daemon)
@@ -248,7 +248,7 @@ async def serve(daemon: Daemon) -> None:
 
 
 def daemon() -> Daemon:
-    """Return the daemon, to be run."""
+    """Return the daemon."""
     return Daemon("central", program="ovenbird-central", kind="ovn", own=OPTIONS, usage=USAGE, main=serve)
 
 

@@ -40,7 +40,7 @@ The command `exit` takes chassis, bindings and tunnels away; `exit --restart` le
 
 
 def register(unixctl: Unixctl, controller: Controller) -> None:
-    """Offer the commands of ovn-controller(8)."""
+    """Register the commands of ovn-controller(8)."""
 
     def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
         def command(_: list[str]) -> str:
@@ -76,7 +76,7 @@ async def serve(daemon: Daemon) -> None:
     """Run until told to stop.
 
     Raises:
-        UsageError: an option or the operand is of no use.
+        UsageError: an option or the operand is invalid.
     """
     controller = Controller(
         local_database(daemon.options),
@@ -103,7 +103,7 @@ async def serve(daemon: Daemon) -> None:
 
 
 def daemon() -> Daemon:
-    """Return the daemon, to be run."""
+    """Return the daemon."""
     return Daemon(
         "controller",
         program="ovn-controller",

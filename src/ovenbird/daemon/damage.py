@@ -29,7 +29,7 @@ def on_damage(options: Options) -> OnDamage:
     """Return what to do with a damaged journal.
 
     Raises:
-        UsageError: the option says something else.
+        UsageError: the option is invalid.
     """
     how = options.last("damaged") or OnDamage.REFUSE
     try:
@@ -39,7 +39,7 @@ def on_damage(options: Options) -> OnDamage:
 
 
 def cannot_open(path: Path, error: OvsdbError | ValueError) -> UsageError:
-    """Return what to tell the operator of a journal that cannot be opened."""
+    """Return the error message about a journal that cannot be opened."""
     text = error.details if isinstance(error, OvsdbError) and error.details else str(error)
     if isinstance(error, DamagedJournal):
         text += "; nothing was changed. Restore a backup, or start with --damaged=set-aside"

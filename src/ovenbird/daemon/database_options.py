@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def checked(text: str, *, said: str, options: Options | None = None) -> str:
-    """Return a text that says where a database is.
+    """Check a database's remotes, and return them.
 
     Arguments:
         text: remotes separated by commas.
-        said: what says so, for the refusal, as `--ovnnb-db=`.
-        options: the command line that TLS's keys must be on, if they can be nowhere else.
+        said: the option, for the error, such as `--ovnnb-db=`.
+        options: the command line, if TLS keys must be on it.
 
     Raises:
-        UsageError: nobody can be reached by it.
+        UsageError: they are invalid.
     """
     if why := lacks_remote(text):
         raise UsageError(f"{said}{text}: {why}")
@@ -36,16 +36,16 @@ def checked(text: str, *, said: str, options: Options | None = None) -> str:
 
 
 def database(options: Options, option: str, *, variable: str, socket: str) -> str:
-    """Return the remote of a database: as the option says, or the environment, or its usual place.
+    """Return the remote of a database: of the option, the environment, or its default.
 
     Arguments:
         options: the command line.
         option: its name, as `ovnnb-db`.
-        variable: the environment variable that stands in for it.
-        socket: the name of the socket in OVN's run directory that stands in for both.
+        variable: the environment variable used without it.
+        socket: the name of the socket in OVN's run directory, used without both.
 
     Raises:
-        UsageError: what is said is no way to reach a database.
+        UsageError: it is invalid.
     """
     if (given := options.last(option)) is not None:
         return checked(given, said=f"--{option}=", options=options)
@@ -55,10 +55,10 @@ def database(options: Options, option: str, *, variable: str, socket: str) -> st
 
 
 def local_database(options: Options) -> str:
-    """Return the remote of this host's Open_vSwitch database: the only operand, or its usual place.
+    """Return the remote of this host's Open_vSwitch database: the only operand, or its default.
 
     Raises:
-        UsageError: there are more operands, or it is no way to reach a database.
+        UsageError: there are more operands, or it is invalid.
     """
     operands = options.arguments
     if len(operands) > 1:

@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STATUS_INTERVAL = 2.5
-"""Seconds between two looks at what the rows of remotes say of them (the original's), and at those that failed."""
+"""Seconds between two updates of remotes' status in rows, as in ovsdb-server, and between attempts at failed ones."""
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what a remote without a host, and `[::]`, stand for
-"""Addresses that stand for all of this machine's."""
+"""Addresses that stand for all addresses of this machine."""
 
 
 def database_column(server: Server, spec: str) -> tuple[Table[Row], Column[Any]]:
     """Return the table and column that `db:DB,TABLE,COLUMN` names (ovsdb-server(1)).
 
     Raises:
-        UsageError: it is not of that form, or there is no such column.
+        UsageError: it has another form, or there is no such column.
     """
     parts = spec.removeprefix("db:").split(",")
     if len(parts) != 3:
@@ -58,7 +58,7 @@ def database_column(server: Server, spec: str) -> tuple[Table[Row], Column[Any]]
 
 
 def database_text(server: Server, text: str) -> str:
-    """Return what an option's text stands for: with `db:DB,TABLE,COLUMN` the first string that is there."""
+    """Return the value of an option's text: for `db:DB,TABLE,COLUMN`, the first string in that column."""
     if not text.startswith("db:"):
         return text
     try:
@@ -71,7 +71,7 @@ def database_text(server: Server, text: str) -> str:
 
 
 def replaces(target: str, *, remote: str) -> bool:
-    """Return whether a target takes the place of a passive remote: its port, at the same address or at all of them."""
+    """Return whether a target replaces a passive remote: it has the same port, at the same or all addresses."""
     try:
         at, given = Remote.parse(remote), Remote.parse(target)
     except ValueError:
@@ -83,7 +83,7 @@ def replaces(target: str, *, remote: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """How a remote is to be served; None for the usual probes and pauses."""
+    """The options of a remote; None for the default probes and pauses."""
 
     access: ClientAccess = FULL
     probe: float | None = None
@@ -91,12 +91,12 @@ class _Wanted:
 
 
 class DatabaseRemotes:
-    """Keeps a server's remotes as a column of one of its databases says.
+    """Keeps a server's remotes equal to a column of one of its databases.
 
     Arguments:
         server: the server.
         spec: the remote as given.
-        otherwise: a passive remote that is served at while the database names none that takes its place.
+        otherwise: a passive remote that is served while the database has none that replaces it.
 
     Raises:
         UsageError: there is no such column.
@@ -118,16 +118,16 @@ class DatabaseRemotes:
 
     @property
     def open(self) -> set[str]:
-        """The remotes that are served now."""
+        """The remotes that are served."""
         return set(self._open)
 
     @property
     def failed(self) -> dict[str, str]:
-        """The remotes that cannot be served at now, and why."""
+        """The remotes that cannot be served now, and why."""
         return dict(self._failed)
 
     async def apply(self) -> None:
-        """Open what is wanted and not open, close what is no longer wanted, or not like that."""
+        """Open missing remotes, and close those that are not wanted or have other options."""
         async with self._applying:
             wanted = self._wanted()
             for remote in [remote for remote, how in self._open.items() if wanted.get(remote) != how]:
@@ -146,7 +146,7 @@ class DatabaseRemotes:
         self._write_status()
 
     async def close(self) -> None:
-        """Follow the column no more, and serve no more at what it named."""
+        """Stop following the column, and close its remotes."""
         self._stop()
         self._stop_directory()
         for task in self._tasks:
@@ -162,7 +162,7 @@ class DatabaseRemotes:
         self._stop = self._database.subscribe(self._changed)
 
     def _databases_changed(self, _: Commit) -> None:
-        """Follow the column in the database that is served under its name now: it may have been converted."""
+        """Follow the column in the present database of that name, which may have been converted."""
         name = self._table.store.name
         if self.server.service.databases.get(name) is self._database:
             return
@@ -222,7 +222,7 @@ class DatabaseRemotes:
         return self.server.status(remote) if remote in self._open else (False, {})
 
     def _write_status(self) -> None:
-        """Write what has changed of the remotes' status into their rows, unless those are another server's."""
+        """Write changes of the remotes' status into their rows, unless these belong to another server."""
         if self.server.service.read_only or self._database is None:
             return
         transaction = self._database.transaction()
@@ -239,7 +239,7 @@ class DatabaseRemotes:
 
 
 def _described(row: Row) -> _Wanted:
-    """Return how a row says that its remote is to be served."""
+    """Return the options of a remote in its row."""
 
     def column(name: str, default: Any) -> Any:
         return row[name] if name in type(row).BY_NAME else default

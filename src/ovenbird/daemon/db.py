@@ -63,7 +63,7 @@ class DatabaseServer:
     """The server of one process, with the commands of ovsdb-server(1).
 
     Arguments:
-        daemon: whose control socket the commands are on.
+        daemon: the daemon, on whose control socket the commands are.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -85,7 +85,7 @@ class DatabaseServer:
         register("memory/show", self._memory)
 
     def open(self, path: Path, schema: DatabaseSchema | None = None) -> Database:
-        """Serve the database of a file, made with `schema` if it is not there.
+        """Serve the database of a file, which is created with `schema` if it does not exist.
 
         Raises:
             UsageError: the file cannot be used.
@@ -194,7 +194,7 @@ async def serve(daemon: Daemon) -> None:
     """Serve until told to stop.
 
     Raises:
-        UsageError: an option is of no use, a journal cannot be used, or the command of `--run` has failed.
+        UsageError: an option is invalid, a journal cannot be used, or the command of `--run` has failed.
     """
     databases = DatabaseServer(daemon)
     create_as = daemon.options.last("create")
@@ -223,7 +223,7 @@ async def serve(daemon: Daemon) -> None:
 
 
 async def ended(process: asyncio.subprocess.Process, stopping: asyncio.Event) -> bool:
-    """Wait for the end of a process; return false if this one is to end first, which takes that one with it."""
+    """Wait for the end of a process; return false if this process has to end first, which ends that one too."""
     waits = [asyncio.ensure_future(process.wait()), asyncio.ensure_future(stopping.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     waits[1].cancel()
@@ -235,7 +235,7 @@ async def ended(process: asyncio.subprocess.Process, stopping: asyncio.Event) ->
 
 
 def daemon() -> Daemon:
-    """Return the daemon, to be run."""
+    """Return the daemon."""
     return Daemon("db", program="ovsdb-server", kind="ovs", own=OPTIONS, usage=USAGE, main=serve, operands=True)
 
 

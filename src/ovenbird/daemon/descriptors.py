@@ -9,11 +9,11 @@ from __future__ import annotations
 import resource
 
 ENOUGH = 65_536
-"""Descriptors beyond which nothing is asked for: a connection costs one."""
+"""The highest limit of descriptors to set; each connection needs one."""
 
 
 def raise_limit() -> int:
-    """Raise the process's limit of open descriptors, and return what it then is."""
+    """Raise the process's limit of open descriptors, and return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 END_TIMEOUT = 1.0
-"""Seconds from the signal until an end is cut short."""
+"""Seconds from the signal until the process is ended forcibly."""
 LAST_WORD = 0.2
-"""Seconds for saying so: what blocks may be the log."""
+"""Seconds for logging that, which may block."""
 
 
 class Ending:
-    """The order to end.
+    """The shutdown of a process on a signal.
 
     Arguments:
-        clean_up: removes what the process must not leave behind if its end is cut short.
+        clean_up: removes what the process must not leave behind if it is ended forcibly.
     """
 
     def __init__(self, clean_up: Callable[[], None]) -> None:
@@ -42,13 +42,13 @@ class Ending:
         self._tell: Callable[[], None] = lambda: None
 
     def watch(self) -> None:
-        """Take SIGTERM and SIGINT as the order from now on."""
+        """Handle SIGTERM and SIGINT from now on."""
         signal.signal(signal.SIGALRM, self._cut_short)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
     def pass_to(self, loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-        """Set `stopping` when the order comes, or at once if it has come already."""
+        """Set `stopping` at the signal, or at once if it was received already."""
         if self.asked:
             stopping.set()
 
@@ -74,19 +74,19 @@ class Ending:
 
 
 class Workers(ThreadPoolExecutor):
-    """An event loop's threads, which nobody waits for at the end."""
+    """An event loop's threads, which are not waited for at the end."""
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let threads end that have nothing to do (called by asyncio)."""
+        """Let idle threads end (called by asyncio)."""
         del wait, cancel_futures
         super().shutdown(wait=False, cancel_futures=True)
 
 
 def leave(status: int) -> int:
-    """Return an exit status, or end the process with it where something would still take its time.
+    """Return an exit status, or end the process with it if the interpreter's own shutdown could block.
 
-    Threads would be waited for; and where the end was asked for, its time runs, but the interpreter's own end takes the
-    handler of the alarm away first: SIGALRM would kill the process.
+    The interpreter would wait for threads; and after a signal the time limit runs, but the interpreter removes the
+    handler of SIGALRM first, so that the alarm would kill the process.
     """
     if threading.active_count() > 1 or signal.getitimer(signal.ITIMER_REAL)[0]:
         logging.shutdown()

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST = 1000
-"""Findings of a compiler that are written."""
+"""Maximum findings of a compiler that are written."""
 LONGEST_FINDING = 1024
-"""Bytes of each one's text."""
+"""Maximum bytes of a finding's text."""
 PAUSE = 1.0
-"""Seconds from one change of the rows to the next."""
+"""Minimum seconds between two changes of the rows."""
 AFTER_REFUSAL = 60.0
-"""Seconds until what the database refused is tried again."""
+"""Seconds until a refused write is tried again."""
 
 
 def list_findings(unixctl: Unixctl, *findings: CompilerFindings) -> None:
-    """Offer `findings/list`: what has no effect of what compilers read, and why."""
+    """Register `findings/list`: rows without effect, and why."""
     unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for some in findings for text in some))
 
 
@@ -42,7 +42,7 @@ class FindingWriter:
     """Keeps the rows of one compiler in Cloud equal to its findings, while it is active.
 
     Arguments:
-        reporter: what the rows call the compiler.
+        reporter: the compiler's name in the rows.
         findings: those of the compiler.
         client: follows Cloud, or will.
     """
@@ -71,7 +71,7 @@ class FindingWriter:
             stop()
 
     def _changed(self, commit: Commit) -> None:
-        """Look at the rows again if somebody has changed them."""
+        """Compare the rows again if another client has changed them."""
         if Finding.TABLE in commit.changes:
             self._wake.set()
 
@@ -104,7 +104,7 @@ class FindingWriter:
         return 0
 
     def _wanted(self) -> list[Found]:
-        """Return what is to be in the rows."""
+        """Return the wanted contents of the rows."""
         found = self.findings.all()
         wanted = [one._replace(text=shortened(one.text)) for one in islice(found, MOST)]
         if len(found) > MOST:

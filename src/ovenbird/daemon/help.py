@@ -19,11 +19,11 @@ _INDENT = 26
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What is said of a daemon besides its options.
+    """The help text of a daemon besides its options.
 
     Arguments:
         summary: what it does, in one line.
-        synopsis: its command line behind its name.
+        synopsis: the command line behind its name.
         about: what its operands are, and the like; a paragraph.
         notes: what stands below its options; a paragraph.
     """

@@ -34,7 +34,7 @@ def keys(options: Options) -> TlsKeys | None:
     """Return the keys of the API; None where it is served without TLS.
 
     Raises:
-        UsageError: one of the options is missing, or the files are no good.
+        UsageError: one of the options is missing, or the files cannot be used.
     """
     key, certificate = options.last("api-private-key"), options.last("api-certificate")
     if not key and not certificate:

@@ -32,7 +32,7 @@ class LogFile(logging.Handler):
         self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.lost = 0
-        """Lines that could not be written since the last one that could."""
+        """How many lines could not be written since the last one that was."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line, or count it."""

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BURST = 100
-"""Lines at once of one place in the source."""
+"""The burst of lines from one place in the source."""
 
 RATE = 1.0
-"""Lines a second of one place in the source, in the long run."""
+"""The rate of lines from one place in the source, per second."""
 
 METERED = frozenset(("ovenbird.api.request",))
-"""Loggers whose lines are limited where they come from."""
+"""Loggers whose callers limit the lines themselves."""
 
 LOG_LIMITS = {"acl_log": (1_000, 100.0), "ovenbird.binding": (10_000, 100.0)}
-"""Burst and rate of loggers whose lines are wanted each, all their places together."""
+"""Burst and rate, over all places, of loggers each of whose lines matters."""
 
 
 class LogLimit(logging.Filter):
-    """Lets through what is within the limit, for any number of handlers that are asked in turn.
+    """A filter that limits log lines, shared by any number of handlers.
 
     Arguments:
         clock: gives seconds.
@@ -43,7 +43,7 @@ class LogLimit(logging.Filter):
         self._passes = True
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is to be written; all handlers get the same answer."""
+        """Return whether to write a record; the result is the same for all handlers."""
         if record.levelno <= logging.DEBUG or record.name in METERED:
             return True
         if self._last is None or self._last() is not record:
@@ -78,7 +78,7 @@ class _Bucket:
         self.left_out = 0
 
     def take(self, now: float) -> bool:
-        """Take a token if there is one; count it if there is none."""
+        """Take a token, or count the line as suppressed."""
         self.tokens = min(float(self.burst), self.tokens + (now - self.at) * self.rate)
         self.at = now
         if self.tokens < 1:

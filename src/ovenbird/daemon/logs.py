@@ -39,7 +39,7 @@ LEVEL_NAMES = {
 }
 DESTINATIONS = ("syslog", "console", "file")
 SYSLOG = "/dev/log"
-"""Where the machine's syslog listens, if it has one."""
+"""The socket of the machine's syslog, if it has one."""
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -83,7 +83,7 @@ class Destination(logging.Filter):
         self.modules: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is to be written here."""
+        """Return whether to write the record here."""
         module = record.name.removeprefix("ovenbird.")
         return record.levelno >= self.modules.get(module, self.level)
 
@@ -92,7 +92,7 @@ class Logs:
     """The process's logging, by destination.
 
     Arguments:
-        program: the name that the log file and syslog carry.
+        program: the program's name in the log file and syslog.
         json: write JSON objects.
     """
 
@@ -129,10 +129,10 @@ class Logs:
         logging.getLogger("ovenbird.vlog").info("opened log file %s", path)
 
     def use_syslog(self, method: str) -> None:
-        """Send what is for syslog there (ovs-vswitchd(8), `--syslog-method`): libc, null, unix:FILE or udp:HOST:PORT.
+        """Set the destination of syslog (ovs-vswitchd(8), `--syslog-method`): libc, null, unix:FILE or udp:HOST:PORT.
 
         Raises:
-            UsageError: it is none of these, or nobody is there.
+            UsageError: it is none of these, or cannot be reached.
         """
         if method == "null":
             self._remove("syslog")
@@ -140,10 +140,10 @@ class Logs:
             self._send_syslog("syslog", method)
 
     def copy_syslog(self, target: str) -> None:
-        """Send what is for syslog to a UDP port as well (ovs-vswitchd(8), `--syslog-target`).
+        """Also send syslog's lines to a UDP port (ovs-vswitchd(8), `--syslog-target`).
 
         Raises:
-            UsageError: it is not HOST:PORT, or nobody knows the host.
+            UsageError: it is not HOST:PORT, or the host is unknown.
         """
         self._send_syslog("syslog-target", f"udp:{target}")
 
@@ -168,10 +168,10 @@ class Logs:
             raise UsageError(f"syslog {method}: {e.strerror or e}") from e
 
     def reopen(self) -> None:
-        """Open the log file anew, after a rotation moved the old one away.
+        """Reopen the log file, after a rotation.
 
         Raises:
-            UsageError: it cannot be opened; lines go where they went.
+            UsageError: it cannot be opened; lines still go to the old file.
         """
         if self.file is not None:
             self.open_file(self.file)
@@ -249,17 +249,17 @@ class Logs:
         self._adjust()
 
     def _adjust(self) -> None:
-        """Let the root logger drop early what no destination wants."""
+        """Set the root logger's level to the lowest of all destinations."""
         present = [self.destinations[_destination(name)] for name in self._handlers]
         levels = [level for d in present for level in (d.level, *d.modules.values())]
         logging.getLogger().setLevel(min(levels, default=logging.WARNING))
 
 
 def _destination(handler: str) -> str:
-    """Return the destination whose levels a handler has: what goes to another host is for syslog, too."""
+    """Return the destination of a handler; a remote syslog is also the destination syslog."""
     return "syslog" if handler == "syslog-target" else handler
 
 
 def _is_gone() -> bool:
-    """Return whether what is handled is the end of a terminal or a syslog: nobody would read a trace of that."""
+    """Return whether the present exception is a closed terminal or syslog, which is not worth a traceback."""
     return isinstance(sys.exc_info()[1], OSError)

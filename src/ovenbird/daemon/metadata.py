@@ -46,10 +46,10 @@ ends it and removes everything.""",
 
 
 def provider(daemon: Daemon) -> Provider:
-    """Return what answers.
+    """Return the provider of metadata.
 
     Raises:
-        UsageError: the options do not say, or a file is no good.
+        UsageError: the options are incomplete, or a file cannot be used.
     """
     nova, boots = daemon.options.last("nova"), daemon.options.last("boots")
     if (nova is None) == (boots is None):
@@ -77,7 +77,7 @@ def _directory(boots: str) -> Path:
     """Return the directory of boot files.
 
     Raises:
-        UsageError: there is none, or this process may not read what is there.
+        UsageError: it is missing or not readable.
     """
     path = Path(boots).absolute()
     try:
@@ -89,16 +89,16 @@ def _directory(boots: str) -> Path:
 
 
 def allow_sockets() -> None:
-    """Let this process have as many sockets as it may: two for each network, and the instances' connections."""
+    """Raise the limit of descriptors: each network needs two sockets, besides the instances' connections."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def service(daemon: Daemon) -> MetadataService:
-    """Return the service that the options describe.
+    """Return the metadata service.
 
     Raises:
-        UsageError: they make no sense.
+        UsageError: an option is invalid.
     """
     options = daemon.options
     return MetadataService(
@@ -123,7 +123,7 @@ async def serve(daemon: Daemon) -> None:
 
 
 def daemon() -> Daemon:
-    """Return the daemon, to be run."""
+    """Return the daemon."""
     return Daemon(
         "metadata",
         program="ovenbird-metadata",

@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NORTHD_LOCK = "ovn_northd"
-"""The lock that the active one of several compilers holds; the original's, so that they stand by for one another."""
+"""The lock of the active compiler, which is ovn-northd's, so that either can stand by for the other."""
 
 
 def one_thread(count: str | None) -> str:
-    """Return why a number of threads has no effect; nothing for the one that there is."""
+    """Return why a number of threads has no effect; empty for 1."""
     if count == "1":
         return ""
     return "changes are compiled in one thread, each at the cost of what it changes"
 
 
 PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
-"""Milliseconds of silence before a database is probed: where nothing is said, and at least (the original's)."""
+"""Milliseconds of silence before a database is probed: the default and the minimum, as in ovn-northd."""
 
 OPTIONS = {
     "ovnnb-db": value("REMOTE", text="where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
@@ -64,12 +64,12 @@ USAGE = Usage(summary="compile OVN's Northbound database to Southbound, as ovn-n
 
 
 def driver(northbound: Client, *, southbound: Client, findings: CompilerFindings) -> ActiveStandbyDriver:
-    """Return what runs the compiler between two databases while it holds the lock.
+    """Return the driver of the compiler between two databases, which runs while it holds the lock.
 
     Arguments:
-        northbound: what is compiled.
-        southbound: what it is compiled to.
-        findings: where to keep what is wrong with Northbound.
+        northbound: the database that is read.
+        southbound: the database that is written.
+        findings: collects the compiler's findings.
     """
     clients = (southbound, northbound)
 
@@ -80,7 +80,7 @@ def driver(northbound: Client, *, southbound: Client, findings: CompilerFindings
 
 
 def lacking(southbound: Client) -> set[Column[Any]]:
-    """Return the columns that Southbound's server lacks, since it is older than we are, or refers to no table with."""
+    """Return the columns that an older Southbound server lacks, or whose referenced table it lacks."""
     tables = southbound.schema.tables
     return {
         column
@@ -93,7 +93,7 @@ def lacking(southbound: Client) -> set[Column[Any]]:
 
 
 def register(unixctl: Unixctl, running: ActiveStandbyDriver, *findings: CompilerFindings) -> None:
-    """Offer the commands of ovn-northd(8), and `findings/list`: what of Northbound has no effect, and why."""
+    """Register the commands of ovn-northd(8), and `findings/list`: rows of Northbound without effect, and why."""
 
     def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
         def command(_: list[str]) -> str:
@@ -119,7 +119,7 @@ def probe_interval(northbound: Client) -> float:
 
 
 def connection_status(client: Client) -> str:
-    """Return what a `connection-status` command answers."""
+    """Return the answer of a `connection-status` command."""
     return "connected\n" if client.connected else "not connected\n"
 
 
@@ -184,7 +184,7 @@ async def _write_findings(findings: CompilerFindings, cloud_client: Replica) -> 
 
 
 def daemon() -> Daemon:
-    """Return the daemon, to be run."""
+    """Return the daemon."""
     return Daemon("northd", program="ovn-northd", kind="ovn", own=OPTIONS, usage=USAGE, main=serve, short=SHORT_OPTIONS)
 
 

@@ -27,15 +27,15 @@ OPTIONS = {
 
 
 def telling(daemon: Daemon, cloud: Client, *, northbound: Client) -> list[Notifier]:
-    """Return what tells Nova, if the command line says that it is to be told.
+    """Return the notifier of Nova, if the command line configures it.
 
     Arguments:
-        daemon: whose options count.
+        daemon: the daemon with the options.
         cloud: follows Cloud.
         northbound: follows Northbound.
 
     Raises:
-        UsageError: the options are of no use.
+        UsageError: the options are invalid.
     """
     url, file = daemon.options.last("nova-url"), daemon.options.last("nova-account")
     if url is None:

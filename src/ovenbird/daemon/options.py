@@ -30,14 +30,14 @@ class Takes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One long option of a daemon, as the parser, `--help` and the reference of options know it.
+    """One long option of a daemon, for the parser, `--help` and the reference of options.
 
     Arguments:
         takes: whether it takes a value.
-        value: what stands for the value in texts, as `FILE`.
+        value: the placeholder of the value, such as `FILE`.
         text: what the option does.
-        repeats: whether every value counts that is given, and not the last alone.
-        no_effect: says of the value given why it has no effect; nothing if it has one.
+        repeats: whether all given values are used, instead of only the last.
+        no_effect: returns why a value has no effect; empty if it has one.
     """
 
     takes: Takes
@@ -62,8 +62,8 @@ def value(stands_for: str, *, text: str, repeats: bool = False) -> Option:
     """Return an option that needs a value.
 
     Arguments:
-        stands_for: what `--help` has in the value's place: `FILE`.
-        text: what `--help` says of it.
+        stands_for: the placeholder of the value in `--help`: `FILE`.
+        text: its description in `--help`.
         repeats: whether it may be given several times.
     """
     return Option(Takes.VALUE, stands_for, text=text, repeats=repeats)
@@ -73,8 +73,8 @@ def optional(stands_for: str, *, text: str, repeats: bool = False) -> Option:
     """Return an option whose value may be left out.
 
     Arguments:
-        stands_for: what `--help` has in the value's place: `FILE`.
-        text: what `--help` says of it.
+        stands_for: the placeholder of the value in `--help`: `FILE`.
+        text: its description in `--help`.
         repeats: whether it may be given several times.
     """
     return Option(Takes.OPTIONAL, stands_for, text=text, repeats=repeats)
@@ -213,13 +213,13 @@ def parse(argv: Sequence[str], own: Mapping[str, Option], short: Mapping[str, st
 
 
 def system_id_override() -> str:
-    """Return what the file `system-id-override` says, the chassis's name before the database's; nothing without one.
+    """Return the chassis's name in the file `system-id-override`, which precedes the database's; empty without one.
 
     It is in `OVN_SYSCONFDIR`, or else in `/etc/ovn` or `/etc`, where Debian's program looks (ovn-controller(8),
     `external_ids:system-id`).
 
     Raises:
-        UsageError: the file is there and cannot be read.
+        UsageError: the file exists and cannot be read.
     """
     given = os.environ.get("OVN_SYSCONFDIR")
     for directory in (given,) if given else ("/etc/ovn", "/etc"):
@@ -236,7 +236,7 @@ def system_id_override() -> str:
 def log_directory(kind: str) -> str:
     """Return the directory for log files, as `OVS_LOGDIR` or `OVN_LOGDIR` says.
 
-    OVN's original daemons know the former alone; here it counts for them where the latter is not set.
+    OVN's daemons know only the former; here it is used for them if the latter is not set.
     """
     default = {"ovs": "/var/log/openvswitch", "ovn": "/var/log/ovn"}[kind]
     return os.environ.get(f"{kind.upper()}_LOGDIR") or os.environ.get("OVS_LOGDIR") or default

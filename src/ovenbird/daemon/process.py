@@ -88,12 +88,12 @@ class Daemon:
         self.unixctl: Unixctl
         self.stopping: asyncio.Event
         self.exit_arguments: tuple[str, ...] | None = None
-        """What the command `exit` was given; None while nobody has given it."""
+        """The arguments of the command `exit`; None until it is given."""
         self.version = f"{program} (Ovenbird {ovenbird.__version__}) {LIKE[kind]}"
         self._ready_pipe = -1
         self._pidfile_handle: Any = None
         self._files: list[Path] = []
-        """By which others find this process while it lives."""
+        """The files by which others find this process: its pid file, for one."""
         self._ending = Ending(self._clean_up)
 
     def run(self, argv: Sequence[str]) -> int:
@@ -115,7 +115,7 @@ class Daemon:
             return leave(1)
 
     def ready(self) -> None:
-        """Say that the daemon serves; a detached start returns to its caller, and a service manager hears of it."""
+        """Report that the daemon serves, to the waiting parent of a detached start and to a service manager."""
         tell_service_manager("READY=1")
         if self._ready_pipe >= 0:
             with contextlib.suppress(BrokenPipeError):  # a restarted child: whoever waited has gone
@@ -270,7 +270,7 @@ class Daemon:
         return ""
 
     def _rotated(self) -> None:
-        """Open the log anew (SIGHUP)."""
+        """Reopen the log (SIGHUP)."""
         try:
             self.logs.reopen()
         except UsageError as error:
@@ -278,7 +278,7 @@ class Daemon:
 
 
 def tell_service_manager(state: str) -> None:
-    """Tell the service manager, where one has asked for it, what has become of this process (sd_notify(3))."""
+    """Send this process's state to the service manager, if there is one (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -290,7 +290,7 @@ def tell_service_manager(state: str) -> None:
 
 
 def drop_stdio() -> None:
-    """Let go of the terminal, or of whoever reads what this process prints."""
+    """Redirect the standard streams to /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -303,7 +303,7 @@ def until_ready(program: str, child: int, *, reader: int) -> int:
     Arguments:
         program: what the daemon is called.
         child: its process.
-        reader: where it says that it is ready; closed when it ends.
+        reader: the pipe on which it reports that it is ready; closed when it ends.
 
     Returns:
         The exit status of the command: 0 if the daemon is ready.
@@ -318,7 +318,7 @@ def until_ready(program: str, child: int, *, reader: int) -> int:
 
 
 def fork() -> int:
-    """Fork; in the parent, which waits for the child, SIGTERM and SIGINT are the child's from the first moment on.
+    """Fork; the parent, which waits for the child, passes SIGTERM and SIGINT on to it from the start.
 
     Returns:
         In the parent, the child; in the child, 0.
@@ -350,17 +350,17 @@ ENDS = (signal.SIGTERM, signal.SIGINT)
 """Signals that tell a process to end."""
 
 RESTARTS = 10.0
-"""Seconds from one restart of a daemon that crashes to the next, at least (the original's)."""
+"""Minimum seconds between two restarts of a daemon that crashes, as in Open vSwitch."""
 
 
 def watch_child(*, detached: bool) -> int | None:
     """Fork, and restart the child whenever a programming error kills it (`--monitor`, ovs-vswitchd(8)).
 
     Arguments:
-        detached: whether the parent lets go of standard input and output.
+        detached: whether the parent closes its standard streams.
 
     Returns:
-        None in the child, which is to do the work; in the parent, once the child has ended otherwise, its exit status.
+        None in the child, which does the work; in the parent, the exit status of a child that has ended otherwise.
     """
     restarted = -RESTARTS
     while True:
@@ -405,7 +405,7 @@ def become(user: str) -> None:
     """Become another user and group, given as `user:group`, `user` or `:group` (`--user`).
 
     Raises:
-        UsageError: there is none such, or this process may not.
+        UsageError: the user or group is unknown, or this process is not permitted to.
     """
     name, _, group = user.partition(":")
     try:

@@ -27,10 +27,10 @@ class Remotes:
         """The remotes as given; those that a database names stand for each `db:DB,TABLE,COLUMN`."""
 
     async def listen(self, remote: str) -> None:
-        """Serve at a remote, or at those that a database names; nothing happens if it is given already.
+        """Serve at a remote, or at those in a database; do nothing if it was given already.
 
         Raises:
-            UsageError: it cannot be served at.
+            UsageError: its address cannot be bound.
         """
         if remote in self.given:
             return
@@ -45,14 +45,14 @@ class Remotes:
         self.given[remote] = None
 
     async def follow(self, spec: str, *, otherwise: str | None) -> None:
-        """Serve at the remotes that a database names, and at another one while none of them takes its place.
+        """Serve at the remotes in a database, and at another one while none of them replaces it.
 
         Arguments:
             spec: `db:DB,TABLE,COLUMN`.
-            otherwise: that other remote, a passive one; one that is given already takes its place, too.
+            otherwise: that other remote, a passive one; a remote that was given already replaces it, too.
 
         Raises:
-            UsageError: the database has no such column, or the other remote cannot be served at.
+            UsageError: the database has no such column, or the other remote's address cannot be bound.
         """
         if otherwise is not None and any(replaces(remote, remote=otherwise) for remote in self.given):
             otherwise = None
@@ -62,7 +62,7 @@ class Remotes:
             raise UsageError(f"{otherwise}: {remotes.failed[otherwise]}")
 
     async def remove(self, remote: str) -> None:
-        """Serve at a given remote no more.
+        """Stop serving at a given remote.
 
         Raises:
             KeyError: it was not given.
@@ -74,6 +74,6 @@ class Remotes:
             await remotes.close()
 
     async def close(self) -> None:
-        """Serve at none of them any more."""
+        """Stop serving at all of them."""
         for remote in tuple(self.given):
             await self.remove(remote)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAME = tuple(column.index for column in (Network.name, Network.project_id, Network.created_at))
-"""What a network keeps when it is restored under another id."""
+"""The columns of a network that a restore under another id does not change."""
 
 
 class Renumbering:
-    """Pauses a compiler while Cloud's ids are others than they were.
+    """Pauses a compiler after a restore that has given Cloud's rows other ids.
 
     Arguments:
         cloud: the database.
@@ -42,7 +42,7 @@ class Renumbering:
         cloud.on_change(self._changed)
 
     def register(self, unixctl: Unixctl) -> None:
-        """Let people say that new ids are to stay."""
+        """Register the command by which an operator accepts the new ids."""
         unixctl.register("cloud/accept-ids", lambda _: self._accept())
 
     def _accept(self) -> str:
@@ -65,7 +65,7 @@ class Renumbering:
             )
 
     def _renumbered(self, changes: Sequence[RowChange]) -> frozenset[UUID]:
-        """Return the ids that there were, if every network has another one and some are the same but for that."""
+        """Return the former ids, if every network has a new id and some networks differ in nothing else."""
         gone = {tuple(c.old[i] for i in _SAME) for c in changes if c.old is not None and c.new is None}
         come = [tuple(c.new[i] for i in _SAME) for c in changes if c.old is None and c.new is not None]
         if not gone or len(come) < len(self._table.rows) or gone.isdisjoint(come):

@@ -27,15 +27,15 @@ TLS_OPTIONS = (
 """The options."""
 
 STORED = ("private-key", "certificate", "ca-cert", "ssl-protocols", "ssl-ciphers")
-"""Those whose values a database's table SSL may have."""
+"""The options whose values a database's table SSL can have."""
 
 
 def files(options: Options, value: Callable[[str], str] = str) -> KeyFiles:
-    """Return what the options say now.
+    """Return the present files and options of TLS.
 
     Arguments:
         options: the command line.
-        value: returns what the text of an option stands for.
+        value: returns the value of an option's text.
     """
     said = {name: value(options.last(name) or "") for name in TLS_OPTIONS}
     return KeyFiles(
@@ -50,24 +50,24 @@ def files(options: Options, value: Callable[[str], str] = str) -> KeyFiles:
 
 
 def given(options: Options) -> KeyFiles:
-    """Return what the options say once and for all.
+    """Return the fixed options of TLS.
 
     Raises:
-        UsageError: an option is missing, or says what is not understood.
+        UsageError: an option is missing or invalid.
     """
     keys(options)
     return files(options)
 
 
 def keys(options: Options, value: Callable[[str], str] | None = None) -> TlsKeys | None:
-    """Return the keys that the options name; None if they name none.
+    """Return the keys of the options; None without any.
 
     Arguments:
         options: the command line.
-        value: returns what the text of an option stands for; without it a text stands for itself.
+        value: returns the value of an option's text; by default, the text itself.
 
     Raises:
-        UsageError: an option is missing, or says what is not understood.
+        UsageError: an option is missing or invalid.
     """
     named = [name for name in TLS_OPTIONS[:4] if options.has(name)]
     plain = files(options, lambda text: "" if value is not None and text.startswith("db:") else text)
@@ -83,15 +83,15 @@ def keys(options: Options, value: Callable[[str], str] | None = None) -> TlsKeys
 
 
 def of_database(options: Options, name: str, value: Callable[[str], str]) -> TlsKeys:
-    """Return the keys that the options name, or else those that a database's table SSL says now (ovn-nb(5), ovn-sb(5)).
+    """Return the keys of the options, or else the present ones of a database's table SSL (ovn-nb(5), ovn-sb(5)).
 
     Arguments:
         options: the command line.
         name: the database.
-        value: returns what a text `db:DB,TABLE,COLUMN` stands for.
+        value: returns the value of `db:DB,TABLE,COLUMN`.
 
     Raises:
-        UsageError: an option is missing, or says what is not understood.
+        UsageError: an option is missing or invalid.
     """
     given = keys(options)
     if given is not None:

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMITS = Limits(connections=64, per_source=64, reserve=8)
-"""Callers at once; an operator finds a descriptor where databases and the API no longer do."""
+"""Maximum callers at once; descriptors are reserved for them, which databases and the API cannot use."""
 LONGEST = 1 << 20
-"""Bytes of a command with its arguments."""
+"""Maximum bytes of a command with its arguments."""
 UNREAD = 1 << 20
-"""Bytes of answers that a caller has not read, from which on no more commands are taken from it."""
+"""Bytes of unread answers from which no more commands of a caller are read."""
 CALL_TIMEOUT = 60.0
-"""Seconds that a caller has to finish a command, and to read an answer."""
+"""Seconds for a caller to complete a command, and to read an answer."""
 
 
 class UnixctlError(Exception):
-    """A command cannot do what it was asked to; the text is the answer."""
+    """A command has failed; the text is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Unixctl:
     """The server of one daemon's commands.
 
     Arguments:
-        path: the socket; None where nobody is to give commands.
-        version: what `version` answers.
+        path: the socket; None for no control socket.
+        version: the answer of `version`.
     """
 
     def __init__(self, path: Path | None, version: str) -> None:
@@ -74,8 +74,8 @@ class Unixctl:
 
         Arguments:
             name: its name.
-            run: takes the arguments and returns the answer.
-            usage: what `list-commands` says of its arguments.
+            run: called with the arguments; returns the answer.
+            usage: its arguments in `list-commands`.
             least: the fewest arguments.
             most: the most arguments.
         """
@@ -136,7 +136,7 @@ class _Caller(asyncio.Protocol):
     """One connection of an `appctl`.
 
     Arguments:
-        unixctl: whose commands it may give.
+        unixctl: the server of the commands.
     """
 
     def __init__(self, unixctl: Unixctl) -> None:
@@ -148,20 +148,20 @@ class _Caller(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin (called by asyncio)."""
+        """Start the connection (called by asyncio)."""
         self._transport = transport
         self._transport.set_write_buffer_limits(high=UNREAD)
         self._unixctl.callers.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End (called by asyncio)."""
+        """End the connection (called by asyncio)."""
         del exc
         self._watch(late=False)
         self._waiting.clear()
         self._unixctl.callers.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Answer the commands that are complete (called by asyncio)."""
+        """Execute complete commands (called by asyncio)."""
         try:
             self._waiting += self._framer.feed(data)
         except ProtocolError as e:
@@ -171,12 +171,12 @@ class _Caller(asyncio.Protocol):
         self._answer()
 
     def pause_writing(self) -> None:
-        """Take no more commands: the caller does not read (called by asyncio)."""
+        """Stop reading commands: the caller does not read answers (called by asyncio)."""
         self._clogged = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on (called by asyncio)."""
+        """Resume reading commands (called by asyncio)."""
         self._clogged = False
         self._answer()
         if not self._clogged and not self._transport.is_closing():
@@ -191,7 +191,7 @@ class _Caller(asyncio.Protocol):
         self._watch(late=self._clogged or self._framer.pending > 0)
 
     def _watch(self, *, late: bool) -> None:
-        """Give the caller time, if it owes something; it is the same time until it owes nothing."""
+        """Start the time limit while a command is incomplete or an answer is unread; it is not restarted meanwhile."""
         if late and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(CALL_TIMEOUT, self._give_up)
         elif not late and self._timer is not None:
@@ -203,5 +203,5 @@ class _Caller(asyncio.Protocol):
         self._transport.abort()
 
     def close(self) -> None:
-        """Hang up, once what was answered is sent."""
+        """Close the connection once the answers are sent."""
         self._transport.close()

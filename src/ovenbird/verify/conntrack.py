@@ -38,14 +38,14 @@ FLAGS = {
     "snat": SOURCE_TRANSLATED,
     "dnat": DESTINATION_TRANSLATED,
 }
-"""Bits of ct_state by the names that ovn-trace(8) has for them."""
+"""Bits of ct_state by their names in ovn-trace(8)."""
 
 _OTHER_END = {0: 0, SOURCE_TRANSLATED: DESTINATION_TRANSLATED, DESTINATION_TRANSLATED: SOURCE_TRANSLATED}
-"""What a translation is to a reply."""
+"""The translation of replies, for each kind of translation."""
 _ADDRESSES = (("ip_src", "ip_dst"), ("ipv6_src", "ipv6_dst"))
 _PORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
 _QUESTIONS = {ICMP: {8: 0, 13: 14, 15: 16}, ICMPV6: {128: 129}}
-"""Types of ICMP that are answered, and the types of their answers."""
+"""ICMP request types, and the types of their replies."""
 _PARTNERS = {proto: {**kinds, **{a: q for q, a in kinds.items()}} for proto, kinds in _QUESTIONS.items()}
 _ICMP_TYPE = {ICMP: "icmp_type", ICMPV6: "icmpv6_type"}
 _PORT_RANGES = ((0, 511), (512, 1023), (1024, 65535))
@@ -96,7 +96,7 @@ class Tuple:
         )
 
     def answer(self, translation: Translation, address: int) -> Tuple:
-        """Return what replies look like to a connection that is committed with a translation to an address."""
+        """Return the tuple of replies to a connection that is committed with a translation to an address."""
         port = translation.port if self.protocol in _PORTS else 0
         if translation.source:
             port = port or self.source_port
@@ -119,7 +119,7 @@ class Tuple:
         )
 
     def write(self, packet: Microflow) -> None:
-        """Give a packet the addresses and ports of this direction."""
+        """Set a packet's addresses and ports to those of this direction."""
         source, destination = _ADDRESSES[self.family == IPV6]
         packet[source], packet[destination] = self.source, self.destination
         if self.protocol in _PORTS:
@@ -129,7 +129,7 @@ class Tuple:
 
 @dataclass(slots=True, kw_only=True)
 class TrackedConnection:
-    """A committed connection: its two directions before any translation, and what is kept with it."""
+    """A committed connection: its two directions before any translation, its mark and its label."""
 
     original: Tuple
     answer: Tuple
@@ -139,11 +139,11 @@ class TrackedConnection:
     answered: bool = False
 
     def translate(self, packet: Microflow, *, reply: bool) -> None:
-        """Give a packet of the connection, or an error about one, the addresses that it has on the other side.
+        """Translate a packet of the connection, or an ICMP error about one.
 
         Arguments:
-            packet: as it came.
-            reply: whether it goes against the connection's first packet.
+            packet: before the translation.
+            reply: whether it has the opposite direction of the connection's first packet.
         """
         there = (self.original if reply else self.answer).reverse
         packet["ct_state"] |= _OTHER_END[self.translated] if reply else self.translated
@@ -172,13 +172,13 @@ class Tracker:
         """Set a packet's ct_state, ct_mark and ct_label.
 
         Arguments:
-            zone: where.
-            packet: as it came.
-            translate: whether it gets the translation that its connection was committed with.
-            valid: whether it may begin a connection even if it is a packet that begins none.
+            zone: the conntrack zone.
+            packet: before the translation.
+            translate: whether to apply the translation of its connection.
+            valid: whether it may begin a connection even if such packets usually do not.
 
         Returns:
-            its connection; None for a packet of one that nobody has committed, and for an invalid one.
+            its connection; None for a packet of an uncommitted connection, and for an invalid one.
         """
         found, reply = self._find(zone, packet, valid=valid)
         if found is None:
@@ -199,19 +199,19 @@ class Tracker:
     def commit(
         self, zone: Hashable, packet: Microflow, translation: Translation | None = None, *, valid: bool = False
     ) -> TrackedConnection | None:
-        """Do as `track` does, and remember the packet's connection if there is none.
+        """Track a packet as `track` does, and commit its connection if it is new.
 
-        A connection that there is keeps the translation that it has, whatever this one is. Nothing is remembered of an
-        invalid packet, nor is it translated (ovs-actions(7), "ct").
+        An existing connection keeps its translation, whatever this one is. An invalid packet is neither committed nor
+        translated (ovs-actions(7), "ct").
 
         Arguments:
-            zone: where.
-            packet: as it came.
-            translation: what becomes of the addresses of a new connection; None: nothing, nor of those of one known.
+            zone: the conntrack zone.
+            packet: before the translation.
+            translation: the translation of a new connection; None applies no translation, also for an existing one.
             valid: as for `track`.
 
         Returns:
-            the connection; None for an invalid packet, and where a translation has no free port left.
+            the connection; None for an invalid packet, and if a translation has no free port.
         """
         found = self.track(zone, packet, translate=translation is not None, valid=valid)
         if found is not None or packet["ct_state"] & INVALID:
@@ -245,9 +245,9 @@ class Tracker:
     def _free(self, zone: Hashable, answer: Tuple, translation: Translation) -> Tuple | None:
         """Return a direction of replies that no other connection has, None if there is none.
 
-        Where another has it, the sender shows its next free port: of those that the translation names, or of the same
-        range as its own, as Open vSwitch's tracker has them. Of ICMP the latest connection wins, since a microflow has
-        no identifier, by which a switch tells them apart.
+        If another connection has it, the next free source port is used: from the translation's range, or from the range
+        of the original port, as in Open vSwitch. For ICMP the latest connection wins, since a microflow has no
+        identifier, by which a switch distinguishes them.
         """
         if answer.protocol in _QUESTIONS or (zone, answer) not in self._connections:
             return answer
@@ -263,7 +263,7 @@ class Tracker:
 
 
 def flags(words: str) -> int:
-    """Return the ct_state that flags stand for; that the packet was tracked need not be said.
+    """Return the ct_state of flags; `trk` may be left out.
 
     Arguments:
         words: flags, separated by commas or spaces.
@@ -285,7 +285,7 @@ def format_state(state: int) -> str:
 
 
 class _Kind(Enum):
-    """What a packet can be to a connection that nobody has committed, as Open vSwitch's own tracker has it."""
+    """Whether a packet can begin or belong to an uncommitted connection, as in Open vSwitch's userspace tracker."""
 
     FIRST = 1
     LATER = 2
@@ -293,10 +293,10 @@ class _Kind(Enum):
 
 
 def _kind(packet: Microflow) -> _Kind:
-    """Return what a packet can be.
+    """Classify a packet.
 
-    Of ICMP only questions begin anything, and only they and their answers belong anywhere. TCP may be picked up in the
-    middle, but not by the answer to a first segment; a microflow without TCP flags is any segment.
+    Of ICMP, only requests begin a connection, and only requests and replies belong to one. TCP may be picked up in the
+    middle, but not by a SYN-ACK; a microflow without TCP flags is any segment.
     """
     protocol = packet["nw_proto"]
     if protocol in _QUESTIONS:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.tls_keys import TlsKeys
 
 TIMEOUT = 30.0
-"""Seconds that the server may keep silent."""
+"""Seconds of silence after which the server is given up."""
 _CHUNK = 1 << 20
 
 SOUTHBOUND: tuple[type[Row], ...] = (
@@ -42,11 +42,11 @@ SOUTHBOUND: tuple[type[Row], ...] = (
     sb.Chassis,
     sb.ChassisTemplateVar,
 )
-"""What a trace needs of Southbound besides flows, which are fetched for each datapath that a packet enters."""
+"""The tables of Southbound for a trace, besides flows, which are fetched for each datapath that a packet enters."""
 
 
 class DatabaseDump:
-    """One database as it was when each part of it was read.
+    """A copy of parts of a database, each as of when it was read.
 
     Arguments:
         remotes: where it is served, as `ovn-sbctl --db` takes it: `unix:FILE`, `tcp:HOST:PORT` or `ssl:HOST:PORT`,
@@ -56,7 +56,7 @@ class DatabaseDump:
         keys: for `ssl:` remotes.
 
     Raises:
-        UnreachableDatabaseError: nobody answers there, or not with that database.
+        UnreachableDatabaseError: no server answers, or it lacks that database.
     """
 
     def __init__(

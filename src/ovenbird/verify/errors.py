@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class VerifyError(Exception):
-    """A question that has no answer; the text says what is wrong with it."""
+    """A request that cannot be traced; the text says why."""
 
 
 class UnknownDatapathError(VerifyError):
@@ -16,7 +16,7 @@ class AmbiguousDatapathError(VerifyError):
 
 
 class UnknownPortError(VerifyError):
-    """No logical port has that name or address, or the one that has cannot send."""
+    """No logical port with that name or address exists, or can send."""
 
 
 class AmbiguousPortError(VerifyError):
@@ -24,7 +24,7 @@ class AmbiguousPortError(VerifyError):
 
 
 class NoReplyError(VerifyError):
-    """A packet that nobody answers, or that never arrived."""
+    """A packet has no reply, or was not delivered."""
 
 
 class UnreachableDatabaseError(VerifyError):

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     Prefix = IPv4Network | IPv6Network
 
 CIDRS = "neutron:cidrs"
-"""The key of a port's external_ids that has its addresses with their prefix lengths, with blanks between."""
+"""The key of a port's external_ids with its addresses and their prefix lengths, separated by blanks."""
 
 
 class Route(NamedTuple):
-    """A route of a host: to a prefix by way of a neighbour, or to neighbours themselves."""
+    """A route of a host: to a prefix through a next hop, or on the link."""
 
     prefix: Prefix
     hop: Address | None
@@ -54,7 +54,7 @@ def identities(port: sb.PortBinding) -> list[tuple[str, list[Address]]]:
 
 
 def dhcp_request(port: str, *, mac: str) -> str:
-    """Return the expression of what a host without an address broadcasts (RFC 2131, section 4.1)."""
+    """Return the expression of a DHCP request of a host without an address (RFC 2131, section 4.1)."""
     headers = "ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && udp.src == 68 && udp.dst == 67"
     return f'inport == "{port}" && eth.src == {mac} && eth.dst == ff:ff:ff:ff:ff:ff && {headers}'
 
@@ -74,11 +74,11 @@ def routes(network: LogicalNetwork, switch: Datapath, port: sb.PortBinding, mac:
     """Return the routes of a port's host for one IP version, longest prefix first.
 
     Arguments:
-        network: where.
+        network: the logical network.
         switch: the port's.
-        port: the one.
+        port: the port.
         mac: its MAC address.
-        source: the address that it sends from.
+        source: its source address.
     """
     found = _offered(switch, port, mac, source) if isinstance(source, IPv4Address) else []
     if not found:
@@ -101,7 +101,7 @@ def _own(port: sb.PortBinding) -> Iterator[Interface]:
 
 
 def _offered(switch: Datapath, port: sb.PortBinding, mac: str, source: Address) -> list[Route]:
-    """Return the routes that DHCP gives a port, none where it does not answer."""
+    """Return the routes that a port gets by DHCP; none without DHCP."""
     offer = _offer(switch, port, mac)
     if not offer:
         return []
@@ -119,7 +119,7 @@ def _offered(switch: Datapath, port: sb.PortBinding, mac: str, source: Address) 
 
 
 def _offer(switch: Datapath, port: sb.PortBinding, mac: str) -> dict[str, list[str]]:
-    """Return the options of the DHCP answer that a port gets, as text; none where there is no answer."""
+    """Return the options of a port's DHCP reply, as text; none without a reply."""
     packet = parse_microflow(dhcp_request(port.logical_port, mac=mac), switch.bindings)
     for flow in switch.flows_with("put_dhcp_opts", match=mac):
         if flow.match is None or flow.actions is None:
@@ -133,11 +133,11 @@ def _offer(switch: Datapath, port: sb.PortBinding, mac: str) -> dict[str, list[s
 
 
 def next_hop(found: list[Route], target: Address) -> Address | None:
-    """Return whom a packet is handed to: the target itself for a neighbour; None where no route leads there.
+    """Return the next hop: the target itself on the link; None without a route.
 
     Arguments:
         found: routes, longest prefix first.
-        target: where to.
+        target: the destination.
     """
     for prefix, hop in found:
         if target in prefix:

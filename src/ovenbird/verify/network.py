@@ -39,7 +39,7 @@ _INPORT = re.compile(r'\binport\s*==\s*"([^"]+)"')
 
 
 class Flow(NamedTuple):
-    """A logical flow, ready to be evaluated; `error` instead if it does not parse, and then it matches nothing."""
+    """A parsed logical flow; if it does not parse, it has an `error` and matches nothing."""
 
     row: sb.LogicalFlow
     match: Expr | None
@@ -88,7 +88,7 @@ class Datapath:
             rows.sort(key=lambda row: (-row.priority, row.uuid))
 
     def flows(self, pipeline: str, table: int) -> Iterator[Flow]:
-        """Yield the flows of a stage, highest priority first; each is parsed when somebody first gets as far as it."""
+        """Yield the flows of a stage, highest priority first; each is parsed when it is first needed."""
         parsed = self._parsed
         for row in self._rows.get((pipeline, table), ()):
             flow = parsed.get(row.uuid)
@@ -97,7 +97,7 @@ class Datapath:
             yield flow
 
     def flows_with(self, action: str, *, match: str) -> Iterator[Flow]:
-        """Yield the flows whose actions and whose match hold a text, highest priority of each stage first."""
+        """Yield the flows whose actions and match contain given texts, highest priority of each stage first."""
         for rows in self._rows.values():
             for row in rows:
                 if action in row.actions and match in row.match:
@@ -110,7 +110,7 @@ class Datapath:
         return self.groups[key].name if key in self.groups else ""
 
     def _resident(self, name: str) -> bool:
-        """Take every port there is, in whatever datapath, to be on the chassis that a trace is on, as ovn-trace(8)."""
+        """Return true for every existing port: as in ovn-trace(8), all ports are on one chassis."""
         return self._store.find(sb.PortBinding.logical_port, name) is not None
 
     def _all_flows(self) -> Iterable[sb.LogicalFlow]:
@@ -120,7 +120,7 @@ class Datapath:
 
 
 class LogicalNetwork:
-    """Every datapath of a Southbound, by any of its names.
+    """The datapaths of a Southbound, by all of their names.
 
     Arguments:
         store: Southbound's rows.
@@ -152,12 +152,12 @@ class LogicalNetwork:
         return self.of(found[0])
 
     def start(self, datapath: str | None, microflow: str) -> Datapath:
-        """Return the datapath where a microflow begins: the one named, or else that of its inport.
+        """Return the datapath where a microflow begins: the given one, or else that of its inport.
 
         From now on template variables are those of the chassis that has the inport.
 
         Raises:
-            VerifyError: there is none, or no one.
+            VerifyError: there is none, or several.
         """
         found = _INPORT.search(microflow)
         self._be_on_chassis_of(found[1] if found is not None else "")
@@ -178,7 +178,7 @@ class LogicalNetwork:
             self._datapaths.clear()
 
     def port(self, name: str, within: Datapath | None = None) -> sb.PortBinding:
-        """Return the port with that name (its own or people's) or that address.
+        """Return the port with that name (logical or display name) or address.
 
         Arguments:
             name: name, MAC or IP address.
@@ -216,18 +216,18 @@ class LogicalNetwork:
         return found
 
     def peer(self, port: sb.PortBinding) -> sb.PortBinding | None:
-        """Return the port that a patch port is joined to, or None."""
+        """Return the peer of a patch port, or None."""
         name = port.options.get("peer")
         peer: sb.PortBinding | None = self.store.find(sb.PortBinding.logical_port, name) if name else None
         return peer
 
     def localnets(self) -> list[sb.PortBinding]:
-        """Return the ports that lead to physical networks."""
+        """Return the localnet ports."""
         rows = self.store.table(sb.PortBinding).rows.values()
         return sorted((port for port in rows if port.type == "localnet"), key=lambda port: port.logical_port)
 
     def interface_prefix(self, address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network | None:
-        """Return the prefix of a router's port that an address is of; None if it is of none."""
+        """Return the prefix of a router's port that contains an address, or None."""
         for port in self.store.table(sb.PortBinding).rows.values():
             if port.type in ("patch", "l3gateway"):
                 for prefix in _interface_prefixes(port):
@@ -236,7 +236,7 @@ class LogicalNetwork:
         return None
 
     def leads_to(self, switch: Datapath, mac: str, address: IPv4Address | IPv6Address) -> bool:
-        """Return whether the router whose port on a switch has a MAC address has a port in an address's prefix.
+        """Return whether a router, given by a switch and the MAC of its port there, has a port in an address's network.
 
         Arguments:
             switch: the switch.
@@ -261,7 +261,7 @@ def _interface_prefixes(port: sb.PortBinding) -> Iterator[IPv4Network | IPv6Netw
 
 
 def friendly_names(port: sb.PortBinding) -> frozenset[str]:
-    """Return the names that people gave a port."""
+    """Return the display names of a port."""
     ids = port.external_ids
     return frozenset(name for name in (ids.get("neutron:port_name"), ids.get("name")) if name)
 

@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
 
 CLIENT_PORT = 49152
-"""The port that a client's packets come from: the first of the dynamic ones (RFC 6335, section 6)."""
+"""The source port of packets: the first dynamic port (RFC 6335, section 6)."""
 BEYOND = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
-"""Addresses that stand for somebody beyond a physical network (RFC 5737, RFC 3849)."""
+"""Addresses of a host beyond a physical network (RFC 5737, RFC 3849)."""
 OUTSIDE_MAC, STRANGER_MAC = "00:00:5e:00:53:01", "00:00:5e:00:53:02"
-"""MAC addresses of somebody outside who sends, and of one who is sent to (RFC 7042, section 2.1.2)."""
+"""MAC addresses of an external sender and of an external destination (RFC 7042, section 2.1.2)."""
 _EVERYBODY = "ff:ff:ff:ff:ff:ff"
 _OF_ROUTERS = ("patch", "l3gateway", "chassisredirect")
 
 
 class Protocol(StrEnum):
-    """What the packet is."""
+    """The kind of a packet."""
 
     TCP = "tcp"
     UDP = "udp"
@@ -52,12 +52,12 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketQuery:
-    """A packet between two ports, or between a port and somebody outside.
+    """A packet between two ports, or between a port and an external host.
 
     Arguments:
-        source: who sends: a port's name, MAC or IP address; a network that leads outside, or an address beyond it.
-        target: who it is sent to, likewise; not for DHCP.
-        protocol: what is sent.
+        source: the sender: a port's name, MAC or IP address; an external network, or an external address.
+        target: the destination, likewise; not for DHCP.
+        protocol: the kind of packet.
         port: destination port of TCP and UDP.
     """
 
@@ -68,7 +68,7 @@ class PacketQuery:
 
 
 class _Sender(NamedTuple):
-    """Who sends: where its packets enter, and its addresses."""
+    """The sender: the port where its packets enter, and its addresses."""
 
     port: sb.PortBinding
     switch: Datapath
@@ -81,15 +81,15 @@ class _Sender(NamedTuple):
 
 
 def microflow(network: LogicalNetwork, query: PacketQuery, datapath: str | None = None) -> tuple[Datapath, str]:
-    """Return where a packet begins and the expression that describes it.
+    """Return the datapath where a packet enters, and the expression that describes it.
 
     Arguments:
-        network: where.
-        query: which packet.
+        network: the logical network.
+        query: the packet.
         datapath: the switch whose ports are meant; None for all.
 
     Raises:
-        VerifyError: there is no such port, or no such packet, or nothing leads to the target.
+        VerifyError: there is no such port, the packet is impossible, or there is no route to the target.
     """
     within = None if datapath is None else network.datapath(datapath)
     protocol = query.protocol
@@ -124,7 +124,7 @@ def microflow(network: LogicalNetwork, query: PacketQuery, datapath: str | None 
 
 
 def _sender(network: LogicalNetwork, query: PacketQuery, within: Datapath | None) -> _Sender:
-    """Return who sends."""
+    """Return the sender."""
     text = query.source
     address = _address(text)
     try:
@@ -155,10 +155,10 @@ def _sender(network: LogicalNetwork, query: PacketQuery, within: Datapath | None
 
 
 def _way_outside(network: LogicalNetwork, name: str, within: Datapath | None = None) -> sb.PortBinding | None:
-    """Return the port by which a network of that name, or a physical network, is reached; None if there is none.
+    """Return the localnet port of a network or physical network with that name, or None.
 
     Raises:
-        VerifyError: it leads nowhere outside, or several ports do.
+        VerifyError: it has none, or several.
     """
     try:
         datapath = network.datapath(name)
@@ -186,7 +186,7 @@ def _interfaces(port: sb.PortBinding) -> Iterator[host_routes.Interface]:
 
 
 def _side_of(network: LogicalNetwork, address: Address, target: str, within: Datapath | None) -> sb.PortBinding | None:
-    """Return the port by which somebody outside who has an address comes in; None if no network leads outside.
+    """Return the localnet port by which packets from an external address enter; None without external networks.
 
     Raises:
         VerifyError: the address is of a network inside, where nobody has it, or more than one network leads to the
@@ -236,10 +236,10 @@ def _address(text: str) -> Address | None:
 
 
 def _addresses(network: LogicalNetwork, sender: _Sender, target: str) -> list[Address]:
-    """Return the addresses of a target, the likeliest first.
+    """Return the addresses of a target, in order of preference.
 
     Raises:
-        VerifyError: there is no such target, or nothing is sent to it.
+        VerifyError: there is no such target, or it has no address.
     """
     wanted = _address(target)
     if wanted is not None:
@@ -277,7 +277,7 @@ def _pair(
     """Return source and destination address.
 
     Raises:
-        VerifyError: they have none of one IP version, or the sender is sent to.
+        VerifyError: they have no addresses of the same IP version, or the target is the sender.
     """
     if _address(query.source) is None and not sender.is_outside:
         ours = [*sender.addresses, own_link_local(sender.mac)]
@@ -296,12 +296,12 @@ def _pair(
 
 
 def _is_local(address: Address) -> bool:
-    """Return whether hosts send to an address from their link-local one (RFC 6724, rule 2)."""
+    """Return whether hosts use their link-local address as source for an address (RFC 6724, rule 2)."""
     return address.version == 6 and (address.is_link_local or str(address).startswith("ff02:"))
 
 
 def _on_link(network: LogicalNetwork, sender: _Sender, target: Address) -> Address | None:
-    """Return an address of the target's prefix that nobody there has: hosts ask their neighbours from such."""
+    """Return a free address of the target's network, as the source of a neighbour's request."""
     taken = {interface.ip for _, interface in host_routes.router_interfaces(network, sender.switch)} | {target}
     for port in sender.switch.ports.values():
         known = " ".join([port.external_ids.get(CIDRS, ""), *port.nat_addresses, *port.mac]).split()
@@ -318,10 +318,10 @@ def _on_link(network: LogicalNetwork, sender: _Sender, target: Address) -> Addre
 
 
 def _hop(network: LogicalNetwork, sender: _Sender, source: Address, target: Address) -> str:
-    """Return the MAC address that a packet is sent to.
+    """Return the destination MAC address of a packet.
 
     Raises:
-        VerifyError: the sender has no route, or nobody has the next hop's address.
+        VerifyError: the sender has no route, or the next hop's address is unknown.
     """
     if target.is_multicast:
         return mac_text(multicast_mac(packed(target)))
@@ -347,7 +347,7 @@ def _hop(network: LogicalNetwork, sender: _Sender, source: Address, target: Addr
 
 
 def _hop_from_outside(network: LogicalNetwork, sender: _Sender, target: Address) -> str:
-    """Return the MAC address that somebody outside sends to: the target's, or that of a router that leads to it."""
+    """Return the destination MAC of an external sender: the target's, or that of a router with a route to it."""
     mac = _neighbour(network, sender, target)
     if mac is not None:
         return mac
@@ -359,13 +359,13 @@ def _hop_from_outside(network: LogicalNetwork, sender: _Sender, target: Address)
 
 
 def _stranger(sender: _Sender) -> str | None:
-    """Return the MAC address of a neighbour whom Southbound does not know; None where there can be none."""
+    """Return the MAC address of a neighbour that is not in Southbound; None if there can be none."""
     strange = any(port.type == "localnet" or "unknown" in port.mac for port in sender.switch.ports.values())
     return STRANGER_MAC if strange else None
 
 
 def _neighbour(network: LogicalNetwork, sender: _Sender, address: Address) -> str | None:
-    """Return the MAC address of whoever has an address on the sender's switch; None if nobody is known to."""
+    """Return the MAC address of an address on the sender's switch; None if it is unknown."""
     for port in sender.switch.ports.values():
         if port.type == "virtual":
             continue  # its parent answers for it
@@ -379,7 +379,7 @@ def _neighbour(network: LogicalNetwork, sender: _Sender, address: Address) -> st
 
 
 def _asked(network: LogicalNetwork, sender: _Sender, address: Address) -> str | None:
-    """Return the MAC address that the network itself answers with when somebody asks for an address."""
+    """Return the MAC address in the logical network's own reply to an ARP or ND request for an address."""
     terms = [f'inport == "{sender.port.logical_port}"', f"eth.src == {sender.mac}"]
     if address.version == 4:
         known = [a for a in sender.addresses if a.version == 4 and a not in BEYOND]

@@ -57,7 +57,7 @@ def changes(before: Mapping[str, int], *, after: Mapping[str, int]) -> Iterator[
 
 
 def show(name: str, value: int) -> str:
-    """Write a header field's value as matches do: a MAC or IP address, or a number."""
+    """Format a header field's value as in matches: as a MAC or IP address, or a number."""
     symbol = HEADERS[name]
     if symbol.width == 48:
         return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
@@ -69,7 +69,7 @@ def show(name: str, value: int) -> str:
 
 
 def describe(packet: Microflow, inport: str) -> str:
-    """Write a packet as the expression that describes it.
+    """Return the expression that describes a packet.
 
     Arguments:
         packet: the packet.
@@ -84,7 +84,7 @@ def describe(packet: Microflow, inport: str) -> str:
 
 
 def is_refusal(packet: Microflow) -> bool:
-    """Return whether a packet is a TCP reset or an ICMP error, which is answered by none (RFC 1122, RFC 4443)."""
+    """Return whether a packet is a TCP reset or an ICMP error, to which there is no reply (RFC 1122, RFC 4443)."""
     if packet["nw_proto"] == TCP:
         return bool(packet["tcp_flags"] & _RESET)
     if packet["eth_type"] == IPV4:
@@ -97,10 +97,10 @@ def reply(packet: Microflow, mac: int | None = None) -> Microflow:
 
     Arguments:
         packet: what was delivered.
-        mac: the MAC of whoever answers, for a question to everybody.
+        mac: the replier's MAC, for a broadcast request.
 
     Raises:
-        NoReplyError: nobody answers such a packet.
+        NoReplyError: there is no reply to such a packet.
     """
     if is_refusal(packet):
         raise NoReplyError("a refusal is not answered")

@@ -46,9 +46,9 @@ class Allowed(NamedTuple):
 
 
 def parse(entry: str) -> Allowed | None:
-    """Return what an entry of the column says, or None if it cannot be read.
+    """Parse an entry of the column; None if that fails.
 
-    An address with host bits and a prefix length stands for itself; one without host bits for the whole network.
+    An address with host bits and a prefix length means that address; one without host bits the whole network.
     """
     words = entry.replace(",", " ").split()
     try:
@@ -112,7 +112,7 @@ def _may_receive(allowed: Allowed, packet: Microflow) -> bool:
 
 
 def _neighbour_is(allowed: Allowed, packet: Microflow) -> bool:
-    """Return whether neighbour discovery is well formed and names the sender as it is; other packets pass."""
+    """Return whether neighbour discovery is well formed and has the sender's own addresses; true for other packets."""
     kind = packet["icmpv6_type"]
     if kind not in (_NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT):
         return True

@@ -25,11 +25,11 @@ _FLOATING = "neutron:fip_id"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a flow comes from.
+    """The origin of a flow.
 
     Arguments:
         northbound: the Northbound row, if it is known.
-        table: what there is to say of that row.
+        table: the explanation of the row's table.
         owners: names of the switches, port groups and routers that the row belongs to.
         rule: the security group rule, if the row was made for one and Cloud is at hand.
     """
@@ -72,10 +72,10 @@ class Origin:
 
 
 class Provenance:
-    """Finds origins in the databases that are at hand.
+    """Finds the origins of flows in the available databases.
 
     Arguments:
-        explanations: what features say of their flows.
+        explanations: the features' explanations of their flows.
         northbound: Northbound's rows, if at hand: what `tables_of` names.
         cloud_store: Cloud's rows, if at hand.
     """
@@ -98,7 +98,7 @@ class Provenance:
                 self._by_hint.setdefault(row.uuid[:8], row)
 
     def of(self, flow: sb.LogicalFlow) -> Origin:
-        """Return what stands behind a flow."""
+        """Return the origin of a flow."""
         row = self._by_hint.get(flow.external_ids.get("stage-hint", ""))
         if row is None:
             return Origin(None)
@@ -111,12 +111,12 @@ class Provenance:
         return Origin(row, table, names, rule)
 
     def explain(self, stage: str, *, priority: int | None = None, refused: str = "") -> str:
-        """Return why a packet ends in a stage by a flow that was made for no row; empty if that says nothing.
+        """Return why a flow without a hint drops packets in a stage; empty if that is unknown.
 
         Arguments:
             stage: the stage's name.
             priority: the flow's.
-            refused: the port security that the packet is against, if it is.
+            refused: the port security that the packet violates, if any.
         """
         if refused and stage.endswith("apply_port_sec"):
             return refused
@@ -124,19 +124,19 @@ class Provenance:
 
 
 def hinted(explanations: Explanations) -> dict[type[Row], HintedTable]:
-    """Return the tables whose rows flows name, with what features say of them."""
+    """Return the tables that hints refer to, with their explanations."""
     return {table.row_class: table for table in (*THEIRS, *explanations.tables)}
 
 
 def tables_of(explanations: Explanations) -> tuple[type[Row], ...]:
-    """Return the tables of Northbound that origins are found in: those that flows name, and those of owners."""
+    """Return the tables of Northbound for origins: those that hints refer to, and those of owners."""
     tables = hinted(explanations)
     owners = [column.owner for table in tables.values() for column in table.owners]
     return tuple(dict.fromkeys((*tables, *owners)))
 
 
 def describe_rule(rule: cloud.SecurityGroupRule) -> str:
-    """Return a security group rule in words."""
+    """Describe a security group rule."""
     what = [rule.direction, rule.ethertype, rule.protocol or "any protocol"]
     if rule.port_range_min is not None:
         ports = {rule.port_range_min, rule.port_range_max if rule.port_range_max is not None else rule.port_range_min}
@@ -149,7 +149,7 @@ def describe_rule(rule: cloud.SecurityGroupRule) -> str:
 
 
 def _name(row: Row) -> str:
-    """Return a row's name, and behind it the name that people gave it; its UUID if it has none."""
+    """Return a row's name, and behind it its display name; its UUID if it has no name."""
     columns = type(row).BY_NAME
     name: str = (row["name"] if "name" in columns else "") or row.uuid
     ids: dict[str, str] = row["external_ids"] if "external_ids" in columns else {}
@@ -166,4 +166,4 @@ def _named(row: Row) -> tuple[str, str]:
 
 
 THEIRS = (HintedTable(nb.LogicalSwitch),)
-"""Tables whose rows flows of the original's northd name, where none of ours does."""
+"""Tables that the hints of ovn-northd refer to, and ours do not."""

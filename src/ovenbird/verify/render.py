@@ -19,18 +19,18 @@ _INDENT = "    "
 
 
 class Line(NamedTuple):
-    """A line, and what it is: a kind of step, `origin`, `verdict`, `title`, or nothing."""
+    """A line with its role: a kind of step, `origin`, `verdict`, `title`, or empty."""
 
     text: str
     role: str = ""
 
 
 def detailed(trace: Trace, *, everything: bool = False) -> Iterator[Line]:
-    """Yield every stage that did something, with its flow, what stands behind the flow, and its actions.
+    """Yield every stage with an effect, with its flow, the flow's origin, and its actions.
 
     Arguments:
-        trace: what to show.
-        everything: whether to show stages too that just hand every packet on.
+        trace: the trace.
+        everything: whether to show stages without effect, too.
     """
     yield Line(text=f"# {trace.microflow}", role="title")
     hidden: set[int] = set()
@@ -75,7 +75,7 @@ def _program(step: Step, depth: int) -> Iterator[Line]:
 
 
 def minimal(trace: Trace) -> Iterator[Line]:
-    """Yield what can be seen from outside: header fields that were changed, packets that were made, and outputs."""
+    """Yield what is visible from outside: changed header fields, generated packets, and outputs."""
     yield Line(text=f"# {trace.microflow}", role="title")
     for step in trace.steps():
         made = step.kind is StepKind.BLOCK and step.text.endswith("{ ... }")
@@ -85,7 +85,7 @@ def minimal(trace: Trace) -> Iterator[Line]:
 
 
 def verdict(trace: Trace) -> Iterator[Line]:
-    """Yield what became of the packet."""
+    """Yield the verdicts."""
     for text in trace.verdicts():
         yield Line(text=f"=> {text}", role="verdict")
 

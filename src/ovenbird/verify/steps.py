@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class StepKind(StrEnum):
-    """What a step is."""
+    """The kind of a step."""
 
     BLOCK = "block"
     FLOW = "flow"
     ACTION = "action"
     CHANGE = "change"
-    """A header field's new value, where an action gave it one."""
+    """A header field's new value."""
     NOTE = "note"
     OUTPUT = "output"
     DROP = "drop"
@@ -35,15 +35,15 @@ class StepKind(StrEnum):
 
 @dataclass(slots=True)
 class Step:
-    """One step, with what followed from it.
+    """A step of a trace, with the steps that it caused.
 
     Arguments:
         kind: what it is.
-        text: what it says by itself.
+        text: its description.
         flow: the logical flow, for a step of that kind, and for a drop the flow that dropped.
-        origin: what stands behind the flow.
-        verdict: what this step means for the packet as a whole, in one sentence; empty for most.
-        tail: whether the step follows its parent rather than belonging into it.
+        origin: the flow's origin.
+        verdict: the fate of the packet, in one sentence; empty for most steps.
+        tail: whether the step follows its parent instead of being part of it.
     """
 
     kind: StepKind
@@ -55,7 +55,7 @@ class Step:
     steps: list[Step] = field(default_factory=list)
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Step]]:
-        """Yield this step and those below it in order, with the depth at which each is to be shown."""
+        """Yield this step and those below it in order, each with its depth of indentation."""
         yield depth, self
         inside = depth if self.kind is StepKind.BLOCK else depth + 1
         for step in self.steps:
@@ -69,7 +69,7 @@ class Step:
 
     @property
     def trivial(self) -> bool:
-        """Whether the step is a flow that just hands every packet on."""
+        """Whether the step is a flow that passes every packet on unchanged."""
         return self.flow is not None and self.flow.match == "1" and [s.text for s in self.steps] == ["next;"]
 
     def to_json(self) -> dict[str, Any]:
@@ -90,12 +90,12 @@ class Delivery(NamedTuple):
     """A packet that reached a logical port.
 
     Arguments:
-        port: which.
-        packet: as it left.
+        port: the port.
+        packet: the delivered packet.
         datapath: the switch or router that the port belongs to.
-        is_answer: whether it came out where the packet went in and is no copy of it: an answer made on the way, or a
+        is_answer: whether it was delivered to the inport and is not a copy of the packet: a generated reply, or a
             refusal.
-        resolves: whether it asks for a neighbour's address, for a packet that waits for the answer.
+        resolves: whether it is an ARP or ND request for the next hop of a waiting packet.
     """
 
     port: sb.PortBinding
@@ -107,12 +107,12 @@ class Delivery(NamedTuple):
 
 @dataclass(slots=True)
 class Trace:
-    """What happened to one packet.
+    """The trace of one packet.
 
     Arguments:
         microflow: the packet as an expression.
-        root: the step that holds all others.
-        deliveries: what reached logical ports, in order.
+        root: the root of the steps.
+        deliveries: the delivered packets, in order.
     """
 
     microflow: str
@@ -130,15 +130,15 @@ class Trace:
             yield step
 
     def drops(self) -> list[Step]:
-        """Return the steps where a copy of the packet ended without being delivered."""
+        """Return the steps that dropped a copy of the packet."""
         return [step for step in self.steps() if step.kind is StepKind.DROP]
 
     def origins(self) -> list[Origin]:
-        """Return what stands behind the flows that decided, each once, in order."""
+        """Return the origins of the decisive flows, each once, in order."""
         return list(dict.fromkeys(step.origin for step in self.steps() if step.origin))
 
     def verdicts(self) -> list[str]:
-        """Return what became of the packet, in sentences without a full stop: each fate once."""
+        """Return the fates of the packet and its copies, each once, in sentences without a full stop."""
         found = []
         for fate, words in (
             ((False, False), "delivered to"),
@@ -163,13 +163,13 @@ class Trace:
 
 
 def stage_name(flow: sb.LogicalFlow) -> str:
-    """Return the name of a flow's stage, its number where a Southbound does not tell names."""
+    """Return the name of a flow's stage, or its number if Southbound has no name for it."""
     name: str = flow.external_ids.get("stage-name", "")
     return name or f"table {flow.table_id}"
 
 
 def label(port: sb.PortBinding) -> str:
-    """Return a port's name in quotes, and behind it the name that people gave it, or what it is there for."""
+    """Return a port's name in quotes, and behind it its display name or purpose."""
     friendly = port.external_ids.get("neutron:port_name") or port.external_ids.get("name")
     if not friendly and port.type == "localnet":
         friendly = f"physical network {port.options.get('network_name', 'unknown')}"

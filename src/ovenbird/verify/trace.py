@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from ovenbird.verify.network import Datapath, Flow, LogicalNetwork
 
 STAGES = 4096
-"""Stages that one trace may visit; the datapath gives up on a packet after as many resubmits."""
+"""Maximum stages of one trace; the switch drops a packet after as many resubmits."""
 NESTING = 72
-"""How deep pipelines, copies and what follows connection tracking may be in one another; a datapath is up to four."""
+"""Maximum nesting of pipelines, copies and recirculations; a datapath takes up to four levels."""
 
 _LOGICAL_REGISTERS = ("xxreg0", "xxreg1", "reg8", "reg9")
 _CONNECTION = ("ct_state", "ct_mark", "ct_label")
@@ -54,11 +54,11 @@ _IP = (IPV4, IPV6)
 
 
 class Tracer:
-    """Traces packets through one Southbound, remembering connections and learned addresses between them.
+    """Traces packets through one Southbound; connections and learned addresses are kept between them.
 
     Arguments:
-        network: what to walk.
-        provenance: finds the rows that flows were made for.
+        network: the logical network.
+        provenance: finds the origins of flows.
     """
 
     def __init__(self, network: LogicalNetwork, provenance: Provenance | None = None) -> None:
@@ -95,8 +95,8 @@ class Tracer:
         Arguments:
             datapath: name or UUID of the logical switch or router where it begins; None for that of the inport.
             microflow: the packet, as an expression such as `inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4`.
-            ct: what connection tracking says, the first time, the second ...: flags such as `new` or `est,rpl`.
-                Beyond these, connections are followed: a packet of one that nobody committed is new.
+            ct: the results of successive connection tracking lookups: flags such as `new` or `est,rpl`.
+                Further lookups follow connections: a packet of an uncommitted connection is new.
 
         Raises:
             VerifyError: there is no such datapath, or the packet has no inport, or there is no such flag.
@@ -107,14 +107,14 @@ class Tracer:
         return self.trace_packet(start, parse_microflow(microflow, start.bindings), microflow, states)
 
     def reply(self, trace: Trace, ct: Sequence[str] = ()) -> Trace:
-        """Trace the answer to a packet, from the port that it was delivered to first.
+        """Trace the reply to a packet, from the port to which it was delivered first.
 
         Arguments:
             trace: of the packet.
             ct: as for `trace`.
 
         Raises:
-            NoReplyError: it was not delivered, or nobody answers such a packet.
+            NoReplyError: it was not delivered, or there is no reply to such a packet.
         """
         if not trace.deliveries:
             raise NoReplyError("the packet was not delivered: there is nobody to answer it")
@@ -133,13 +133,13 @@ class Tracer:
     def trace_packet(
         self, start: Datapath, packet: Microflow, microflow: str = "", states: Sequence[int] = ()
     ) -> Trace:
-        """Trace a packet that is not in words.
+        """Trace a packet that is given by its headers.
 
         Arguments:
-            start: where it begins.
+            start: the datapath where it enters.
             packet: its headers, and the inport's key in reg14.
-            microflow: the words, to show.
-            states: ct_state as connection tracking has it the first time, the second ...
+            microflow: its expression, to show.
+            states: ct_state after successive lookups.
 
         Raises:
             UnknownPortError: the inport is none of the datapath's.
@@ -176,7 +176,7 @@ class Tracer:
         return self._datapath.keys.get(name, 0)
 
     def next(self, pipeline: Pipeline | None, table: int | None) -> None:
-        """Go on to a stage: as a subroutine, or when the present flow is done, if it has nothing else to do."""
+        """Continue in a stage: as a subroutine, or after the present flow if this is its last action."""
         where = pipeline or self._pipeline, self._table + 1 if table is None else table
         if self._tail:
             self._goto = where
@@ -210,7 +210,7 @@ class Tracer:
             self._drop("output to no port" if not key else f"there is no port with key {key}")
 
     def track(self, zone: Zone, translation: Translation | None = None) -> None:
-        """Look the packet's connection up; with a translation, apply the one it was committed with."""
+        """Look the packet's connection up; with a translation, apply that of the connection."""
         place = self._zone(zone)
         if self._states and (translation is None or translation.told):
             self.packet["ct_state"] = self._told[place] = self._states.pop()
@@ -236,16 +236,15 @@ class Tracer:
 
     @property
     def _is_told_valid(self) -> bool:
-        """Whether connection tracking was told to find a state for the packet that is not invalid.
+        """Whether the user has given the packet a connection state other than invalid.
 
-        What the user says of a packet holds wherever it is translated, as for `ovn-trace`, also for one that a switch
-        would call invalid.
+        As in `ovn-trace`, that state applies wherever the packet is translated, even if a switch would find it invalid.
         """
         return bool(self._told) and not any(state & INVALID for state in self._told.values())
 
     @contextmanager
     def _quoting(self) -> Iterator[None]:
-        """Tell what a translation makes of the packet that an error quotes."""
+        """Record how a translation changes the packet that an ICMP error quotes."""
         quoted = self.packet.quoted
         before = dict(quoted.values) if quoted is not None else {}
         yield
@@ -258,7 +257,7 @@ class Tracer:
             self.packet[name] = 0
 
     def neighbor(self, port: int, *, address: int, ipv6: bool) -> int | None:
-        """Return the MAC of a neighbour, as Southbound or an earlier packet has it."""
+        """Return the MAC of a neighbour, from Southbound or learned from an earlier packet."""
         name, text = self._datapath.port_name(port), _address(address, ipv6=ipv6)
         if (name, text) in self._neighbours:
             return self._neighbours[name, text]
@@ -268,11 +267,11 @@ class Tracer:
         return None
 
     def learn_neighbor(self, port: int, *, address: int, mac: int, ipv6: bool) -> None:
-        """Remember a neighbour's MAC, for the packets after this one."""
+        """Learn a neighbour's MAC, for later packets."""
         self._lessons.append((self._neighbours, (self._datapath.port_name(port), _address(address, ipv6=ipv6)), mac))
 
     def forwarding(self, mac: int) -> int | None:
-        """Return the key of the port behind which a MAC is, as Southbound or an earlier packet has it."""
+        """Return the key of a MAC's port, from Southbound or learned from an earlier packet."""
         key = (self._datapath.key, mac)
         if key in self._learned:
             return self._learned[key]
@@ -283,11 +282,11 @@ class Tracer:
         return None
 
     def learn_forwarding(self, mac: int, *, port: int) -> None:
-        """Remember behind which port a MAC is, for the packets after this one."""
+        """Learn a MAC's port, for later packets."""
         self._lessons.append((self._learned, (self._datapath.key, mac), port))
 
     def check(self, check: Check) -> bool:
-        """Answer a check; those of load balancing and ECMP routes are of state that only a chassis has."""
+        """Return the result of a check; for load balancing and ECMP routes it depends on the state of a chassis."""
         if check is Check.IN_PORT_SEC:
             port = self._datapath.by_key.get(self.packet[_INPORT])
             refused = port is not None and not port_security.may_send(port.port_security, self.packet)
@@ -304,11 +303,11 @@ class Tracer:
         return refused
 
     def choose(self, weights: Sequence[int]) -> int:
-        """Take the first alternative that is ever taken."""
+        """Choose the first alternative that is possible."""
         return next((i for i, weight in enumerate(weights) if weight), 0)
 
     def answers(self, action: Action) -> bool:
-        """Assume that DHCP and router advertisement answer; a microflow holds no name for DNS to look up."""
+        """Assume replies of DHCP and router advertisement; a microflow contains no name for DNS."""
         return not isinstance(action, DnsLookup)
 
     def note(self, action: Action, text: str = "") -> None:
@@ -352,7 +351,7 @@ class Tracer:
         self.packet, self._pipeline, self._table = original, pipeline, table
 
     def _deliver(self) -> None:
-        """Hand the packet to its outport: out of the network, or into the datapath on the other side of a patch."""
+        """Deliver the packet to its outport: out of the network, or into the datapath of a patch port's peer."""
         port = self._datapath.by_key.get(self.packet[_OUTPORT])
         if port is None:
             self._drop("the outport is gone")
@@ -381,7 +380,7 @@ class Tracer:
         self._enter(self.network.of(peer.datapath), packet)
 
     def _unhosted(self, port: sb.PortBinding) -> str:
-        """Return why nothing gets out by a cloud's gateway that is on no chassis; empty for any other port."""
+        """Return why a gateway port without a chassis delivers nothing; empty for other ports."""
         if port.external_ids.get(_IS_GATEWAY) != str(True):
             return ""
         place = port if port.type == "l3gateway" else self._datapath.ports.get(f"cr-{port.logical_port}")
@@ -393,7 +392,7 @@ class Tracer:
         return "" if sb.PortBinding.chassis.raw(place) else f"no chassis has claimed the gateway {label(place)}"
 
     def _walk(self) -> None:
-        """Go from the present stage on, as long as each hands the packet to another with its last action."""
+        """Run the present stage and those after it, as long as each passes the packet on with its last action."""
         outer = self._here
         self._depth += 1
         while True:
@@ -414,7 +413,7 @@ class Tracer:
         self._depth -= 1
 
     def _run(self, flow: Flow) -> None:
-        """Run a flow's actions, and leave in `_goto` where the packet goes next."""
+        """Run a flow's actions; `_goto` then has the packet's next stage."""
         row, actions = flow.row, () if flow.actions is None else flow.actions.actions
         text = f"{row.table_id:2}. {stage_name(row)}: {row.match}, priority {row.priority}, uuid {row.uuid[:8]}"
         step = Step(StepKind.FLOW, text, row, self.provenance.of(row))
@@ -436,7 +435,7 @@ class Tracer:
         self._parent, self._action = outer, action_before
 
     def _evaluate(self, action: Action) -> bool:
-        """Evaluate an action: a block of actions as a block, any other with the headers that it changes."""
+        """Evaluate an action: as a block if it contains actions, else with the headers that it changes."""
         if isinstance(action, (Next, Output)):
             return action.evaluate(self)
         if getattr(action, "actions", None) is not None:
@@ -448,7 +447,7 @@ class Tracer:
         return going
 
     def _evaluate_block(self, action: Action) -> bool:
-        """Evaluate an action that runs actions on another packet; no refusal is answered by another one."""
+        """Evaluate an action that runs actions on another packet; resets and errors cause no further ones."""
         name, flow = action.format().partition(" {")[0], self._here
         refusal = name in _REFUSALS
         if refusal and (self._refusing or is_refusal(self.packet)):
@@ -488,7 +487,7 @@ class Tracer:
 
     @contextmanager
     def _inside(self, title: str, verdict: str = "") -> Iterator[None]:
-        """Open a block: what happens inside is told there."""
+        """Open a block, to which the steps inside are added."""
         parent, tail = self._parent
         block = Step(StepKind.BLOCK, title, verdict=verdict, tail=tail)
         parent.steps.append(block)
@@ -499,7 +498,7 @@ class Tracer:
         self._block, self._here, self._parent, self._action, self._goto = outer
 
     def _title(self, action: Action) -> str:
-        """Return what a block is called in which an action runs the next stages."""
+        """Return the title of the block in which an action runs the next stages."""
         name = action.format().removesuffix(";")
         if isinstance(action, Next):
             return name
@@ -517,7 +516,7 @@ class Tracer:
         at.steps.append(step)
 
     def _by(self, at: Step, text: str = "") -> str:
-        """Say where and by what the packet is being dropped or refused."""
+        """Return where and by which flow the packet is dropped or rejected."""
         where = [f"in {at.stage} of {self._datapath.name}"] if at.stage else [f"in {self._datapath.name}"]
         if self._pipeline is Pipeline.EGRESS and (port := self._datapath.by_key.get(self.packet[_OUTPORT])) is not None:
             where.append(f"on the way to {label(port)}")
@@ -535,7 +534,7 @@ _REFUSALS = frozenset(("reject", "tcp_reset", "sctp_abort", "icmp4", "icmp6", "i
 
 
 def _kind(packet: Microflow) -> tuple[int, ...]:
-    """Return what tells a question from the answer that a router makes of it."""
+    """Return the key that distinguishes a request from the reply that a router makes of it."""
     return tuple(packet[name] for name in ("nw_proto", "icmp_type", "icmpv6_type", "arp_op", "tcp_flags"))
 
 
