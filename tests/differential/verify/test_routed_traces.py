@@ -11,10 +11,13 @@ from collections import Counter
 import pytest
 
 from support.verify import routed_topology
+from support.verify import topology as verify_topology
 from support.verify.bout import ENOUGH, EVERY, STATES, Bout
 from support.verify.world import WHOSE
 
 PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "15"))
+MULTICAST = max(PACKETS // 5, 1)
+"""How many packets for multicast groups come after the others."""
 SEEDS = int(os.environ.get("OVENBIRD_SEEDS", "20"))
 FIRST = int(os.environ.get("OVENBIRD_FIRST_SEED", "0"))
 
@@ -28,7 +31,7 @@ def counts():
 def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
     dice = random.Random(seed)
     made = routed_topology.make(dice)
-    world.build(made.commands)
+    world.build(made.commands, made.net.joined)
     counts["topologies"] += 1
     networks = {whose: world.network(whose) for whose in WHOSE}
     bout = Bout(world, networks, counts, original=not made.whole_networks, sources=made.sources)
@@ -39,6 +42,9 @@ def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
             bout.every(datapath, microflow)
         else:
             bout.forced(datapath, microflow, [dice.choice(STATES)] * ENOUGH)
+    for _ in range(MULTICAST):  # with little time to live: routers may relay in circles
+        datapath, microflow = verify_topology.multicast_packet(dice, made.net.ports, ttl=2)
+        bout.followed(datapath, microflow)
     bout.settle()
     counts["asked of an ovn-trace of its own"] = world.alone
 

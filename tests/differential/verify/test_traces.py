@@ -16,6 +16,8 @@ from support.verify.bout import ENOUGH, EVERY, STATES, Bout
 from support.verify.world import WHOSE
 
 PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "30"))
+MULTICAST = max(PACKETS // 5, 1)
+"""How many packets for multicast groups come after the others."""
 SEEDS = int(os.environ.get("OVENBIRD_SEEDS", "30"))
 FIRST = int(os.environ.get("OVENBIRD_FIRST_SEED", "0"))
 
@@ -29,7 +31,7 @@ def counts():
 def test_packets_fare_the_same_by_every_account(world, counts, seed):
     dice = random.Random(seed)
     made = verify_topology.make(dice)
-    world.build(made.commands)
+    world.build(made.commands, made.joined)
     bout = Bout(world, {whose: world.network(whose) for whose in WHOSE}, counts, original=not made.whole_networks)
     for _ in range(PACKETS):
         datapath, microflow = verify_topology.packet(dice, made.ports)
@@ -38,6 +40,10 @@ def test_packets_fare_the_same_by_every_account(world, counts, seed):
             bout.every(datapath, microflow)
         else:
             bout.forced(datapath, microflow, [dice.choice(STATES)] + [dice.choice(STATES)] * ENOUGH)
+    for _ in range(MULTICAST):
+        datapath, microflow = verify_topology.multicast_packet(dice, made.ports)
+        bout.followed(datapath, microflow)
+        bout.forced(datapath, microflow, [dice.choice(STATES)] * ENOUGH)
     bout.settle()
     counts["asked of an ovn-trace of its own"] = world.alone
 

@@ -104,9 +104,20 @@ def make(dice: random.Random) -> Routed:
         _policies(made, dice, router)
         _translations(made, dice, router)
     _odds(made, dice)
+    _relays(made, verify_topology.dice_of(dice))
     if BALANCERS:
         _balancers(made, dice)
     return made
+
+
+def _relays(made: Routed, dice: random.Random) -> None:
+    """Have some routers relay multicast, by some ports whether anybody has joined or not."""
+    for router in made.routers:
+        if dice.random() < 0.4:
+            made.net.add("set", "Logical_Router", router.name, "options:mcast_relay=true")
+        for leg in router.legs:
+            if dice.random() < 0.1:
+                made.net.add("set", "Logical_Router_Port", leg.name, "options:mcast_flood=true")
 
 
 def _attach(made: Routed, dice: random.Random, router: Router, switch: str) -> None:

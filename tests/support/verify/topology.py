@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ovenbird.pipeline.multicast_groups import MROUTERS
+
 if TYPE_CHECKING:
     import random
 
@@ -12,6 +14,7 @@ ACTIONS = ("allow", "allow-related", "allow-stateless", "drop", "reject")
 ROUTER_MAC = "00:00:00:00:ff:01"
 STRANGER = "00:00:00:00:99:99"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+GROUPS = ("239.1.1.1", "239.1.1.2", "ff0e::1:1", "ff02::1:1", MROUTERS)
 TCP_PORTS, UDP_PORTS = (22, 80, 443, 2000), (53, 67, 123, 4789)
 
 
@@ -33,6 +36,7 @@ class Topology:
     switches: list[str] = field(default_factory=list)
     whole_networks: bool = False  # in port security, where ovn-trace knows single addresses alone
     routed: bool = False  # whether each switch has networks of its own
+    joined: list[tuple[str, list[str]]] = field(default_factory=list)  # addresses of groups, and ports of one switch
 
     def subnet(self, switch: str) -> tuple[str, str]:
         """Return what a switch's IPv4 and IPv6 addresses begin with."""
@@ -79,6 +83,7 @@ def make(dice: random.Random, *, routed: bool = False) -> Topology:
     for g in range(dice.randint(1, 3)):
         made.add("pg-add", f"pg{g}", *[p.name for p in made.ports if p.kind != "localnet" and dice.random() < 0.4])
         made.groups.append(f"pg{g}")
+    _snooping(made, dice_of(dice))
     priorities = dice.sample(range(32768), 40)  # no two alike: which of two would win is anybody's guess
     for owner in made.groups + made.switches:
         for _ in range(dice.choice([0, 0, 1, 2, 4])):
@@ -87,6 +92,48 @@ def make(dice: random.Random, *, routed: bool = False) -> Topology:
         for priority in dice.sample(range(1, 32768), dice.choice([0, 0, 1, 3])):
             _add_qos(made, dice, switch, priority)
     return made
+
+
+def dice_of(dice: random.Random) -> random.Random:
+    """Return dice of their own, so that what is thrown with them changes nothing of what else is thrown."""
+    made = type(dice)()
+    made.setstate(dice.getstate())
+    return made
+
+
+def _snooping(made: Topology, dice: random.Random) -> None:
+    """Have some switches snoop, with ports that take everything, and groups that ports have joined."""
+    for switch in made.switches:
+        if dice.random() < 0.5:
+            continue
+        made.add("set", "Logical_Switch", switch, "other_config:mcast_snoop=true")
+        if dice.random() < 0.2:
+            made.add("set", "Logical_Switch", switch, "other_config:mcast_flood_unregistered=true")
+        ports = [port.name for port in made.ports if port.switch == switch]
+        for option in ("mcast_flood", "mcast_flood_reports"):
+            if dice.random() < 0.3:
+                made.add("set", "Logical_Switch_Port", dice.choice(ports), f"options:{option}=true")
+        asking, *others = dice.sample(
+            ports, len(ports)
+        )  # what a router gets anyhow, 23.03 sends twice if it has joined
+        for group in GROUPS:
+            if dice.random() < 0.5:
+                made.joined.append((group, dice.sample(others, min(len(others), 2)) if group != MROUTERS else [asking]))
+
+
+def multicast_packet(dice: random.Random, ports: list[Port], *, ttl: int = 64) -> tuple[str, str]:
+    """Make a packet for a group, or a report: the datapath where it starts, and the microflow."""
+    source = dice.choice(ports)
+    four = f"ip4.src == {source.ip} && ip.ttl == {ttl} && ip4.dst == "
+    six = f"ip6.src == {source.ip6} && ip.ttl == {ttl} && ip6.dst == "
+    low = "eth.dst == 01:00:5e:01:01:01"
+    body = dice.choice([
+        *(f"{low} && {four}239.1.1.{number} && udp.dst == 5000" for number in (1, 1, 2, 9)),
+        *(f"eth.dst == 33:33:00:01:00:01 && {six}{group} && udp.dst == 5000" for group in ("ff0e::1:1", "ff02::1:1")),
+        f"{low} && {four}224.0.0.251 && udp.dst == 5353", f"{low} && {four}239.1.1.1 && ip.proto == 2",
+        "eth.dst == 33:33:00:00:00:16 && ip6.src == fe80::1 && ip6.dst == ff02::16 && ip.ttl == 1 && icmp6.type == 143",
+    ])  # fmt: skip
+    return source.switch, f'inport == "{source.name}" && eth.src == {source.mac} && {body}'
 
 
 def _add_port(made: Topology, dice: random.Random, port: Port) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BOUNDED = ("prlimit", "--as=500000000")
 """What keeps an ovn-trace that goes round in circles from taking the machine's memory."""
+FEATURES = ("ct-no-masked-label", "mac-binding-timestamp", "ovn-ct-lb-related", "port-up-notif")
+"""What a chassis has to know, or the original's northd makes flows for older ones."""
 PATIENCE = 20
 """Seconds that an ovn-trace may take for one packet, and a program to start."""
 ENOUGH = 64
@@ -33,6 +35,8 @@ ENOUGH = 64
 PROGRAMS = ("prlimit", "ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-nbctl")
 SCHEMAS = Path("/usr/share/ovn")
 WHOSE = ("theirs", "ours")
+Joined = tuple[str, list[str]]
+"""A multicast group's address, and ports of one switch that have joined it."""
 TABLES = (
     ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD", "Load_Balancer"),
     ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group"),  # which rows of the others refer to
@@ -230,12 +234,47 @@ class World:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (arguments, done.stderr)
 
-    def build(self, commands: list[str]) -> None:
-        """Replace the topology, compile it by our compiler too, and let ovn-trace read both results."""
+    def build(self, commands: list[str], joined: Iterable[Joined] = ()) -> None:
+        """Replace the topology, compile it by our compiler too, and let ovn-trace read both results.
+
+        Arguments:
+            commands: what ovn-nbctl is told.
+            joined: the multicast groups that a chassis has heard ports join.
+        """
         for tables in TABLES:
             self.transact("nb", "OVN_Northbound", *[{"op": "delete", "table": table, "where": []} for table in tables])
         self.nbctl("clear", "NB_Global", ".", "options", "--", *commands, *numbered(commands))
         self._compile()
+        if joined:
+            for whose in WHOSE:
+                self._report(whose, joined)
+            self.nbctl("sync")  # the first one may have been read before what chassis heard, the second one is not
+            self.nbctl("sync")
+            self._compile()
+
+    def _report(self, whose: str, joined: Iterable[Joined]) -> None:
+        """Write to a Southbound what a chassis has heard."""
+        encap = {"type": "geneve", "ip": "192.0.2.1", "chassis_name": "hv9"}
+        features = ["map", [[name, "true"] for name in FEATURES]]
+        chassis = {"name": "hv9", "encaps": ["named-uuid", "encap"], "other_config": features}
+        operations = [
+            {"op": "delete", "table": "IGMP_Group", "where": []},
+            {"op": "delete", "table": "Chassis", "where": [["name", "==", "hv9"]]},
+            {"op": "insert", "table": "Encap", "uuid-name": "encap", "row": encap},
+            {"op": "insert", "table": "Chassis", "uuid-name": "chassis", "row": chassis},
+        ]
+        with DatabaseDump(self.remote(whose), database="OVN_Southbound", row_classes=sb.ROWS) as southbound:
+            southbound.read(*sb.ROWS)
+            for address, ports in joined:
+                rows = [southbound.store.find(sb.PortBinding.logical_port, name) for name in ports]
+                group = {
+                    "address": address,
+                    "datapath": ["uuid", rows[0]["datapath"]],
+                    "chassis": ["named-uuid", "chassis"],
+                }
+                group["ports"] = ["set", [["uuid", row.uuid] for row in rows]]
+                operations.append({"op": "insert", "table": "IGMP_Group", "row": group})
+        self.transact(whose, "OVN_Southbound", *operations)
 
     def _compile(self) -> None:
         with (

@@ -38,7 +38,7 @@ from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv4 import IPv4
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.membership import ROBUSTNESS, MembershipKind
-from ovenbird.openflow.actions import Resubmit, SetField
+from ovenbird.openflow.actions import Port, Resubmit, SetField
 from ovenbird.openflow.messages import PacketOut
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.multicast_groups import FLOOD_L2, MROUTER_FLOOD, MROUTERS
@@ -362,6 +362,8 @@ class Snoopers:
             PacketError: it is none, or comes from no port of a switch that is snooped in.
         """
         datapath, key = register(packet_in, "metadata"), register(packet_in, "reg14")
+        if register(packet_in, "in_port_oxm") == Port.CONTROLLER:  # between zones they come back
+            raise PacketError("a packet that was sent on before")
         snooper = self._by_key.get(datapath)
         if snooper is None or self._southbound is None:
             raise PacketError(f"multicast membership in datapath {datapath}, in which nobody snoops")

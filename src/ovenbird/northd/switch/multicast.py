@@ -145,7 +145,7 @@ def every_switch() -> Iterator[Fact]:
 
 
 @rule(nb.LogicalSwitch)
-def switch_options(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+def snooping_options(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Say how chassis snoop in a switch, and which of the common flows it has."""
     config, where = switch.other_config, datapath(switch)
     idle = _between(config, "mcast_idle_timeout", *IDLE_TIMEOUT)
@@ -161,7 +161,7 @@ def switch_options(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         ip4_src=config.get("mcast_ip4_src", ""),
         ip6_src=config.get("mcast_ip6_src", ""),
     )
-    snoops = snooping(switch)
+    snoops = snooping(switch) if flag(config, "mcast_snoop") else None
     if snoops is None:
         return
     yield SNOOPING.includes(where)
@@ -184,7 +184,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     """Have a port take multicast or reports whoever has joined; hear what other zones' ports report."""
     where, options = port.datapath, port.options
     if port.enabled:
-        if leads_to_relay(port.lsp) or flag(options, "mcast_flood_reports"):
+        if (port.type == "router" and leads_to_relay(port.lsp)) or flag(options, "mcast_flood_reports"):
             yield MULTICAST_GROUP(where, *MROUTER_FLOOD)
             yield (IN_MULTICAST_GROUP, (where, MROUTER_FLOOD[0]), port.binding)
         if flag(options, "mcast_flood"):
@@ -247,7 +247,7 @@ def _places(size: int) -> Pool:
 
 FEATURE = Feature(
     "multicast",
-    rules=(every_switch, switch_options, learned, relaying),
+    rules=(every_switch, snooping_options, learned, relaying),
     port=port,
     outputs=(MULTICAST_GROUP, IN_MULTICAST_GROUP, IP_MULTICAST, IGMP_GROUP),
     start=keep_keys,

@@ -21,7 +21,7 @@ from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv4 import IGMP, IPv4
 from ovenbird.net.ipv6 import IPv6
-from ovenbird.openflow.actions import Resubmit, SetField
+from ovenbird.openflow.actions import Port, Resubmit, SetField
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import PacketIn
 from ovenbird.pipeline.multicast_groups import FLOOD_L2, MROUTER_FLOOD, MROUTERS
@@ -147,6 +147,14 @@ def test_reports_go_to_routers_and_all_else_to_everybody(chassis):
     assert sent[0].packet == packet(JOIN).packet
     assert [a.value for a in sent[0].actions[:2]] == [7, 1]
     assert sent[0].actions[-1] == Resubmit(37)
+
+
+def test_what_was_sent_on_is_not_sent_on_again(chassis):
+    """Between availability zones reports are looked at in the egress pipeline, which they pass once more then."""
+    again = packet(JOIN)
+    again = PacketIn(again.packet, Match(dict(again.metadata) | {"in_port_oxm": (Port.CONTROLLER, 0xFFFFFFFF)}))
+    with pytest.raises(PacketError):
+        chassis.snoopers.receive(again)
 
 
 def test_who_asks_is_a_router_for_a_while(chassis):
