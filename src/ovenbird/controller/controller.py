@@ -141,6 +141,12 @@ class Controller:
         """Return the conntrack zones in use, by name."""
         return sorted(self.driver.zones.used.items()) if self.driver is not None else []
 
+    def template_variables(self) -> list[tuple[str, str]]:
+        """Return the template variables of this chassis, by name."""
+        store = self.southbound.store if self.southbound is not None else None
+        row = store.find(sb.ChassisTemplateVar.chassis, self.host.settings.chassis) if store is not None else None
+        return sorted(row.variables.items()) if row is not None else []
+
     def numbers(self, pool: Pool) -> list[tuple[str, int]]:
         """Return the numbers of a pool that are in use, by name."""
         return sorted((str(key), value) for key, value in used(self.engine, pool).items()) if self.engine else []

@@ -60,7 +60,7 @@ class Host:
         self.switch = BridgeSession(self._waiting, self._confirmed, self._packet)
         self.limits = ZoneLimits(run_directory, self._datapath)
         self.switch.on_met = self.limits.compare
-        self.protocols = Protocols(self.switch.send, self.own, self.wake)
+        self.protocols = Protocols(self.switch.send, self.own, self.wake, lambda: self.switch.has_flows)
         self.packet_ins = PacketIns(self.switch.send, self.protocols.listeners)
         self._telling: asyncio.TimerHandle | None = None
 

@@ -56,6 +56,10 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
             raise UnixctlError(str(error)) from error
         return ""
 
+    def variables(_: list[str]) -> str:
+        found = [f"name: '{name}' value: '{value}'\n" for name, value in controller.template_variables()]
+        return "".join(["Local template vars:\n", *found])
+
     def numbers(pool: Pool) -> Callable[[list[str]], str]:
         return lambda _: "".join(f"{name}: {number}\n" for name, number in controller.numbers(pool))
 
@@ -69,6 +73,7 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
     unixctl.register("debug/pause", doing(controller.pause))
     unixctl.register("debug/resume", doing(controller.resume))
     unixctl.register("debug/status", lambda _: "paused\n" if controller.paused else "running\n")
+    unixctl.register("debug/dump-local-template-vars", variables)
     unixctl.register("ct-zone-list", lambda _: "".join(f"{name} {zone}\n" for name, zone in controller.zone_list()))
 
 

@@ -96,3 +96,11 @@ def test_changes_wait_for_a_northd_of_the_same_version(site: Site) -> None:
     assert site.sbctl("get", "Port_Binding", "far", "chassis").strip() == "[]"
     site.vsctl("set", "Open_vSwitch", ".", "external_ids:ovn-match-northd-version=false")
     until(lambda: site.sbctl("get", "Port_Binding", "far", "chassis").strip() != "[]")
+
+
+def test_template_variables_of_a_chassis_are_listed(site: Site, program: tuple[str, ...]) -> None:
+    for host, value in (("hv1", "10.0.0.1"), ("hv2", "10.0.0.2")):
+        site.nbctl("create", "Chassis_Template_Var", f"chassis={host}", f"variables:vip={value}", "variables:a=b")
+    socket = start(site, program)
+    listed = "Local template vars:\nname: 'a' value: 'b'\nname: 'vip' value: '10.0.0.1'\n"
+    until(lambda: appctl(site, socket, "debug/dump-local-template-vars") == listed)

@@ -87,6 +87,8 @@ class BridgeSession:
         self._wake = asyncio.Event()
         self._flush: list[int] = []
         self._forget: dict[BalancedConnections, None] = {}
+        self.has_flows = False
+        """Whether the bridge is connected and has had what should be installed since."""
         self._doubted = False
         self._probe_interval = 0.0
         self._bundle: Bundle | None = None
@@ -197,6 +199,7 @@ class BridgeSession:
                 await self._install(session)
         finally:
             self.session = self._bundle = None
+            self.has_flows = False
 
     async def _recall(self, session: OpenFlowSession) -> None:
         """Read the switch's flows, groups and meters."""
@@ -249,6 +252,7 @@ class BridgeSession:
                 CtFlush(protocol=protocol, destination=vip, destination_port=vip_port, source=backend, source_port=port)
             )
         self._forget.clear()
+        self.has_flows = True
         if waiting:
             self._confirmed(waiting)
 

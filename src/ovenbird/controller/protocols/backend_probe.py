@@ -59,6 +59,15 @@ class BackendProbe:
         """Whether the next `tick` sends something."""
         return not self._waiting
 
+    def put_off(self, until: float) -> None:
+        """Send nothing until then, and count neither what was sent last nor its answer.
+
+        Arguments:
+            until: the deadline.
+        """
+        self._waiting = False
+        self.deadline = until
+
     def tick(self, now: float) -> bytes | None:
         """Take note that the deadline has come; return a frame to send, if any."""
         if self._waiting:

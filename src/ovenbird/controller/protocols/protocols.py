@@ -46,14 +46,17 @@ class Protocols:
         send: sends a message to the switch.
         own: the controller's own rows, where outcomes are recorded.
         wake: is called when there is a new outcome.
+        reaches: returns whether the switch has its flows and takes packets.
     """
 
-    def __init__(self, send: Callable[[Message], None], own: Store, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, send: Callable[[Message], None], own: Store, wake: Callable[[], None], reaches: Callable[[], bool]
+    ) -> None:
         self.announcer = Announcer(send)
         self.advertiser = Advertiser(send)
         self.sessions = Sessions(send, own, wake)
         self.delegations = Delegations(send, own, wake)
-        self.service_monitors = ServiceMonitors(send, own, wake)
+        self.service_monitors = ServiceMonitors(send, own, wake, reaches)
         self.snoopers = Snoopers(send, own, wake)
         self.listeners: Mapping[Opcode, Callable[[PacketIn], None]] = {
             Opcode.BFD_MSG: self.sessions.receive,

@@ -44,6 +44,8 @@ MOST_PROBED = 4096
 """Backends that one chassis probes."""
 PROBES_PER_SECOND = 500
 _DAY = 86_400
+_PAUSE = 1.0
+"""Seconds from one look at whether there is a switch to the next."""
 _FIRST = 0.05
 """Seconds before something is sent first, so that the flows of the same wave are there."""
 
@@ -88,7 +90,7 @@ def mac_for(port: PortBinding, address: str) -> str:
     """Return the MAC address behind a port that has an IP address: of an entry with it, or with none; else nothing."""
     plain = ""
     for entry in sorted(port.mac):
-        mac, *ips = entry.split()[:1] + entry.split()[1:] or [""]
+        mac, *ips = entry.split() or [""]
         if not is_mac(mac):
             continue
         if address in [str(ip_address(ip)) for ip in ips if is_address(ip)]:
@@ -129,9 +131,13 @@ class ServiceMonitors:
         send: sends a message to the switch.
         own: the controller's own rows, where outcomes are recorded.
         wake: is called when there is a new outcome.
+        reaches: returns whether the switch has its flows and takes packets.
     """
 
-    def __init__(self, send: Callable[[Message], None], own: Store, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, send: Callable[[Message], None], own: Store, wake: Callable[[], None], reaches: Callable[[], bool]
+    ) -> None:
+        self._reaches = reaches
         self._send = send
         self._own = own
         self._wake = wake
@@ -206,6 +212,10 @@ class ServiceMonitors:
     def _tick(self, run: _Run) -> None:
         loop = asyncio.get_running_loop()
         now, turn = loop.time(), self._free
+        if not self._reaches():  # what the switch cannot deliver says nothing of a backend
+            run.probe.put_off(now + _PAUSE)
+            self._follow(run)
+            return
         if run.probe.sends:
             self._free = max(now, turn) + 1 / PROBES_PER_SECOND
             if now < turn:

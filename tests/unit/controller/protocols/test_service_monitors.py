@@ -197,7 +197,7 @@ def packet_in(frame):
 async def test_outcomes_are_recorded_and_a_probe_that_ends_is_forgotten(monkeypatch):
     monkeypatch.setattr(service_monitors, "_FIRST", 0.0)
     out, own = [], make_local_store()
-    one = ServiceMonitors(out.append, own, lambda: None)
+    one = ServiceMonitors(out.append, own, lambda: None, lambda: True)
     fact = backend(times=TIMES._replace(success_count=1))
     one.absorb(added=[fact], removed=[])
     await until_async(lambda: out)
@@ -217,13 +217,39 @@ async def test_probes_are_bounded_in_number_and_rate(monkeypatch):
     monkeypatch.setattr(service_monitors, "MOST_PROBED", 3)
     monkeypatch.setattr(service_monitors, "PROBES_PER_SECOND", 50)
     out, loop = [], asyncio.get_running_loop()
-    one = ServiceMonitors(lambda message: out.append((loop.time(), message)), make_local_store(), lambda: None)
+    one = ServiceMonitors(
+        lambda message: out.append((loop.time(), message)), make_local_store(), lambda: None, lambda: True
+    )
     facts = [backend(uuid=f"u{n}", number=80 + n) for n in range(5)]
     one.absorb(added=facts, removed=[])
     await until_async(lambda: len(out) == 3)
     assert out[-1][0] - out[0][0] >= 0.039  # 20 ms between any two
     one.absorb(added=[], removed=facts[:1])
-    await until_async(lambda: len(out) == 4)
-    assert sent(out[-1][1].packet)[2].dport == 83
+    await until_async(lambda: 83 in [sent(message.packet)[2].dport for _, message in out])
     one.close()
     assert not one._runs
+
+
+async def test_without_a_switch_nothing_is_sent_and_nothing_counts(monkeypatch):
+    monkeypatch.setattr(service_monitors, "_FIRST", 0.0)
+    monkeypatch.setattr(service_monitors, "_PAUSE", 0.001)
+    out, own, asked, there = [], make_local_store(), [], [True]
+
+    def reaches():
+        asked.append(there[0])
+        return there[0]
+
+    one = ServiceMonitors(out.append, own, lambda: None, reaches)
+    fact = backend(times=ProbeTimes(interval=1, timeout=1, success_count=1, failure_count=1))
+    one.absorb(added=[fact], removed=[])
+    await until_async(lambda: out)
+    there[0] = False
+    run = one._runs[fact.uuid]
+    run.timer.cancel()
+    one._tick(run)  # as at the end of the time that the backend had
+    await until_async(lambda: asked.count(False) > 3)
+    assert len(out) == 1
+    assert recorded(own, fact.uuid) is None
+    there[0] = True
+    await until_async(lambda: len(out) == 2)
+    one.close()
