@@ -23,8 +23,8 @@ def of_facts(column):
         return {"str", "UUID"}  # of a table that no schema has
     atom = ATOMS[kind.key.atomic]
     if kind.value is not None:
-        value = ATOMS[kind.value.atomic]
-        return {"Pairs"} if (atom, value) == ("str", "str") else {f"tuple[tuple[{atom}, {value}], ...]"}
+        pairs = f"tuple[tuple[{atom}, {ATOMS[kind.value.atomic]}], ...]"
+        return {pairs, "Pairs"} if pairs == "tuple[tuple[str, str], ...]" else {pairs}
     if column.many:
         return {f"frozenset[{atom}]"}
     return {atom} if kind.low else {atom, f"{atom} | None"}
