@@ -15,6 +15,7 @@ from ovenbird.engine.lookups import table as table_of
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model.sb import MulticastGroup, PortBinding
+from ovenbird.model.southbound_lookup import ports_of_types
 from ovenbird.openflow.actions import Controller
 from ovenbird.pipeline.openflow_tables import OFTable
 
@@ -51,7 +52,7 @@ def pieces(group: MulticastGroup, table: OFTable) -> int:
 @view
 def routers_in(datapath: UUID) -> int:
     """Return how many patch ports a datapath has."""
-    return len(table_of(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath, "patch")))
+    return len(ports_of_types(table_of(PortBinding), datapath, "patch"))
 
 
 def number_of(table: OFTable, piece: int) -> int:
