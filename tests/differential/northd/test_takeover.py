@@ -138,6 +138,39 @@ def test_from_the_original_to_ours(cloud, untidy):
     assert left_over(cloud.theirs) == {}
 
 
+def heard(client) -> set[tuple[str, str]]:
+    """Return the rows about multicast in switches: of settings, and of groups that chassis have heard."""
+    rows = client.select("Datapath_Binding", "_uuid", "external_ids")
+    switches = {row["_uuid"][1] for row in rows if "logical-switch" in dict(row["external_ids"][1])}
+    return {
+        (table, row["_uuid"][1])
+        for table in ("IP_Multicast", "IGMP_Group")
+        for row in client.select(table, "_uuid", "datapath")
+        if row["datapath"][1] in switches
+    }
+
+
+@pytest.mark.parametrize("whose", ["theirs", "ours"])
+def test_what_chassis_heard_stays(cloud, whose):
+    cloud.sync()
+    cloud.stop_northd()
+    cloud.wait = "none"
+    cloud.settle()
+    client = cloud.theirs if whose == "theirs" else cloud.ours
+    chassis_write(client)
+    before = heard(client)
+    assert {table for table, _ in before} == {"IP_Multicast", "IGMP_Group"}
+    if whose == "theirs":
+        cloud.compile(into=client)
+    else:
+        cloud.start_northd("ours")
+        cloud.sync()
+    assert heard(client) == before
+    if whose == "ours":
+        delete_everything(cloud)  # what the original says of one packet may be two things
+        cloud.sync()
+
+
 @pytest.mark.parametrize("untidy", [False, True])
 def test_from_ours_to_the_original(cloud, untidy):
     cloud.stop_northd()
