@@ -175,7 +175,10 @@ class Notifier:
                         forgotten = next(iter(self.gone))
                         del self.gone[forgotten]
                         self.changed.pop(forgotten, None)
-                        log.warning("Nova will not hear that port %s was deleted: it is away for too long", forgotten)
+                        log.warning(
+                            "port %s was deleted, and Nova is not notified: it cannot be reached for too long",
+                            forgotten,
+                        )
                     self._note(change.uuid)
             elif _concerns(change, *_TOLD_OF):
                 self._note(change.uuid)
@@ -255,16 +258,16 @@ class Notifier:
             headers = {"X-Auth-Token": token} if token else {}
             answer = await http.post(self.url, json={"events": [event.json for event in events]}, headers=headers)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is between Nova or Keystone and the network)
-            log.warning("Nova does not hear of %d ports: %s", len(events), error or type(error).__name__)
+            log.warning("Nova cannot be notified of %d ports: %s", len(events), error or type(error).__name__)
             return False
         status = answer.status_code
         if status == httpx.codes.UNAUTHORIZED:
             self._refused = token
         if status >= 500 or status in (401, 403, 408, 429):
-            log.warning("Nova refuses to hear of %d ports: %s", len(events), status)
+            log.warning("Nova refuses the notification of %d ports: %s", len(events), status)
             return False
         if status >= 400 and status != httpx.codes.NOT_FOUND:  # 404: it has none of the instances any more
-            log.error("Nova does not understand what it is told of %d ports: %s %s", len(events), status, answer.text)
+            log.error("Nova rejects the events of %d ports: %s %s", len(events), status, answer.text)
         _log_failures(answer)
         return True
 
@@ -277,7 +280,7 @@ def _log_failures(answer: httpx.Response) -> None:
         events: list[dict[str, Any]] = answer.json()["events"]
         failed = [event for event in events if event.get("code", 200) != 200]
     except (ValueError, KeyError, TypeError, AttributeError):
-        log.warning("Nova's answer makes no sense: %.200s", answer.text)
+        log.warning("Nova's answer is invalid: %.200s", answer.text)
         return
     for event in failed:
         log.info("Nova did not pass on %s", event)

@@ -165,7 +165,9 @@ def _arguments(words: tuple[str, ...], source: str | None, target: str | None, k
             raise click.UsageError("a question has no microflow: give [DATAPATH] --from WHO --to WHO")
         return words[0] if words else None, ""
     if target is not None or kind:
-        raise click.UsageError(f"{'--to' if target is not None else kind} needs --from: a microflow says all by itself")
+        raise click.UsageError(
+            f"{'--to' if target is not None else kind} needs --from; with a microflow it is not needed"
+        )
     if len(words) not in (1, 2):
         raise click.UsageError("give [DATAPATH] MICROFLOW, or [DATAPATH] --from WHO --to WHO")
     if not any(sign in words[-1] for sign in " =(!"):

@@ -81,7 +81,7 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     addresses, allowed = _addresses(port, kind)
     for pair in port.allowed_address_pairs:
         if not is_pair(pair):
-            yield finding(port, f"port {port.uuid}: the address pair {pair!r} is none, and allows nothing")
+            yield finding(port, f"port {port.uuid}: the address pair {pair!r} is invalid and has no effect")
     dhcpv4, dhcpv6 = (_options_row(port, fixed, v) if kind.type != "router" else None for v in (4, 6))
     yield SWITCH_PORTS(
         name=port.uuid,

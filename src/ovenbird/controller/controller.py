@@ -60,7 +60,9 @@ async def _in_time(work: Coroutine[Any, Any, None]) -> None:
         async with asyncio.timeout(_LEAVING):
             await work
     except (Disconnected, TimeoutError) as error:
-        log.warning("what this chassis leaves behind stays: %s", str(error) or "the database does not answer")
+        log.warning(
+            "this chassis could not be removed from its databases: %s", str(error) or "the database does not answer"
+        )
 
 
 class Controller:

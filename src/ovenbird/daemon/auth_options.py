@@ -72,7 +72,9 @@ def policy(options: Options, who: Authenticator) -> Policy | None:
     name = options.last("policy-file")
     if not who.restricted:
         if name is not None:
-            raise UsageError("--policy-file needs --auth=basic or --auth=keystone: nobody is told from anybody else")
+            raise UsageError(
+                "--policy-file needs --auth=basic or --auth=keystone: without them callers are not authenticated"
+            )
         return None
     from ovenbird.api.access.policy import Policy, PolicyError  # noqa: PLC0415 (oslo.policy takes a tenth of a second)
 

@@ -171,7 +171,7 @@ class DatabaseRemotes:
         try:
             self._bind(*database_column(self.server, self.spec))
         except UsageError as e:
-            log.warning("%s; nobody is served there", e)
+            log.warning("%s; it is not served", e)
         self._start(self.apply())
 
     def _elements(self) -> Iterator[Any]:

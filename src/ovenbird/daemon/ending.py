@@ -69,7 +69,7 @@ class Ending:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
         signal.setitimer(signal.ITIMER_REAL, LAST_WORD)
         self._clean_up()
-        log.warning("what is under way takes more than %g s: it is given up", END_TIMEOUT)
+        log.warning("pending work takes more than %g s: the process ends without it", END_TIMEOUT)
         os._exit(0)
 
 

@@ -181,7 +181,7 @@ class Lab(LabProcesses):
             remove_all(left, self.state)
         busy = layout.busy_ports()
         if busy:
-            raise LayoutError(f"somebody listens on TCP port {', '.join(map(str, busy))} of 127.0.0.1 already")
+            raise LayoutError(f"TCP port {', '.join(map(str, busy))} of 127.0.0.1 is in use")
         self._record(layout)
 
     def _start(
@@ -235,7 +235,7 @@ class Lab(LabProcesses):
         deadline = time.monotonic() + _PATIENCE
         while problems := [p for p in examine(self).problems if not parts or p.part in parts]:
             if time.monotonic() > deadline:
-                raise WaitTimeoutError(f"waited {_PATIENCE:g} s in vain: {'; '.join(map(str, problems[:3]))}")
+                raise WaitTimeoutError(f"waited {_PATIENCE:g} s: {'; '.join(map(str, problems[:3]))}")
             time.sleep(0.05)
 
     def _join(self, *pairs: tuple[Hypervisor, Hypervisor]) -> None:

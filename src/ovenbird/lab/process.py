@@ -289,5 +289,5 @@ def wait_until(condition: Callable[[], bool], what: str, *, timeout: float = 30.
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
-            raise WaitTimeoutError(f"waited {timeout:g} s in vain for {what}")
+            raise WaitTimeoutError(f"waited {timeout:g} s without success for {what}")
         time.sleep(poll)

@@ -123,7 +123,7 @@ async def _reached(replica: Replica) -> None:
             if not starting.done() and (replica.unreachable or loop.time() > deadline):
                 why = "; ".join(f"{remote}: {reason}" for remote, reason in replica.failures.items())
                 raise UnreachableError(
-                    f"Cloud cannot be reached: {why or f'nobody serves it within {PATIENCE:g} seconds'}"
+                    f"Cloud cannot be reached: {why or f'no server answers within {PATIENCE:g} seconds'}"
                 )
         await starting
     finally:

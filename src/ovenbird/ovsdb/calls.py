@@ -90,9 +90,9 @@ class Calls:
         """
         answer = await self.call(method, params)
         if not isinstance(answer, shape):
-            _log.warning("database %s: the server's answer to %s makes no sense", self.database, method)
+            _log.warning("database %s: the server's answer to %s is invalid", self.database, method)
             self.give_up()
-            raise Disconnected(f"the answer of database {self.database} to {method} makes no sense")
+            raise Disconnected(f"the answer of database {self.database} to {method} is invalid")
         return answer
 
     async def answers(self, seconds: float) -> bool:

@@ -425,7 +425,7 @@ def _cut_off(journal: Journal, data: bytes, damage: Damage) -> None:
             _log.warning("%s is damaged: %s; cut off there, and the whole file is kept as %s", path, damage, copy)
         journal.cut(damage.offset)
     except OSError as error:
-        raise InputOutputError(f"cannot set aside what is damaged in {path}: {error.strerror}") from error
+        raise InputOutputError(f"cannot make a copy of the damaged {path}: {error.strerror}") from error
     journal.sync()
     journal.damage = damage
 

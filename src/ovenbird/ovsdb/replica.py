@@ -157,7 +157,7 @@ class Replica:
         task = self._task
         if task is None:
             waiter.cancel()
-            raise Disconnected(f"nobody connects to database {self.database}")
+            raise Disconnected(f"database {self.database} is closed: it is not connected again")
         try:
             await asyncio.wait((waiter, task), return_when=asyncio.FIRST_COMPLETED)
             if not waiter.done():
@@ -359,7 +359,7 @@ class Replica:
                 reason = repr(error)
                 if failures.get(remote) != reason:
                     failures[remote] = reason
-                    _log.warning("%s: what the server says cannot be used: %s", remote, reason)
+                    _log.warning("%s: the server's messages cannot be used: %s", remote, reason)
             finally:
                 self._drop()
             await asyncio.sleep(pause)
@@ -449,7 +449,7 @@ class Replica:
                     raise
             else:
                 return
-        raise ProtocolError("the server knows no way to monitor")
+        raise ProtocolError("the server supports no method of monitoring")
 
     def _initial(self, result: Any) -> None:
         """Apply the reply to the monitor request, when it comes and before any update behind it."""

@@ -175,7 +175,7 @@ class Listener:
 
     def _pause(self, error: OSError) -> None:
         """Accept nothing for a while: what waits would fail over and over."""
-        log.warning("%s: accepts nobody for %g s: %s", self.name, PAUSE, error.strerror)
+        log.warning("%s: accepts no connections for %g s: %s", self.name, PAUSE, error.strerror)
         for listening in self.sockets:
             self._loop.remove_reader(listening)
         self._paused = self._loop.call_later(PAUSE, self._resume)

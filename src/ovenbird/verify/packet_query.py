@@ -101,7 +101,7 @@ def microflow(network: LogicalNetwork, query: PacketQuery, datapath: str | None 
     sender = _sender(network, query, within)
     if protocol is Protocol.DHCP:
         if sender.is_outside:
-            raise VerifyError("instances send DHCP requests, not somebody outside: name an instance's port")
+            raise VerifyError("DHCP requests are sent by instances, not by external hosts: name an instance's port")
         return sender.switch, host_routes.dhcp_request(sender.port.logical_port, mac=sender.mac)
     source, target = _pair(network, sender, query, _addresses(network, sender, query.target))
     terms = [f'inport == "{sender.port.logical_port}"', f"eth.src == {sender.mac}"]
@@ -200,7 +200,7 @@ def _side_of(network: LogicalNetwork, address: Address, target: str, within: Dat
     if near or within is not None:
         return (near or found)[0]
     if inside := network.interface_prefix(address):
-        raise UnknownPortError(f"nobody has {address}, which is of {inside}, a network inside")
+        raise UnknownPortError(f"no port has {address}, which is in {inside}, an internal network")
     reaching = found if len(found) == 1 else [port for port in found if _reaches(network, port, target)]
     if len(reaching) != 1:
         raise VerifyError(f"{len(found)} networks lead outside: name the one by which {address} comes, as [DATAPATH]")
@@ -342,7 +342,7 @@ def _hop(network: LogicalNetwork, sender: _Sender, source: Address, target: Addr
     mac = _neighbour(network, sender, hop) or _stranger(sender)
     if mac is None:
         way = f", by which {target} is reached" if hop != target else ""
-        raise UnknownPortError(f"{label(sender.port)} asks for {hop}{way}, which nobody on {sender.switch.name} has")
+        raise UnknownPortError(f"{label(sender.port)} sends to {hop}{way}, which no port on {sender.switch.name} has")
     return mac
 
 
@@ -355,7 +355,9 @@ def _hop_from_outside(network: LogicalNetwork, sender: _Sender, target: Address)
     for found, interface in () if near else host_routes.router_interfaces(network, sender.switch):
         if interface.version == target.version and network.leads_to(sender.switch, found, target):
             return found
-    raise UnknownPortError(f"nobody on {sender.switch.name} has the address {target}, and no router there leads to it")
+    raise UnknownPortError(
+        f"no port on {sender.switch.name} has the address {target}, and no router there has a route to it"
+    )
 
 
 def _stranger(sender: _Sender) -> str | None:

@@ -117,12 +117,12 @@ class Tracer:
             NoReplyError: it was not delivered, or there is no reply to such a packet.
         """
         if not trace.deliveries:
-            raise NoReplyError("the packet was not delivered: there is nobody to answer it")
+            raise NoReplyError("the packet was not delivered, so there is no reply")
         delivery = trace.deliveries[0]
         if delivery.is_answer:
             raise NoReplyError("the packet was answered on the way: what was delivered is the answer")
         if delivery.resolves:
-            raise NoReplyError("the packet waits for its next hop's address: nobody has it yet to answer it")
+            raise NoReplyError("the packet waits for its next hop's address, so there is no reply yet")
         port, packet, datapath, *_ = delivery
         words = [word for text in sorted(port.mac) for word in text.split() if is_mac(word)]
         answer = reply(packet, mac_number(words[0]) if words else None)

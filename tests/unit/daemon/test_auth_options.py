@@ -60,7 +60,7 @@ def test_other_ways_are_refused(how):
 async def test_a_policy_needs_callers_who_differ(tmp_path, passwords):
     file = tmp_path / "policy.yaml"
     file.write_text("create_network: rule:none\n")
-    with pytest.raises(UsageError, match="nobody is told from anybody else"):
+    with pytest.raises(UsageError, match="without them callers are not authenticated"):
         auth_options.policy(options(f"--policy-file={file}"), Open())
     given = options(f"--auth=basic:{passwords}", f"--policy-file={file}")
     who = auth_options.authenticator(given)

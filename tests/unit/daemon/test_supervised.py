@@ -419,7 +419,7 @@ async def test_a_compiler_at_work_delays_no_end(cell):
     cell.start(instead=turns_end)
     await cell.says("the event loop has no turn")
     await cell.stop()
-    assert "it is given up" in cell.text("log")
+    assert "the process ends without it" in cell.text("log")
 
 
 @told("northd", "--ovnnb-db=unix:GOOD", "--ovnsb-db=unix:GOOD")

@@ -92,5 +92,5 @@ def test_a_specification_survives_the_state_file(tmp_path: Path) -> None:
 
 
 def test_waiting_in_vain_says_for_what() -> None:
-    with pytest.raises(WaitTimeoutError, match=r"0\.05 s in vain for rain"):
+    with pytest.raises(WaitTimeoutError, match=r"0\.05 s without success for rain"):
         wait_until(lambda: False, "rain", timeout=0.05)

@@ -77,7 +77,7 @@ async def test_nobody_there(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(f"{tmp_path}/mute")
         mute.listen()
-        with pytest.raises(UnreachableError, match=r"nobody serves it within 0\.1 seconds"):
+        with pytest.raises(UnreachableError, match=r"no server answers within 0\.1 seconds"):
             async with opened(f"unix:{tmp_path}/mute"):
                 pass
 

@@ -67,7 +67,7 @@ def test_virtual_addresses(made, text):
     made.port(switch, "parent", "00:00:00:00:00:01 10.0.0.1")
     port = made.port(switch, "vip", type="virtual", options={"virtual-ip": text, "virtual-parents": "parent"})
     made.settle()
-    assert only(made) == f"port vip: nobody can have its virtual-ip {text!r}, which is no IP address"
+    assert only(made) == f"port vip: its virtual-ip {text!r} is not an IP address"
     made.update(port, options={"virtual-ip": "10.0.0.9", "virtual-parents": "parent"})
     made.settle()
     assert not made.findings()

@@ -47,7 +47,7 @@ def test_what_cannot_be_asked(two, traced):
     assert microflow(network, PacketQuery(source="10.0.0.1", target="10.0.0.2"), "sw0")[0].name == "sw0"
     with pytest.raises(UnknownPortError, match="name or address nobody"):
         microflow(network, PacketQuery(source="nobody", target="p2"))
-    with pytest.raises(UnknownPortError, match=r"asks for 8.8.8.8, which nobody on sw0 has"):
+    with pytest.raises(UnknownPortError, match=r"sends to 8.8.8.8, which no port on sw0 has"):
         microflow(network, PacketQuery(source="p1", target="8.8.8.8"))
     with pytest.raises(VerifyError, match="no addresses of one IP version"):
         microflow(network, PacketQuery(source="web", target="fd00::1"))
@@ -147,14 +147,14 @@ def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol
     ("query", "words"),
     [
         (PacketQuery(source="p1", target="web", protocol=Protocol.DHCP), "sent to everybody: leave the target out"),
-        (PacketQuery(source="out", protocol=Protocol.DHCP), "instances send DHCP requests"),
+        (PacketQuery(source="out", protocol=Protocol.DHCP), "DHCP requests are sent by instances"),
         (
             PacketQuery(source="p1", target="fd00::fe", protocol=Protocol.ARP),
             "ARP asks for IPv4 addresses, and fd00::fe is of IPv6",
         ),
         (PacketQuery(source="p1", target="p1"), "is the sender's own address"),
         (PacketQuery(source="p1", target="127.0.0.1"), "never leaves its sender"),
-        (PacketQuery(source="p1", target="10.0.0.77"), "asks for 10.0.0.77, which nobody on sw0 has"),
+        (PacketQuery(source="p1", target="10.0.0.77"), "sends to 10.0.0.77, which no port on sw0 has"),
         (
             PacketQuery(source="r", target="p1"),
             "r is a router: name one of its addresses, 10.0.0.254, 172.16.0.1, fd00::fe",
@@ -165,13 +165,13 @@ def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol
         (PacketQuery(source="to-r-in", target="p1"), "is a router's"),
         (
             PacketQuery(source="10.0.0.99", target="p1"),
-            "nobody has 10.0.0.99, which is of 10.0.0.0/24, a network inside",
+            "no port has 10.0.0.99, which is in 10.0.0.0/24, an internal network",
         ),
         (PacketQuery(source="out", target="out"), "never comes in here"),
-        (PacketQuery(source="out", target="172.16.0.77"), "nobody on out has the address 172.16.0.77"),
+        (PacketQuery(source="out", target="172.16.0.77"), "no port on out has the address 172.16.0.77"),
         (
             PacketQuery(source="out", target="10.9.0.1"),
-            "nobody on out has the address 10.9.0.1, and no router there leads to it",
+            "no port on out has the address 10.9.0.1, and no router there has a route to it",
         ),
     ],
 )

@@ -258,4 +258,4 @@ async def unregister(southbound: Replica, name: str) -> None:
         if not transaction.empty:
             await southbound.commit(transaction)
     except OvsdbError as error:
-        log.warning("this chassis stays in Southbound: %s", error)
+        log.warning("this chassis could not be removed from Southbound: %s", error)

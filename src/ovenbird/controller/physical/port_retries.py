@@ -88,8 +88,8 @@ class PortRetries:
         try:
             results: Any = await self._vswitch.call("transact", [self._vswitch.database, _ASKING])
         except (Disconnected, OvsdbError) as error:
-            log.info("the switch cannot be asked to add ports again: %s", error)
+            log.info("the switch cannot be made to add ports again: %s", error)
             return
         for result in results:
             if isinstance(result, dict) and "error" in result:
-                log.warning("the switch cannot be asked to add ports again: %s", result)
+                log.warning("the switch cannot be made to add ports again: %s", result)

@@ -366,7 +366,7 @@ class Snoopers:
             raise PacketError("a packet that was sent on before")
         snooper = self._by_key.get(datapath)
         if snooper is None or self._southbound is None:
-            raise PacketError(f"multicast membership in datapath {datapath}, in which nobody snoops")
+            raise PacketError(f"multicast membership in datapath {datapath}, which does not snoop")
         port = port_by_keys(self._southbound, datapath=datapath, port=key)
         if port is None:
             raise PacketError(f"multicast membership from port {key} of datapath {datapath}")

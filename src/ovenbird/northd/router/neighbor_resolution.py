@@ -333,7 +333,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
     """Resolve a virtual address to the parent port that holds it; send requests for it while no parent does."""
     ip = port.virtual_ip
     if not ip and (text := port.options.get("virtual-ip")):
-        yield finding(port.lsp, f"port {port.name}: nobody can have its virtual-ip {text!r}, which is no IP address")
+        yield finding(port.lsp, f"port {port.name}: its virtual-ip {text!r} is not an IP address")
     if not ip or not port.options.get("virtual-parents"):
         return
     binding = find(sb.PortBinding.logical_port, port.name)

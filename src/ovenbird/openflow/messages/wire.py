@@ -147,7 +147,7 @@ def decode_message(data: bytes) -> tuple[int, Message]:
         raise DecodeError(f"message of {len(data)} bytes")
     version, number, length, xid = HEADER.unpack_from(data)
     if length != len(data):
-        raise DecodeError(f"message says {length} bytes and has {len(data)}")
+        raise DecodeError(f"the message's header gives {length} bytes, but it has {len(data)}")
     if version != VERSION and number != 0:
         raise DecodeError(f"message of OpenFlow version {version:#x}")
     key, start = (number, 0, 0), 8
