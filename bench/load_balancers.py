@@ -82,10 +82,12 @@ class Balanced(Bench):
     def edits(self, repeats: int) -> None:
         """Time single changes of load balancers."""
         (group,) = self.nb.transact(select("Load_Balancer_Group", "_uuid"))[0]["rows"]
+        rows = self.nb.transact(select("Load_Balancer", "_uuid", "name"))[0]["rows"]
+        uuids = {row["name"]: row["_uuid"] for row in rows}  # clients keep a copy of the table, and name rows by UUID
         added: list[Any] = []
 
         def update(number: int, values: dict[str, str]) -> float:
-            where = [["name", "==", f"lb{number}"]]
+            where = [["_uuid", "==", uuids[f"lb{number}"]]]
             row = {"vips": ["map", [list(pair) for pair in values.items()]]}
             return self.change({"op": "update", "table": "Load_Balancer", "where": where, "row": row})[0]
 
@@ -114,6 +116,7 @@ class Balanced(Bench):
                 "address added": vip,
                 "balancer added": balancer_add,
                 "balancer deleted": balancer_delete,
+                "nothing": lambda _: self.change()[0],
             },
             repeats,
         )

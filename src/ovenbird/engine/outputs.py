@@ -346,6 +346,9 @@ class Output:
             editor: the transaction.
             only: the part of `unsettled` to cover; all by default.
         """
+        if self.idle:  # as most outputs are in most waves
+            self._last = ({}, {}, {})
+            return
         update_only, actual, rejected = self.relation.update_only, self.actual, self.rejected
         if only is None:
             dirty, edits, suspect = self.dirty, self._edits, self._suspect

@@ -10,13 +10,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError, UnknownColumn
 from ovenbird.ovsdb.table import UUID_COLUMN, VERSION_COLUMN, BoundTable
 from ovenbird.ovsdb.types import UNLIMITED, Atomic, ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.engine.rows import Row
 
 Values = list[Any]
 Test = Callable[[UUID, Values], bool]
@@ -165,6 +170,13 @@ class Where:
     def matches(self, uuid: UUID, values: Values) -> bool:
         """Return whether a row matches."""
         return all(test(uuid, values) for test in self._tests)
+
+    def among(self, rows: Mapping[UUID, Row]) -> list[tuple[UUID, Row]]:
+        """Return the rows that are meant; where one column has to have one value, without a call for each row."""
+        if len(self.clauses) == 1 and self.clauses[0].position >= 0 and self.clauses[0].function == "==":
+            position, value = self.clauses[0].position, self.clauses[0].value
+            return [pair for pair in rows.items() if pair[1].values[position] == value]
+        return [pair for pair in rows.items() if self.matches(pair[0], pair[1].values)]
 
 
 class AnyOf:

@@ -163,9 +163,8 @@ class Execution:
         else:
             rows = self._candidates(table, where, rows)
         if not staged:
-            for uuid, row in list(rows.items()):
-                if where.matches(uuid, row.values):
-                    yield uuid, row.values, row
+            for uuid, row in where.among(rows):
+                yield uuid, row.values, row
             return
         for uuid, row in list(rows.items()):
             change = staged.get(uuid)

@@ -167,6 +167,19 @@ def test_an_edit_costs_the_same_however_many_share_it(edit):
     assert sum(counts[0].values()) <= 25, counts[0]
 
 
+def test_a_backend_that_changes_touches_the_flows_that_lead_to_it():
+    made = shared(6, 9)
+    before = {row.uuid: list(row.values) for row in made.rows(sb.LogicalFlow)}
+    change_backend(made)
+    made.settle()
+    after = {row.uuid: list(row.values) for row in made.rows(sb.LogicalFlow)}
+    gone, new = before.keys() - after.keys(), after.keys() - before.keys()
+    assert len(gone) == len(new) == 2  # one of the switches, one of the routers
+    rows = made.sb.store.table(sb.LogicalFlow).rows
+    assert {rows[uuid].external_ids["stage-name"] for uuid in new} == {"ls_in_lb", "lr_in_dnat"}
+    assert all(before[uuid] == after[uuid] for uuid in before.keys() & after.keys())
+
+
 def test_flows_are_shared_by_all_users():
     made = shared(4, 3)
     before = len(made.rows(sb.LogicalFlow))

@@ -244,11 +244,20 @@ def _link(lrp: nb.LogicalRouterPort, port: RouterPort) -> Iterator[Fact]:
 
 def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
     """Resolve the addresses of another router's port at ``port``."""
-    act = f"eth.dst = {other.mac}; next;"
-    for register, subnets in (("reg0", other.ipv4), ("xxreg0", other.ipv6)):
-        if subnets:
-            match = f"outport == {port.quoted} && {register} == {braced([s.ip for s in subnets])}"
-            yield flow(RESOLVE, port.datapath, 100, match, act, hint=port.uuid)
+    for knows in _known_as(other):
+        match = f"outport == {port.quoted} && {knows}"
+        yield flow(RESOLVE, port.datapath, 100, match, _leads_to(other), hint=port.uuid)
+
+
+def _known_as(port: RouterPort) -> list[str]:
+    """Return the matches of next hops that are a router port, of each IP version."""
+    found = (("reg0", port.ipv4), ("xxreg0", port.ipv6))
+    return [f"{register} == {braced([s.ip for s in subnets])}" for register, subnets in found if subnets]
+
+
+def _leads_to(port: RouterPort) -> str:
+    """Return the actions that send a packet to a router port."""
+    return f"eth.dst = {port.mac}; next;"
 
 
 # -- hosts ------------------------------------------------------------------------------------------------------------
@@ -311,15 +320,32 @@ def _known_host(found: Sequence[PeerRouterPort], address: Addresses, mac: str, h
                         break
 
 
-def _beside(port: SwitchPort) -> Iterator[Fact]:
+def _beside(port: SwitchPort) -> list[Fact]:
     """Resolve the addresses of the router behind this port at the other routers of the switch."""
     name = port.options.get("router-port", "")
     mine = router_port_by_name(name)
     if mine is None:
-        return
-    for _, other in router_peers(port.switch):
-        if other.name != name and not asks_routers(other.router):
-            yield from _known_router(other, mine)
+        return []
+    act = _leads_to(mine)
+    return [
+        flow(RESOLVE, where, 100, f"{match}{knows}", act, hint=hint)
+        for knows in _known_as(mine)
+        for other, where, match, hint in knowing_routers(port.switch)
+        if other != name
+    ]
+
+
+@view
+def knowing_routers(switch: nb.LogicalSwitch) -> tuple[tuple[str, UUID, str, str], ...]:
+    """Return the router ports of a switch whose routers resolve neighbouring routers by flows.
+
+    Those with `dynamic_neigh_routers` do not: they resolve them by ARP.
+
+    Returns:
+        Of each port its name, its datapath, the beginning of a match on what leaves by it, and its UUID.
+    """
+    peers = [port for _, port in router_peers(switch) if not asks_routers(port.router)]
+    return tuple([(port.name, port.datapath, f"outport == {port.quoted} && ", port.uuid) for port in peers])
 
 
 @view
