@@ -90,6 +90,16 @@ set Logical_Router r load_balancer_group=@first
 ls-lb-add plain web
 ls-lb-add plain six
 """
+LENT = """
+set NB_Global . options:install_ls_lb_from_router=true
+--id=@web get Load_Balancer web
+--id=@none get Load_Balancer none
+--id=@lent create Load_Balancer_Group name=lent load_balancer=@web,@none
+set Logical_Router g load_balancer_group=@lent
+lr-lb-add r any
+lr-lb-add r six
+lr-lb-add in web
+"""
 METERS = """
 --id=@copp create Copp name=copp meters:reject=rejections meters:event-elb=events
 set Logical_Switch sw0 copp=@copp
@@ -152,6 +162,7 @@ CASES = {
         *[f"lr-lb-add g {name}" for name in ("web", "six", "any")],
     ],
     "templates": TEMPLATES.strip().splitlines(),
+    "lent by routers": LENT.strip().splitlines(),
     "health checks": HEALTH.strip().splitlines(),
     "every packet told of": ["set NB_Global . options:controller_event=true", "ls-lb-add sw0 none"],
 }  # fmt: skip
@@ -189,6 +200,8 @@ def is_ours_alone(flow, case):
         return datapath == "g"  # one flow for each address; routes of IPv6, too
     if case == "forced own source" and place == "lr_in_arp_resolve 2":
         return actions == "drop ;"  # the original lets packets to these addresses go on
+    if case == "lent by routers" and place.startswith("ls_"):
+        return not place.startswith(("ls_in_lb 12", "ls_in_pre_stateful 12"))  # the original does not track there
     return place in ("ls_in_acl 2", "ls_out_acl 2")
 
 

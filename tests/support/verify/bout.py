@@ -19,6 +19,9 @@ Where ours is not meant to do what Debian's does, either way is compared on our 
 - a router asks for an address of another one that only `snat` uses: Debian's northd lets nobody answer, ours does, as
   later releases do (docs/upstream-fixes.md).
 
+Where two flows of one priority take a packet, the switch may use either, and nothing is compared: in a switch that
+balances, what a stateless ACL kept from being tracked and what goes to a router (`ls_out_pre_lb`, both of 110).
+
 What goes round in circles, and what makes it fall over (router advertisements and solicitations for routers), it is
 not asked.
 """
@@ -30,6 +33,7 @@ import re
 from typing import Any, NamedTuple
 
 from ovenbird.lang.ast import And, Boolean, Compare, Not, Or, Resident, Test
+from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import parse_microflow
 from ovenbird.lang.parser import parse
 from ovenbird.pipeline.registers import STATELESS
@@ -51,7 +55,14 @@ ALIEN = ("eth.type == 0x88cc", "eth.type == 0x8035")
 UNCHECKED = (*ALIEN, "ip.ttl == 64 && ip6.dst == ff02::1:ff")
 """Packets whose port security ovn-trace does not check: neither ARP nor IP, or solicitations of a wrong hop limit."""
 
+TIES = "ls_out_pre_lb"
+"""The stage where flows of one priority take one packet."""
+
 REFUSALS = {"icmp4_error { ... }", "icmp6_error { ... }", "reject { ... }", "tcp_reset { ... }", "sctp_abort { ... }"}
+
+UNSEEN = "port security of what is not of IP"
+ANSWERED_EACH = {UNSEEN, "a refusal of what is not of IP"}
+"""Where ovn-trace goes on with what is neither ARP nor IP, a `reject` answers each copy; there may be more in one."""
 
 TRANSLATIONS = ("ct_snat", "ct_dnat", "ct_lb")
 
@@ -107,12 +118,25 @@ class Recorder(Tracer):
         self.choices = choices
         self.states: list[str] = []
         self.remembered = False  # whether what an earlier packet left behind decided: a mark, or a translation
+        self.tied = False  # whether several flows of one priority, which do different things, took the packet
 
     def learn_forwarding(self, mac, port) -> None:
         pass
 
     def _match(self):
-        return self.choices.choose(self._datapath, self._pipeline, self._table, self.packet, super()._match)
+        found, tied = self.choices.choose(self._datapath, self._pipeline, self._table, self.packet, self._choose)
+        self.tied |= tied
+        return found
+
+    def _choose(self):
+        """Return the flow that takes a packet, and whether the switch might use another one in the stage of ties."""
+        found = super()._match()
+        if found is None or found.row.external_ids["stage-name"] != TIES:
+            return found, False
+        place, bindings = (self._pipeline.value, self._table), self._datapath.bindings
+        equal = (f for f in self._datapath.flows(*place) if f.row.priority == found.row.priority)
+        others = [f for f in equal if f.match is not None and f.row.actions != found.row.actions]
+        return found, any(evaluate(f.match, self.packet, bindings) for f in others)
 
     def track(self, zone, translation=None) -> None:
         before = headers(self.packet)
@@ -122,7 +146,7 @@ class Recorder(Tracer):
             self.states.append(format_state(self.packet["ct_state"]).replace("|", ","))
 
     def start_again(self) -> None:
-        self.states, self.remembered = [], False
+        self.states, self.remembered, self.tied = [], False, False
 
 
 def fate(trace):
@@ -205,9 +229,10 @@ class Bout:
     def agree(self, datapath, microflow, tracers, traces) -> None:
         reason = "what is remembered" if any(tracer.remembered for tracer in tracers.values()) else ""
         self.ask(datapath, microflow, tracers, traces, microflow, reason)
+        tied = any(tracer.tied for tracer in tracers.values())
         for tracer in tracers.values():
             tracer.start_again()
-        assert self.answered(traces["ours"]) or fate(traces["ours"]) == fate(traces["theirs"]), microflow
+        assert tied or self.answered(traces["ours"]) or fate(traces["ours"]) == fate(traces["theirs"]), microflow
 
     def every(self, datapath, microflow) -> None:
         """A packet with every connection state out of the air, and every other one from the second time on."""
@@ -232,6 +257,9 @@ class Bout:
     def ask(self, datapath, microflow, tracers, traces, what, reason, later="") -> None:
         """Compare what our trace says; note down what ovn-trace is to be asked."""
         self.counts["compared"] += 1
+        if any(tracer.tied for tracer in tracers.values()):
+            self.counts["not compared: two flows of one priority"] += 1
+            return
         own = {whose: sorted(traces[whose].outputs) for whose in WHOSE}
         self.counts["delivered" if any(own.values()) else "dropped"] += 1
         if self.answered(traces["ours"]):
@@ -279,7 +307,7 @@ class Bout:
         reason = ask.reason or (ask.excuse if original != ask.own else "")
         alike = original.get("theirs", original["ours"]) == original["ours"]
         apart = not alike or (original != ask.own and not reason)
-        if apart and reason == "a refusal of what is not of IP":  # it answers each copy, of which there may be more
+        if apart and reason in ANSWERED_EACH:
             self.counts[f"ovn-trace not asked: {reason}"] += 1
             return
         assert alike, (ask.what, ask.own, original, ask.questions)
@@ -308,7 +336,7 @@ class Bout:
             return "port security"
         unchecked = any(sign in trace.microflow for sign in UNCHECKED)
         if unchecked and any("the port security" in verdict for verdict in trace.verdicts()):
-            return "port security"
+            return UNSEEN if any(sign in trace.microflow for sign in ALIEN) else "port security"
         texts = {step.text for step in trace.steps()}
         if "nd_ns { ... }" in texts:
             return "a solicitation"

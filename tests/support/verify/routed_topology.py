@@ -1,12 +1,12 @@
 """Random routed topologies: the switches of ``verify_topology`` behind routers, and packets that cross them.
 
 Routers of every kind (with distributed gateway ports by Gateway_Chassis or HA_Chassis_Group, gateway routers, neither),
-joined by a switch, by a link of peers, and by the networks outside; translations of every kind; routes and policies.
+joined by a switch, by a link of peers, and by the networks outside; translations of every kind; routes and policies;
+load balancers on switches and routers.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 JOIN, OUTSIDE = 100, (101, 102)
 NOWHERE, NOWHERE6 = "203.0.113.9", "2001:db8::9"
-
-BALANCERS = "OVENBIRD_TRACE_BALANCERS" in os.environ
-"""Whether networks have load balancers: what is related (`--ct rel`) and for a balancer's address is routed on by our
-flows and not by those of 23.03, so that the accounts still differ there."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +101,7 @@ def make(dice: random.Random) -> Routed:
         _translations(made, dice, router)
     _odds(made, dice)
     _relays(made, verify_topology.dice_of(dice))
-    if BALANCERS:
-        _balancers(made, dice)
+    _balancers(made, dice)
     return made
 
 

@@ -276,3 +276,25 @@ def test_what_has_come_of_a_probe_costs_its_load_balancers_alone(networks):
     networks.update(monitor, status="online")  # whose port nobody has bound
     networks.settle()
     assert monitor.status == "offline"
+
+
+def test_switches_use_what_the_routers_around_them_use_if_the_cloud_says_so():
+    made = shared(2, 2)
+    direct = balancer(made, "direct", {"40.0.0.1:80": "10.0.0.1:80"})
+    router = made.insert(nb.LogicalRouter, name="extra", load_balancer=frozenset([direct.uuid]))
+    made.insert(nb.LogicalRouterPort, (router, "ports"), name="e", mac="00:00:00:00:ee:01",
+                networks=frozenset(["100.64.1.1/16"]))  # fmt: skip
+    join = made.nb.store.find(nb.LogicalSwitch.name, "join")
+    made.port(join, "to-e", "router", type="router", options={"router-port": "e"})
+    made.settle()
+    assert not chosen(made, "join")
+    (settings,) = made.nb.store.table(nb.NBGlobal).rows.values()
+    for lends in ("true", "false", "true"):
+        made.update(settings, options={"install_ls_lb_from_router": lends})
+        made.settle()
+        assert len(chosen(made, "join")) == (3 if lends == "true" else 0)  # two of the group, one of the router alone
+        assert made.image() == made.from_scratch()
+    made.update(router, enabled=False)
+    made.settle()
+    assert len(chosen(made, "join")) == 2
+    assert made.image() == made.from_scratch()

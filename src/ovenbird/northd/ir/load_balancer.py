@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.findings import finding
 from ovenbird.engine.grouped import grouped_values
+from ovenbird.engine.lookups import get
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag, number
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.health_check import Probe, health_checks
+from ovenbird.northd.ir.router_port import enabled, peer_switch_port, router_peers
 from ovenbird.northd.ir.socket_address import SocketAddress, parse_endpoint
 from ovenbird.northd.ir.switch_port import global_flag
 
@@ -176,13 +178,44 @@ Users = tuple["UUID", ...]
 @view
 def switch_users(row: LB) -> Users:
     """Return the groups through which switches use a load balancer."""
-    return _users(row, bool(row.referrers(nb.LogicalSwitch.load_balancer)))
+    return _users(row, bool(direct_switches(row)))
 
 
 @view
 def router_users(row: LB) -> Users:
     """Return the groups through which routers use a load balancer."""
     return _users(row, bool(row.referrers(nb.LogicalRouter.load_balancer)))
+
+
+@view
+def direct_switches(row: LB) -> tuple[nb.LogicalSwitch, ...]:
+    """Return the switches that use a load balancer through no group.
+
+    With NB_Global's option `install_ls_lb_from_router` these are, too, the switches around routers that do.
+    """
+    found = dict.fromkeys(row.referrers(nb.LogicalSwitch.load_balancer))
+    if global_flag("install_ls_lb_from_router", False):
+        for router in row.referrers(nb.LogicalRouter.load_balancer):
+            for lrp in router.ports if enabled(router) else ():
+                if (met := peer_switch_port(lrp.name)) is not None:
+                    found[met.switch] = None
+    return tuple(found)
+
+
+@view
+def switch_groups(switch: nb.LogicalSwitch) -> tuple[nb.LoadBalancerGroup, ...]:
+    """Return the groups of load balancers that a switch uses: its own, or those of the routers around it, too."""
+    lent = [group for router in _lenders(switch) for group in router.load_balancer_group]
+    return tuple(dict.fromkeys([*switch.load_balancer_group, *lent]))
+
+
+def _lenders(switch: nb.LogicalSwitch) -> list[nb.LogicalRouter]:
+    """Return the routers around a switch whose load balancers it uses (`install_ls_lb_from_router`)."""
+    if not global_flag("install_ls_lb_from_router", False):
+        return []
+    routers = dict.fromkeys([port.router for _, port in router_peers(switch)])
+    found = [get(nb.LogicalRouter, uuid) for uuid in routers]
+    return [router for router in found if router is not None and enabled(router)]
 
 
 def _users(row: LB, direct: bool) -> Users:
@@ -204,7 +237,7 @@ def sharing(row: LB) -> Iterator[tuple[tuple[str, UUID], Users]]:
 def switch_meters(switch: nb.LogicalSwitch) -> Iterator[tuple[tuple[UUID, str], str]]:
     """Give each group the meters of the switches that use it."""
     limits = meters(switch)
-    for group in switch.load_balancer_group:
+    for group in switch_groups(switch):
         for kind in (REJECT, EVENT):
             yield (group.uuid, kind), limits.get(kind, "")
 
@@ -212,9 +245,10 @@ def switch_meters(switch: nb.LogicalSwitch) -> Iterator[tuple[tuple[UUID, str], 
 @view
 def balances(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch uses a load balancer with any virtual address."""
-    if any(sharing.values(("switches", group.uuid)) for group in switch.load_balancer_group):
+    if any(sharing.values(("switches", group.uuid)) for group in switch_groups(switch)):
         return True
-    return any(row.vips for row in switch.load_balancer)
+    lent = [row for router in _lenders(switch) for row in router.load_balancer]
+    return any(row.vips for row in (*switch.load_balancer, *lent))
 
 
 _groups: dict[tuple[object, ...], DatapathGroup] = {}

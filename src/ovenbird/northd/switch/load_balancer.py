@@ -27,8 +27,10 @@ from ovenbird.northd.ir.load_balancer import (
     Vip,
     balancer,
     balances,
+    direct_switches,
     in_words,
     sharing,
+    switch_groups,
     switch_meters,
     switch_users,
     trouble,
@@ -126,7 +128,7 @@ def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         return
     where, limits = datapath(switch), meters(switch)
     yield BALANCING.includes(where)
-    for group in switch.load_balancer_group:
+    for group in switch_groups(switch):
         for users in sharing.values((OF_SWITCHES, group.uuid)):
             yield used_by(OF_SWITCHES, users).includes(where)
             for kind in (REJECT, EVENT):
@@ -136,7 +138,7 @@ def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 @rule(LB)
 def direct_membership(row: LB) -> Iterator[Fact]:
     """Put the switches that refer to a load balancer into its own datapath group."""
-    switches = row.referrers(nb.LogicalSwitch.load_balancer)
+    switches = direct_switches(row)
     if not switches:
         return
     users, made = switch_users(row), balancer(row)
@@ -151,14 +153,14 @@ def direct_membership(row: LB) -> Iterator[Fact]:
 @grouped_values(nb.LogicalSwitch)
 def group_switches(switch: nb.LogicalSwitch) -> Iterator[tuple[UUID, UUID]]:
     """Yield, for each group, the switches that use it."""
-    for group in switch.load_balancer_group:
+    for group in switch_groups(switch):
         yield group.uuid, datapath(switch)
 
 
 @rule(LB)
 def every_datapath(row: LB) -> Iterator[Fact]:
     """Write each datapath of a load balancer to Southbound."""
-    direct = {datapath(switch) for switch in row.referrers(nb.LogicalSwitch.load_balancer)}
+    direct = {datapath(switch) for switch in direct_switches(row)}
     for where in direct.union(*[group_switches.values(user) for user in switch_users(row)]):
         yield OF_LOAD_BALANCER(row.uuid, where)
 
@@ -171,7 +173,7 @@ def limits(row: LB, users: Users, kind: str) -> list[str]:
         users: the groups through which switches use it.
         kind: of the packets.
     """
-    found = {meters(switch).get(kind, "") for switch in row.referrers(nb.LogicalSwitch.load_balancer)}
+    found = {meters(switch).get(kind, "") for switch in direct_switches(row)}
     return sorted(found.union(*[switch_meters.values((user, kind)) for user in users]))
 
 
