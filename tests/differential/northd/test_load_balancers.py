@@ -191,7 +191,13 @@ def sets(client):
 
 def is_ours_alone(flow, case):
     """Return whether a flow that only ours has is meant."""
-    place, datapath, _, actions, _ = flow
+    place, datapath, match, actions, _ = flow
+    if place == "lr_in_dnat 70":
+        return "! ct.rpl" in match  # no marks of replies, as in the original since 25.03
+    if place == "lr_in_ip_input 100":
+        return ".dst == ^" in match  # the address may be the router's own, as in the original since 25.09
+    if place.startswith("lr_in_dnat 1") and actions == "drop ;":
+        return case.startswith("forced")  # in the original behind a mark, which is no action before 25.03
     if case == "affinity" and place in ("ls_in_lb 150", "lr_in_dnat 150"):
         return True  # they say which virtual address they are for, as the original's since 23.06
     if case == "templates" and "[^six_backend]:80" in actions:
@@ -208,6 +214,8 @@ def is_ours_alone(flow, case):
 def is_theirs_alone(flow, case):
     """Return whether a flow that only theirs has is known."""
     place, _, match, actions, _ = flow
+    if place == "lr_in_dnat 70" or actions.endswith("_for_lb = 1 ; drop ;"):
+        return place.startswith("lr_in_dnat")
     if case == "affinity" and place in ("ls_in_lb 150", "lr_in_dnat 150"):
         return True
     if case == "templates" and "^six_backend:80" in actions:

@@ -70,6 +70,7 @@ class Balancer(NamedTuple):
         responder: whether routers answer for its addresses: `reachable`, `all` or `none`.
         adds_route: whether neighbouring routers get routes to its addresses.
         template: whether it contains template variables.
+        stateless: whether routers with several distributed gateway ports translate replies without conntrack.
         troubles: the parts of it that are left out, and why.
     """
 
@@ -84,6 +85,7 @@ class Balancer(NamedTuple):
     responder: str
     adds_route: bool
     template: bool
+    stateless: bool
     troubles: tuple[str, ...]
 
 
@@ -113,6 +115,7 @@ def balancer(row: LB) -> Balancer:
         responder=responder,
         adds_route=flag(options, "add_route"),
         template=template,
+        stateless=flag(options, "use_stateless_nat"),
         troubles=tuple(troubles),
     )
 

@@ -138,8 +138,8 @@ def every_balancing_router() -> Iterator[Fact]:
     related, established = "ct.rel && !ct.est && !ct.new", "ct.est && !ct.rel && !ct.new && ct_mark.natted"
     for match, act in ((related, "ct_commit_nat;"), (established, "next;")):
         yield flow(DNAT, BALANCING_ROUTERS, 50, match, act)
-        for mark in ("skip_snat", "force_snat"):
-            noted = f"{match} && ct_mark.{mark} == 1"
+        for mark in ("skip_snat", "force_snat"):  # of requests alone: replies keep the source that they have
+            noted = f"{match} && !ct.rpl && ct_mark.{mark} == 1"
             yield flow(DNAT, BALANCING_ROUTERS, 70, noted, f"flags.{mark}_for_lb = 1; {act}")
 
 
@@ -186,6 +186,9 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
     if made.skips_snat:
         yield flow(SNAT, everywhere, 120, "flags.skip_snat_for_lb == 1 && ip", "next;")
     for vip in made.vips:
+        if vip.at.ip[0] == "^":  # which may turn out to be an address of the router's own
+            match = f"{vip.at.family}.dst == {vip.at.ip}"
+            yield flow(addresses.INPUT, everywhere, 100, match, "next;", hint=made.uuid)
         if made.affinity:
             yield from _affinity(made, vip, everywhere)
         for router in addresses.translating_to(row, users, vip.at):
@@ -232,22 +235,44 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
         act = f"{note}reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={SNAT.table}); }};"
         kind, limit = f"{kind} {REJECT}", how.reject
     else:
-        act = f"{note}drop;" if note else "drop;"
+        act = "drop;"  # which stands alone: whether there are marks does not matter
     if how.datapath is None:
         where = used_by(kind, users, limit)
         yield where.row
         yield flow(DNAT, where, order(vip.at), match, act, hint=made.uuid, meter=limit or None)
     else:
+        stateless = made.stateless and len(how.gateways) > 1
+        if stateless and vip.backends:
+            act = f"{vip.at.family}.dst = {vip.backends[0].ip}; {act}"
         for port, redirect in how.gateways:
             here = f" && is_chassis_resident({redirect})"
             resident = "" if made.reject and not vip.configured else here
             new = f"{match}{resident}"
             yield flow(DNAT, how.datapath, order(vip.at), new, act, hint=made.uuid, meter=limit or None)
-            if vip.configured:
+            if vip.configured and stateless:
+                yield from _stateless_replies(made, vip, how.datapath, gateway=(port, redirect))
+            elif vip.configured:
                 replies = f"{_comes_from(made, vip)} && outport == {port}{here}"
                 yield flow(UNDNAT, how.datapath, 120, replies, f"{note}ct_dnat_in_czone;", hint=made.uuid)
     if made.affinity and vip.backends:
         yield from _affine(made, vip, how, used_by(how.kind, users))
+
+
+def _stateless_replies(made: Balancer, vip: Vip, where: UUID, *, gateway: tuple[str, str]) -> Iterator[Fact]:
+    """Give replies their virtual source without conntrack, at whichever gateway port they leave (`use_stateless_nat`).
+
+    Arguments:
+        made: the load balancer.
+        vip: the virtual address.
+        where: the router's datapath.
+        gateway: the port and its chassisredirect port, as constants of a match.
+    """
+    (port, redirect), at = gateway, vip.at
+    passes = f"(inport == {port} || outport == {port}) && is_chassis_resident({redirect}) && {made.protocol}"
+    replies = f"{_comes_from(made, vip)} && {passes}"
+    source = f"{at.family}.src = {at.ip}; " + (f"{made.protocol}.src = {at.port}; " if at.port else "")
+    yield flow(UNDNAT, where, 120, replies, "next;", hint=made.uuid)
+    yield flow(SNAT, where, 160, replies, f"{source}next;", hint=made.uuid)
 
 
 def _comes_from(made: Balancer, vip: Vip) -> str:
