@@ -12,9 +12,9 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
-from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
 from support.live.traffic import Program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +136,7 @@ class Stage:
             self.send(group, size)
             return all(self.sees(name, size) for name in names)
 
-        wait_until(arrives, f"{names} to see {group}")
+        until(arrives, what=f"{names} to see {group}")
 
     def seen(self, group: str) -> set[str]:
         """Send once to a group; return who has got it when everybody has got what was sent afterwards."""
@@ -145,9 +145,9 @@ class Stage:
         self.send(group, size)
         self.send(EVERYBODY, end)
         here = [name for name, place in PLACES.items() if place[0] == "s0" and name != "source"]
-        wait_until(lambda: all(self.sees(name, end) for name in here), "the end in s0")
+        until(lambda: all(self.sees(name, end) for name in here), what="the end in s0")
         self.send(EVERYBODY, end_beyond, by="aside")
-        wait_until(lambda: self.sees("beyond", end_beyond), "the end in s1")
+        until(lambda: self.sees("beyond", end_beyond), what="the end in s1")
         return {name for name in PLACES if name != "source" and self.sees(name, size)}
 
 
@@ -158,9 +158,9 @@ def test_who_joined_gets_the_stream(originals: None, make_lab: Callable[..., Lab
     instances = network(lab)
     with ExitStack() as stack:
         stage = Stage(lab, instances, stack)
-        wait_until(lambda: stage.seen(OTHER) == set(), "nobody to get what nobody joined")
+        until(lambda: stage.seen(OTHER) == set(), what="nobody to get what nobody joined")
         instances["deaf"].run("python3", "-c", REPORT, AGEING)  # nobody says so again: it ends after 15 seconds
-        wait_until(lambda: joined(lab, AGEING) == 1, "the report to be heard")
+        until(lambda: joined(lab, AGEING) == 1, what="the report to be heard")
         far = stack.enter_context(Program(instances["far"], "python3", "-c", JOIN, FOUR, SIX, ready=True))
         stack.enter_context(Program(instances["beyond"], "python3", "-c", JOIN, FOUR, SIX, ready=True))
         for group in (FOUR, SIX):
@@ -171,12 +171,12 @@ def test_who_joined_gets_the_stream(originals: None, make_lab: Callable[..., Lab
         assert stage.seen(OTHER) == {"near"}
         assert stage.seen(FOUR) == {"near", "far", "beyond"}
         far.close()
-        wait_until(lambda: joined(lab, FOUR) == 1, "who leaves to be forgotten")
-        wait_until(lambda: stage.seen(FOUR) == {"near", "beyond"}, "the stream to end where nobody listens")
+        until(lambda: joined(lab, FOUR) == 1, what="who leaves to be forgotten")
+        until(lambda: stage.seen(FOUR) == {"near", "beyond"}, what="the stream to end where nobody listens")
         nbctl(lab, "set", "Logical_Switch", "s0", "other_config:mcast_flood_unregistered=true")
         stage.until_seen(OTHER, "near", "far", "deaf")
-        wait_until(lambda: joined(lab, AGEING) == 0, "what nobody reports to end")
+        until(lambda: joined(lab, AGEING) == 0, what="what nobody reports to end")
         assert joined(lab, SIX) >= 1  # whoever answers the queries stays
         nbctl(lab, "set", "Logical_Switch", "s1", "other_config:mcast_snoop=false")
         nbctl(lab, "set", "Logical_Switch", "s0", "other_config:mcast_snoop=false")
-        wait_until(lambda: joined(lab, FOUR) + joined(lab, SIX) == 0, "nothing to be snooped any more")
+        until(lambda: joined(lab, FOUR) + joined(lab, SIX) == 0, what="nothing to be snooped any more")

@@ -9,10 +9,10 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.instance import INTERFACE
-from ovenbird.lab.process import wait_until
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.traffic import Program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def instances(lab: Lab, nb: Nbctl) -> dict[str, Instance]:
         nb("lsp-set-dhcpv4-options", name, options)
     nb("--wait=hv", "sync")
     found = {name: lab.attach(name, host=host, port_id=name, mac=MACS[name]) for name, host in HOSTS.items()}
-    wait_until(lambda: found["a"].pings("10.7.0.2"), "the first answer")
+    until(lambda: found["a"].pings("10.7.0.2"), what="the first answer")
     return found
 
 
@@ -92,10 +92,10 @@ def test_queues_of_ports_are_classes_of_the_physical_interface(
     def has_queue() -> bool:
         return "rate 2Mbit ceil 7Mbit" in switch.namespace.run("tc", "class", "show", "dev", UPLINK)
 
-    wait_until(has_queue, "the queue")
+    until(has_queue, what="the queue")
     assert instances["a"].pings("10.7.0.2")
     nb("lsp-set-options", "a")
-    wait_until(lambda: not has_queue(), "the queue to go")
+    until(lambda: not has_queue(), what="the queue to go")
     assert not switch.vsctl("list", "QoS") + switch.vsctl("list", "Queue")
 
 
@@ -103,12 +103,12 @@ def test_a_mirror_copies_what_a_port_sends(instances: dict[str, Instance], lab: 
     switch, sink = lab.hypervisor("hv1"), lab.hypervisor("hv2")
     nb("mirror-add", "probe", "gre", "7", "from-lport", sink.encap_address)
     nb("--wait=hv", "lsp-attach-mirror", "a", "probe")
-    wait_until(lambda: "ovn-probe" in switch.ofctl("show", f"unix:{switch.rundir}/br-int.mgmt"), "the tunnel")
+    until(lambda: "ovn-probe" in switch.ofctl("show", f"unix:{switch.rundir}/br-int.mgmt"), what="the tunnel")
     with Capture(sink.namespace, UPLINK, "proto gre") as wire:
-        wait_until(lambda: instances["a"].pings("10.7.0.2"), "an answer")
+        until(lambda: instances["a"].pings("10.7.0.2"), what="an answer")
         wire.wait(r"key=0x7.* 10\.7\.0\.1 > 10\.7\.0\.2: ICMP echo request")
         assert not wire.find("echo reply")
     nb("lsp-detach-mirror", "a", "probe")
-    wait_until(lambda: not switch.vsctl("list", "Mirror"), "the mirror to go")
+    until(lambda: not switch.vsctl("list", "Mirror"), what="the mirror to go")
     assert "ovn-probe" not in switch.vsctl("list-ports", "br-int")
     nb("mirror-del", "probe")
