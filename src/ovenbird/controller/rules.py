@@ -53,7 +53,7 @@ OMITTED = {"Logical_Flow": ("external_ids",)}
 
 SWITCH = (
     vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL, vswitch.QoS, vswitch.Queue,
-    vswitch.Mirror,
+    vswitch.Mirror, vswitch.FlowSampleCollectorSet,
 )  # fmt: skip
 """The tables of Open_vSwitch that this controller reads."""
 

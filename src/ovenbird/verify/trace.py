@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.lang.actions import Check, Translation, Zone
 from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.actions.flow import Next, Output
+from ovenbird.lang.actions.qos import Sample
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
@@ -420,7 +421,7 @@ class Tracer:
         block, outer, action_before = self._block, self._parent, self._action
         block.steps.append(step)
         self._here, self._goto = step, None
-        if not actions:
+        if all(type(action) is Sample for action in actions):
             self._drop("drop;")
         for place, action in enumerate(actions, 1):
             last = place == len(actions)

@@ -48,6 +48,12 @@ lsp-attach-mirror vm1 audit
 lsp-attach-mirror wire probe
 lsp-attach-mirror to-r probe
 """,
+    "a forwarding group": """
+fwd-group-add group sw0 10.0.0.100 00:11:22:33:44:55 vm1 vm2
+""",
+    "a forwarding group of what is alive": """
+--liveness fwd-group-add group sw0 10.0.0.100 00:11:22:33:44:55 vm1 vm2
+""",
     "queues": """
 set Logical_Switch_Port wire options:qos_max_rate=1000 options:qos_burst=20 options:qos_min_rate=5
 set Logical_Switch_Port vm1 options:qos_max_rate=1000
@@ -58,6 +64,8 @@ set Logical_Switch_Port off options:qos_min_rate=5 options:qdisc_queue_id=4
 set Logical_Switch_Port to-r options:qos_max_rate=1000 options:qdisc_queue_id=7
 """,
 }
+
+SIZES = {"mirrors": 0, "a forwarding group": 2, "a forwarding group of what is alive": 2}
 
 
 def queues(found):
@@ -101,7 +109,7 @@ def test_what_a_feature_adds(world, case):
     after = [flows(client) for client in (world.theirs, world.ours)]
     theirs, ours = (queues(new - old) for new, old in zip(after, before, strict=True))
     assert ours == theirs
-    assert len(theirs) >= (0 if case == "mirrors" else 4)
+    assert len(theirs) >= SIZES.get(case, 4)
     assert mirrors(world.ours) == mirrors(world.theirs)
     assert len(mirrors(world.ours)[0]) == 3
     assert ports(world.ours) == ports(world.theirs)
@@ -127,3 +135,20 @@ def test_a_port_has_a_queue_of_its_own_where_it_is(world):
     numbers = [dict(row["options"][1]).get("qdisc_queue_id") for row in world.ours.select("Port_Binding", "options")]
     given = [number for number in numbers if number]
     assert len(given) == len(set(given)) == 6
+
+
+def sampling(client):
+    """Return what flows do that sample, and how many flows drop packets otherwise."""
+    actions = [row["actions"] for row in client.select("Logical_Flow", "actions")]
+    return {text for text in actions if "sample" in text}, sum(text.endswith("drop;") for text in actions)
+
+
+def test_drops_are_sampled_where_both_options_are_numbers(world):
+    options = "set NB_Global . options:debug_drop_collector_set=7 options:debug_drop_domain_id={}"
+    run(world, [options.format(5)])
+    assert sampling(world.ours) == sampling(world.theirs)
+    assert sampling(world.ours) == (
+        {"sample(probability=65535,collector_set=7,obs_domain=5,obs_point=$cookie); /* drop */"}, 0,
+    )  # fmt: skip
+    run(world, [options.format(255)])
+    assert not sampling(world.ours)[0] | sampling(world.theirs)[0]

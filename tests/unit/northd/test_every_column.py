@@ -37,6 +37,10 @@ def world():
         nb.QoS, (switch, "qos_rules"), priority=3, direction="from-lport", match="ip4", action={"dscp": 5},
         bandwidth={"rate": 7},
     )  # fmt: skip
+    made.insert(
+        nb.ForwardingGroup, (switch, "forwarding_groups"), name="f", vip="10.0.0.50", vmac="00:00:00:00:ff:0f",
+        child_port=frozenset(["p0"]),
+    )  # fmt: skip
     mirror = made.insert(nb.Mirror, name="m", filter="from-lport", sink="192.0.2.1", type="gre", index=3)
     made.update(port, mirror_rules=frozenset([mirror.uuid]))
     made.dns = made.insert(nb.DNS, records={"A.b": "10.0.0.1"})
@@ -81,6 +85,12 @@ CHANGES = [
     (nb.Mirror, "type", "erspan"),
     (nb.Mirror, "index", 4),
     (nb.Mirror, "external_ids", {"a": "b"}),
+    (nb.ForwardingGroup, "vip", "fd00::50"),
+    (nb.ForwardingGroup, "vip", "nonsense"),
+    (nb.ForwardingGroup, "vmac", "00:00:00:00:ff:0e"),
+    (nb.ForwardingGroup, "liveness", True),
+    (nb.ForwardingGroup, "child_port", frozenset(["p0", "r0"])),
+    (nb.LogicalSwitch, "forwarding_groups", frozenset()),
     (nb.LogicalSwitch, "qos_rules", frozenset()),
     (nb.QoS, "priority", 9),
     (nb.QoS, "direction", "to-lport"),
@@ -109,6 +119,7 @@ CHANGES = [
     (nb.LogicalRouterPort, "name", "lrpx"),
     (nb.NBGlobal, "options", {"default_acl_drop": "true"}),
     (nb.NBGlobal, "options", {"ignore_lsp_down": "false"}),
+    (nb.NBGlobal, "options", {"debug_drop_domain_id": "5", "debug_drop_collector_set": "7"}),
     (nb.NBGlobal, "nb_cfg", 4),
 ]
 
@@ -126,7 +137,7 @@ def test_a_column_alone(row_class, column, value):
     assert changed != before or (row_class, column) == (nb.LogicalSwitch, "external_ids"), "the change shows nowhere"
     assert changed == scratch(made)
     # Rows that nothing refers to any more are gone for good, and a tag that was replaced by one asked for.
-    if row.exists() and column not in ("ports", "acls", "qos_rules", "tag_request"):
+    if row.exists() and column not in ("ports", "acls", "qos_rules", "forwarding_groups", "tag_request"):
         made.update(row, **{column: old})
         made.settle()
         assert made.image() == before

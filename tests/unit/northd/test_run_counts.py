@@ -134,6 +134,11 @@ def stop_marking(made):
     made.delete(made.shaped, (made.switches[0], "qos_rules"))
 
 
+def group_ports(made):
+    values = {"name": "f", "vip": "10.1.0.50", "vmac": "00:00:00:00:ff:0f", "child_port": frozenset(["p1-1", "p1-2"])}
+    made.insert(nb.ForwardingGroup, (made.switches[1], "forwarding_groups"), **values)
+
+
 def mirror_a_port(made):
     mirror = made.insert(nb.Mirror, name="m", filter="from-lport", sink="192.0.2.1", type="gre")
     made.update(made.nb.store.find(nb.LogicalSwitchPort.name, "p1-1"), mirror_rules=frozenset([mirror.uuid]))
@@ -220,7 +225,7 @@ EDITS = [
     add_route, remove_route, add_equal_route, add_policy, change_policy, translate_sources, give_floating_address,
     give_distributed_address, take_floating_address, change_record, name_a_switch, add_rival, prefer_another_gateway,
     add_router_port, remove_router_port, bind, unbind, session_comes_up, fix_a_neighbour, add_port, remove_port,
-    limit_a_rate, stop_marking, queue_a_port, mirror_a_port,
+    limit_a_rate, stop_marking, queue_a_port, mirror_a_port, group_ports,
 ]  # fmt: skip
 WITH_RIVALS = [
     remove_rival, add_another_rival, prefer_another_gateway, add_router_port, remove_router_port, link_a_router,

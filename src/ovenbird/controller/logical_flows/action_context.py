@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import GROUP, METER, cookie_of
 from ovenbird.controller.local.bridge import zero_snat
+from ovenbird.controller.local.settings import integration_bridge
 from ovenbird.controller.logical_flows.meters import METER_IDS, meter_number
-from ovenbird.controller.logical_flows.names import port_key
+from ovenbird.controller.logical_flows.names import port_key, tunnel_ofport
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.views import view
@@ -18,6 +20,7 @@ from ovenbird.model.sb import (
     DHCPv6Options,
     LogicalFlow,
 )
+from ovenbird.model.vswitch import FlowSampleCollectorSet
 from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
@@ -42,6 +45,14 @@ def dhcpv6_options() -> dict[str, OptionType]:
     return {row.name: OptionType(row.code, row.type) for row in rows(DHCPv6Options)}
 
 
+@view
+def collector_sets() -> frozenset[int]:
+    """Return the sets of IPFIX collectors that the integration bridge has (ovs-vswitchd.conf.db(5))."""
+    bridge = integration_bridge()
+    found = rows(FlowSampleCollectorSet) if bridge is not None else ()
+    return frozenset(each.id for each in found if each.bridge is bridge)
+
+
 class FlowContext:
     """The logical flow around an action: `lang.actions.context.Context` of this chassis.
 
@@ -51,8 +62,6 @@ class FlowContext:
     """
 
     __slots__ = ("asked", "datapath", "flow", "is_switch", "needs", "pipeline", "table", "zero_snat")
-
-    collector_sets: frozenset[int] = frozenset()
 
     def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
         self.flow = flow
@@ -75,6 +84,12 @@ class FlowContext:
         """The tunnel key of the datapath."""
         self.asked = True
         return self.datapath.tunnel_key
+
+    @property
+    def collector_sets(self) -> frozenset[int]:
+        """The sets of IPFIX collectors that the integration bridge has."""
+        self.asked = True
+        return collector_sets()
 
     @property
     def dhcp_options(self) -> Mapping[str, OptionType]:
@@ -114,6 +129,9 @@ class FlowContext:
     def group(self, spec: GroupSpec) -> int:
         """Return the id of the group with that specification, and note that the flow needs it."""
         self.asked = True
+        if any(bucket.watch for bucket in spec.buckets):
+            watched = [replace(each, watch_port=tunnel_ofport(each.watch)) for each in spec.buckets]
+            spec = replace(spec, buckets=tuple(watched))
         number = GROUPS.get(spec)
         self.needs.append(GROUP(number=number, spec=spec))
         return number

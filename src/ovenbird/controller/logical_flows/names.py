@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.local.gateway import chassis_of
 from ovenbird.controller.local.local_data import here_in, is_here
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find, table
 from ovenbird.engine.views import view
 from ovenbird.model.sb import (
@@ -15,9 +17,16 @@ from ovenbird.model.sb import (
     PortGroup,
 )
 from ovenbird.model.southbound_lookup import port_in
+from ovenbird.model.vswitch import Port
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
+
+_TUNNELS = ComputedIndex(
+    Port.external_ids,
+    keys=lambda values: (chassis_of(end),) if (end := values[Port.external_ids.index].get("ovn-chassis-id")) else (),
+)
+"""The tunnel ports to each chassis, by its name."""
 _MULTICAST = 0x8000
 _PLACE_OF_PORT = PortBinding.datapath.bit | PortBinding.tunnel_key.bit
 _PORT_DATAPATH, _PORT_KEY = PortBinding.datapath.index, PortBinding.tunnel_key.index
@@ -46,6 +55,17 @@ def is_key_here(datapath: UUID, key: int) -> bool:
         return True
     port = port_in(table(PortBinding).store, datapath, key)
     return port is None or is_here(port)
+
+
+@view
+def tunnel_ofport(name: str) -> int:
+    """Return the OpenFlow port of a tunnel to the chassis of the logical port `name`; 0 for one that is not away."""
+    port: PortBinding | None = find(PortBinding.logical_port, name)
+    chassis = port.chassis if port is not None else None
+    if chassis is None:
+        return 0
+    tunnels = _TUNNELS.rows(chassis.name)
+    return next((number for each in tunnels for i in each.interfaces if (number := i.ofport or 0) > 0), 0)
 
 
 @view

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import SwitchGroup
 from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import GroupMod, GroupType, ModCommand
-from ovenbird.openflow.messages.group import Bucket
+from ovenbird.openflow.messages.group import ANY_PORT, Bucket
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import GroupSpec
@@ -33,4 +33,6 @@ class GroupTable(IdTable[SwitchGroup, tuple[Bucket, ...]]):
 
 def buckets_of(spec: GroupSpec) -> tuple[Bucket, ...]:
     """Return a group's buckets as the switch takes them; it spreads connections over them by the datapath's hash."""
-    return tuple([Bucket(bucket.actions, weight=bucket.weight) for bucket in spec.buckets])
+    return tuple(
+        [Bucket(each.actions, weight=each.weight, watch_port=each.watch_port or ANY_PORT) for each in spec.buckets]
+    )

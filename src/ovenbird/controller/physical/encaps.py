@@ -24,10 +24,11 @@ from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import Settings, former_bridge, integration_bridge, own_chassis, settings
 from ovenbird.engine.ids import Pool, seed
-from ovenbird.engine.lookups import find, get, select
+from ovenbird.engine.lookups import find, get, rows, select
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model.sb import Chassis, Encap
+from ovenbird.model.options import flag
+from ovenbird.model.sb import Chassis, Encap, SBGlobal
 from ovenbird.model.vswitch import Bridge, Interface, Port
 from ovenbird.ovsdb.errors import OvsdbError
 
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 256
 """How many names may be taken before a new port is given up."""
+IPSEC_OPTIONS = ("ipsec_encapsulation", "ipsec_forceencaps")
+"""Options of SB_Global that become those of tunnels where `ipsec` is on."""
 _HEXADECIMAL = re.compile("[0-9a-f]{1,4}")
 
 TUNNEL_NUMBERS = Pool("tunnel number", 0, 0xFFFF)
@@ -164,7 +167,13 @@ def tunnel_options(mine: Settings, encap: Encap) -> tuple[tuple[str, str], ...]:
     """Return the options of the interface that reaches an encap."""
     options = {**dict(mine.tunnel_options), "key": "flow", "remote_ip": encap.ip}
     options["csum"] = encap.options.get("csum", options["csum"])
-    if mine.set_local_ip and mine.encap_ips:
+    head = rows(SBGlobal)
+    encrypted = bool(head) and head[0].ipsec
+    if encrypted:
+        options["remote_name"] = encap.chassis_name
+        told = [key for key in IPSEC_OPTIONS if flag(head[0].options, key)]
+        options |= dict.fromkeys(told, "yes")
+    if (mine.set_local_ip or encrypted) and mine.encap_ips:
         options["local_ip"] = mine.encap_ips[0]
     return tuple(sorted(options.items()))
 

@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One alternative of a group, taken in proportion to `weight`; `watch` names the port that must be alive."""
+    """One alternative of a group, taken in proportion to `weight`.
+
+    Arguments:
+        actions: what it does.
+        weight: its share among the others.
+        watch: the logical port that has to be reachable, if that matters.
+        watch_port: the OpenFlow port whose link has to be up, 0 for none: the chassis's answer to `watch`.
+    """
 
     actions: tuple[OpenFlowAction, ...]
     weight: int = 100
     watch: str = ""
+    watch_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.facts import Fact, Rows
 from ovenbird.model.sb import LogicalFlow
 from ovenbird.northd.ir.datapath_groups import IN_DP_GROUP, DatapathGroup
+from ovenbird.northd.ir.drop_sampling import DROP, dropping
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
@@ -75,6 +76,8 @@ class FlowBuilder:
             port: name of the one logical port that the flow is about, if a chassis without it can do without the flow.
             meter: limits the packets that the flow hands to the chassis' controller.
         """
+        if actions.endswith(DROP):
+            actions = actions.removesuffix(DROP) + dropping()
         found = self._names.get(stage)
         if found is None:
             name = ("stage-name", stage.name)

@@ -12,7 +12,8 @@ from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request
 
 _BUCKET = struct.Struct(">HHII4x")
-_ANY = 0xFFFFFFFF
+ANY_PORT = 0xFFFFFFFF
+"""No port to watch."""
 ALL_GROUPS = 0xFFFFFFFC
 ALL_METERS = 0xFFFFFFFF
 
@@ -41,8 +42,8 @@ class Bucket:
     actions: tuple[Action, ...]
     _: KW_ONLY
     weight: int = 0
-    watch_port: int = _ANY
-    watch_group: int = _ANY
+    watch_port: int = ANY_PORT
+    watch_group: int = ANY_PORT
 
     def encode(self) -> bytes:
         """Encode as struct ofp_bucket."""

@@ -11,7 +11,7 @@ import pytest
 from ovenbird.controller.facts import FLOW
 from ovenbird.controller.logical_flows.logical_flow import Translator
 from ovenbird.engine.engine import Subjects
-from ovenbird.model import sb
+from ovenbird.model import sb, vswitch
 from ovenbird.openflow.actions import Conjunction, Nat, Resubmit, SetField
 from support.controller.world import World
 
@@ -244,3 +244,20 @@ def test_engines_share_no_templates_and_those_of_one_that_is_closed_are_freed():
         assert other._matches._templates
     finally:
         gc.enable()
+
+
+def test_samples_are_sent_where_there_are_collectors(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    row = world.flow(switch, "ip4", "sample(probability=65535,collector_set=3,obs_domain=5,obs_point=$cookie);")
+    world.run()
+    assert list(world.flows(8, 100).values()) == [()]
+    collectors = world.add(vswitch.FlowSampleCollectorSet, id=3, bridge=world.bridge.uuid)
+    world.run()
+    ((sample,),) = world.flows(8, 100).values()
+    assert (sample.collector_set_id, sample.obs_domain_id) == (3, 5 << 24 | 7)
+    assert sample.obs_point_id == int(row.uuid[:8], 16)
+    world.set(collectors, id=4)
+    world.run()
+    assert list(world.flows(8, 100).values()) == [()]

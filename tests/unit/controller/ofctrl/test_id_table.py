@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import GROUP
-from ovenbird.controller.ofctrl.group_table import GroupTable
+from ovenbird.controller.ofctrl.group_table import GroupTable, buckets_of
 from ovenbird.lang.actions.context import Bucket, GroupSpec
 from ovenbird.openflow.actions import Group, SetField
 from ovenbird.openflow.messages import GroupType, ModCommand
+from ovenbird.openflow.messages.group import ANY_PORT
 
 ONE = GroupSpec((Bucket((SetField.of("reg0", 1),), weight=10), Bucket((SetField.of("reg0", 2),), weight=20)))
 TWO = GroupSpec((Bucket((SetField.of("reg0", 3),)),))
@@ -52,3 +53,19 @@ def test_what_the_switch_has_already_is_left_alone_and_what_differs_is_changed_i
     there = table.installed
     table.recall({1: there[1], 2: there[1]})
     assert [(m.command, m.group_id) for m in table.before()] == [(ModCommand.MODIFY, 2)]
+
+
+def test_a_port_of_a_forwarding_group_is_as_alive_as_the_tunnel_to_it(world):
+    world.facts[GROUP] = set()
+    switch = world.switch(7)
+    world.lport(switch, "near", 1, chassis=world.me.uuid)
+    far = world.lport(switch, "far", 2, chassis=world.other.uuid)
+    world.port_on_bridge("tap1", 5, iface_id="near")
+    world.flow(switch, "ip4", 'fwd_group(liveness="true",childports="far","near","nowhere");', table_id=3)
+    world.run()
+    ((_, _, spec),) = world.facts[GROUP]
+    assert [bucket.watch_port for bucket in buckets_of(spec)] == [100, ANY_PORT]
+    world.set(far, chassis=world.me.uuid)
+    world.run()
+    ((_, _, spec),) = world.facts[GROUP]
+    assert [bucket.watch_port for bucket in buckets_of(spec)] == [ANY_PORT, ANY_PORT]

@@ -90,3 +90,14 @@ def test_an_interface_that_is_plugged_has_no_tunnel_looked_at(net):
     ran = net.run()
     assert ran["stale_tunnel"] == 1  # the new port's own
     assert not net.facts[DROP_PORT]
+
+
+def test_tunnels_that_are_to_be_encrypted_say_whose_they_are(net):
+    """What `ovs-monitor-ipsec` goes by (ovs-vswitchd.conf.db(5), Interface)."""
+    head = net.add(sb.SBGlobal, ipsec=True, options={"ipsec_encapsulation": "true", "ipsec_forceencaps": "no"})
+    net.run()
+    changed = {"remote_name": "hv2", "local_ip": "192.0.2.1", "ipsec_encapsulation": "yes"}
+    assert [dict(dict(f[3])["options"]) for f in net.facts[EDIT] if f[1] is vswitch.Interface] == [changed]
+    net.set(head, ipsec=False)
+    net.run()
+    assert not [fact for fact in net.facts[EDIT] if fact[1] is vswitch.Interface]
