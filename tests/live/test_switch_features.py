@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,24 @@ MACS = {"a": "02:00:00:00:07:01", "b": "02:00:00:00:07:02"}
 HOSTS = {"a": "hv1", "b": "hv2"}
 RATE, BURST, SECONDS = 2000, 500, 3
 FRAME, PAYLOAD = 1042, 1000
+
+
+COLLECT = """
+import socket, struct
+collector = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+collector.bind(("127.0.0.1", 4739))
+collector.settimeout(25)
+print("ready", flush=True)
+while True:
+    message, at = collector.recv(65536), 16
+    version, _, _, _, domain = struct.unpack_from(">HHIII", message)  # RFC 7011, section 3.1
+    while at < len(message):
+        kind, length = struct.unpack_from(">HH", message, at)
+        if kind >= 256 and domain:  # without one: what the exporter says of itself
+            print(version, domain, message[at : at + length].hex())
+            raise SystemExit
+        at += length
+"""
 
 
 @pytest.fixture(scope="module", params=ARRANGEMENTS)
@@ -112,3 +131,32 @@ def test_a_mirror_copies_what_a_port_sends(instances: dict[str, Instance], lab: 
     until(lambda: not switch.vsctl("list", "Mirror"), what="the mirror to go")
     assert "ovn-probe" not in switch.vsctl("list-ports", "br-int")
     nb("mirror-del", "probe")
+
+
+def test_a_forwarding_group_leads_to_one_of_its_ports(instances: dict[str, Instance], nb: Nbctl) -> None:
+    nb("--wait=hv", "--liveness", "fwd-group-add", "group", "net", "10.7.0.100", "02:00:00:00:07:64", "b")
+    with Capture(instances["b"].namespace, INTERFACE, "icmp and dst host 10.7.0.100") as seen:
+        until(lambda: instances["a"].pings("10.7.0.100", wait=0.2) or bool(seen.lines), what="an echo request")
+        seen.wait("> 02:00:00:00:07:64")
+    nb("--wait=hv", "fwd-group-del", "group")
+
+
+def test_dropped_packets_are_sampled(instances: dict[str, Instance], lab: Lab, nb: Nbctl, sb: Nbctl) -> None:
+    switch, one = lab.hypervisor("hv1"), instances["a"]
+    nb("set", "NB_Global", ".", "options:debug_drop_domain_id=5", "options:debug_drop_collector_set=7")
+    switch.vsctl(
+        *("--", "--id=@bridge", "get", "Bridge", "br-int", "--", "--id=@ipfix", "create", "IPFIX"),
+        *('targets="127.0.0.1:4739"', "cache_active_timeout=0", "cache_max_flows=0"),
+        *("--", "create", "Flow_Sample_Collector_Set", "id=7", "bridge=@bridge", "ipfix=@ipfix"),
+    )
+    nb("--wait=hv", "sync")
+    unknown = sb(
+        "--bare", "--columns=_uuid", "find", "Logical_Flow", "external_ids:stage-name=ls_in_l2_unknown"
+    ).split()
+    with Program(switch, sys.executable, "-c", COLLECT, ready=True) as collector:
+        one.run("ip", "neighbour", "replace", "10.7.0.9", "lladdr", "02:00:00:00:99:99", "dev", INTERFACE)
+        one.run("sh", "-c", "ping -n -c 5 -i 0.2 -W 0.2 10.7.0.9 || true")
+        version, domain, record = collector.finish().split()
+    nb("clear", "NB_Global", ".", "options")
+    assert (version, int(domain) >> 24) == ("10", 5)
+    assert any(uuid[:8] in record for uuid in unknown)
