@@ -74,7 +74,8 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
             continue
         own = next((source for source in sources if source.ipv6 is vip.ipv6), None)
         source = own or vip
-        for backend in sorted({b for each in behind.split(",") if (b := _endpoint(each.strip()))}, key=str):
+        backends = {b for each in behind.split(",") if (b := _endpoint(each.strip())) and b.ipv6 is vip.ipv6}
+        for backend in sorted(backends, key=str):
             yield _recognition(vip, backend, source, protocol, cookie)
             if flushes:
                 yield _connections(vip, backend, protocol)
@@ -82,7 +83,7 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
 
 
 def _endpoint(text: str) -> Endpoint | None:
-    """Parse an address and port; None if that fails, which northd has reported."""
+    """Parse an address and port; None if that fails, which northd has reported unless variables are at fault."""
     try:
         return Endpoint.of(text)
     except LexError:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 OWNED = "ovn-owned"
 """The key of Mirror.external_ids that marks the rows of a controller."""
 
+TUNNELS = ("gre", "ip6gre", "erspan", "ip6erspan")
+"""The types of interfaces that mirrors have for themselves."""
+
 SINK = "mirror-id"
 """The key of Interface.external_ids that names the sink of a local mirror."""
 
@@ -182,7 +185,13 @@ class SurplusMirror(NamedTuple):
             return
         transaction.mutate(bridge, "mirrors", delete=[mirror.uuid])
         tunnel = store.find(Port.name, f"ovn-{mirror['name']}")
-        if tunnel is not None:
+        interfaces = store.table(Interface).rows
+        kinds = (
+            [interfaces[uuid]["type"] for uuid in tunnel["interfaces"] if uuid in interfaces]
+            if tunnel is not None
+            else []
+        )
+        if tunnel is not None and all(kind in TUNNELS for kind in kinds):  # a tunnel to a chassis may have such a name
             transaction.mutate(bridge, "ports", delete=[tunnel.uuid])
 
 
@@ -219,7 +228,7 @@ def mirrors(mirror: Mirror) -> Iterator[Fact]:
 
 
 def _is_tunnel(port: Port) -> bool:
-    return all(each.type in ("gre", "ip6gre", "erspan", "ip6erspan") for each in port.interfaces)
+    return all(each.type in TUNNELS for each in port.interfaces)
 
 
 def _differences(bridge: Bridge, there: SwitchMirror, want: MirrorSpec) -> Iterator[Fact]:
@@ -231,7 +240,9 @@ def _differences(bridge: Bridge, there: SwitchMirror, want: MirrorSpec) -> Itera
             yield EDIT(SwitchMirror, there.uuid, ((column.name, changes),))
     output = there.output_port
     if want.tunnel is None:
-        if SwitchMirror.output_port.raw(there) != want.output:
+        if output is not None and output.name == f"ovn-{there.name}" and _is_tunnel(output):
+            yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # with its tunnel, and it is made anew
+        elif SwitchMirror.output_port.raw(there) != want.output:
             yield EDIT(SwitchMirror, there.uuid, (("output_port", want.output),))
     elif output is None or output.name != want.tunnel.name:
         yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # and it is made anew

@@ -56,6 +56,17 @@ def test_a_source_of_its_own_is_a_datapaths(balanced):
     assert len(world.flows(70, 100)) == 1, "the other family's"
 
 
+def test_a_backend_of_another_ip_version_costs_itself_alone(balanced):
+    """The variables of a template may make it one."""
+    world, _, balancer = balanced
+    world.add(sb.ChassisTemplateVar, chassis="hv1", variables={"vip": "30.0.0.2", "behind": "[fd00::1]"})
+    vips = balancer.vips | {"^vip:80": "^behind:80,10.0.0.3:80", "[fd00::31]:80": "10.0.0.3:80"}
+    world.set(balancer, vips=vips, options={"template": "true", "ct_flush": "true"})
+    world.facts[BALANCED] = set()
+    world.run()
+    assert len(world.flows(68)) == len(world.facts[BALANCED]) == 4
+
+
 def test_a_balancer_of_nobody_here_has_no_flows(balanced):
     world, switch, balancer = balanced
     other = world.switch(8)

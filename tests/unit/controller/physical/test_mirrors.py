@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ovenbird.controller.edits import EDIT
@@ -114,3 +116,32 @@ def test_a_mirror_that_has_gone_is_removed(net):
     net.delete(row)
     net.run()
     assert {fact.mirror for fact in net.facts[DROP_MIRROR]} == {there.uuid}
+
+
+def staged(net, fact):
+    """Return what an edit would take out of the bridge."""
+    taken = []
+    fact.stage(net.vs, SimpleNamespace(mutate=lambda _, column, delete: taken.append((column, *delete))))
+    return taken
+
+
+def test_a_mirror_that_shares_its_name_with_a_tunnel_to_a_chassis_leaves_that_alone(net):
+    row = net.add(sb.Mirror, name="hv2-0", type="local", filter="both", sink="probe")
+    net.set(net.port_on_bridge("probe0", 9), external_ids={"mirror-id": "probe"})
+    net.set(net.a, mirror_rules=frozenset([row.uuid]))
+    values = {"output_port": port(net, "probe0").uuid, "external_ids": {"ovn-owned": "true"}}
+    there = net.add(vswitch.Mirror, name="hv2-0", **values)
+    net.set(net.bridge, mirrors=net.bridge["mirrors"] | {there.uuid})
+    net.set(net.a, mirror_rules=frozenset())
+    net.run()
+    (dropped,) = net.facts[DROP_MIRROR]
+    assert staged(net, dropped) == [("mirrors", there.uuid)]
+
+
+def test_a_mirror_that_becomes_local_loses_its_tunnel(net):
+    there = switch_mirror(net, "out")
+    net.set(net.port_on_bridge("probe0", 9), external_ids={"mirror-id": "probe"})
+    net.set(net.rows["out"], type="local", sink="probe")
+    net.run()
+    (dropped,) = net.facts[DROP_MIRROR]
+    assert staged(net, dropped) == [("mirrors", there.uuid), ("ports", port(net, "ovn-out").uuid)]
