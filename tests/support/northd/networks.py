@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
@@ -10,9 +11,14 @@ from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.database import Database
 from support.northd.contradictions import contradictions
 
+if TYPE_CHECKING:
+    from ovenbird.ovsdb.transaction import Transaction
+
 DHCP = (sb.DHCPOptions, sb.DHCPv6Options)
-NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_)[1-9]\d*")
-"""Numbers of groups, tables, ports and routers in flows and names: which is which depends on what came first."""
+NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_|set_queue\()[1-9]\d*")
+"""Numbers of groups, tables, ports, routers and queues in flows; which is which depends on what came first."""
+NUMBERED = ("qdisc_queue_id",)
+"""Options of ports that are such numbers."""
 
 
 class Networks:
@@ -156,7 +162,7 @@ class Networks:
                     p.logical_port,
                     p.datapath.external_ids["name"],
                     p.type,
-                    sorted(p.options.items()),
+                    sorted((name, "N" if name in NUMBERED else value) for name, value in p.options.items()),
                     p.parent_port,
                     p.tag,
                     sorted(p.mac),
@@ -216,9 +222,25 @@ class Networks:
                 for b in self.rows(sb.LoadBalancer)
             ),
             "monitors": sorted(
-                (m.logical_port, m.ip, m.port, m.protocol or "", m.src_ip, sorted(m.options.items()))
+                (m.logical_port, m.ip, m.port, m.protocol or "", m.src_ip, m.src_mac, sorted(m.options.items()))
                 for m in self.rows(sb.ServiceMonitor)
             ),
+            "snooping": sorted(
+                (
+                    m.datapath.external_ids["name"],
+                    m.enabled,
+                    m.querier,
+                    m.table_size,
+                    m.idle_timeout,
+                    m.query_interval,
+                    m.query_max_resp,
+                    m.eth_src,
+                    m.ip4_src,
+                    m.ip6_src,
+                )
+                for m in self.rows(sb.IPMulticast)
+            ),
+            "variables": sorted((v.chassis, sorted(v.variables.items())) for v in self.rows(sb.ChassisTemplateVar)),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }
 
@@ -243,12 +265,30 @@ class Networks:
                 for theirs in fresh.sb.store.select(sb.BFD.logical_port, mine.logical_port):
                     if theirs.dst_ip == mine.dst_ip and mine.status != "admin_down":
                         txn.update(theirs, {"status": mine.status})
+            self._copy_reports(fresh, txn, where)
             if not txn.empty:
                 txn.commit()
         fresh.make_southbound()
         for table in (*fresh.nb.store.tables.values(), *fresh.sb.store.tables.values()):
             table.watchers = [w for w in table.watchers if getattr(w, "engine", None) is not fresh.engine]
         return fresh.image()
+
+    def _copy_reports(self, fresh: Networks, txn: Transaction, where: dict[str, str]) -> None:
+        """Have chassis say to another Southbound what they say to this one: of probes, and of multicast."""
+        monitors = {(m.logical_port, m.ip, m.port, m.protocol): m for m in fresh.rows(sb.ServiceMonitor)}
+        for monitor in self.rows(sb.ServiceMonitor):
+            theirs = monitors.get((monitor.logical_port, monitor.ip, monitor.port, monitor.protocol))
+            if theirs is not None:
+                txn.update(theirs, {"status": monitor.status})
+        known = {d.external_ids["name"]: d.uuid for d in fresh.rows(sb.DatapathBinding)}
+        bindings = {p.logical_port: p.uuid for p in fresh.rows(sb.PortBinding)}
+        if fresh.rows(sb.IGMPGroup):
+            return
+        for row in self.rows(sb.IGMPGroup):
+            if row.chassis is not None and row.datapath is not None:
+                ports = frozenset([bindings[p.logical_port] for p in row.ports])
+                values = {"datapath": known[row.datapath.external_ids["name"]], "chassis": where[row.chassis.name]}
+                txn.insert(sb.IGMPGroup, values | {"address": row.address, "ports": ports})
 
     def make_southbound(self) -> None:
         """Run a wave and commit what is for Southbound; Northbound is another compiler's."""
