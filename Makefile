@@ -13,14 +13,15 @@ BIN    := $(VENV)/bin
 # Users of su and sudo may lack the directories of system programs.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-# Programs and the Debian packages that they come in.
+# Programs (or files, by their paths) and the Debian packages that they come in.
 PYTHON_TOOLS := $(PYTHON):python3
 TOOLS   := ovs-vswitchd:openvswitch-switch ip:iproute2 ping:iputils-ping ethtool:ethtool udhcpc:udhcpc curl:curl
-ORACLES := ovn-nbctl:ovn-common ovn-northd:ovn-central ovn-controller:ovn-host dhclient:isc-dhcp-client dig:bind9-dnsutils \
+ORACLES := ovn-nbctl:ovn-common ovn-northd:ovn-central ovn-controller:ovn-host ovn-ic:ovn-ic \
+	/usr/share/ovn/ovn-ic-nb.ovsschema:ovn-ic-db dhclient:isc-dhcp-client dig:bind9-dnsutils \
 	tcpdump:tcpdump htpasswd:apache2-utils systemd-analyze:systemd openssl:openssl logrotate:logrotate
 
 # $(call packages,program:package ...) names the packages of the programs that are missing.
-packages = for pair in $(1); do command -v "$${pair%%:*}" >/dev/null || echo "$${pair\#*:}"; done | sort -u | tr '\n' ' '
+packages = for pair in $(1); do command -v "$${pair%%:*}" >/dev/null || test -e "$${pair%%:*}" || echo "$${pair\#*:}"; done | sort -u | tr '\n' ' '
 
 # $(call provide,PACKAGES) installs packages where that is possible, and otherwise says in one line what to install.
 define provide

@@ -9,6 +9,7 @@ DAEMONS = {
     "central": "Run databases, compilers and API in one process.",
     "controller": "Program a hypervisor's switch as ovn-controller does, from Southbound.",
     "db": "Serve OVSDB databases, as ovsdb-server does.",
+    "ic": "Exchange ports and routes with other deployments, as ovn-ic does.",
     "metadata": "Answer a hypervisor's instances at 169.254.169.254.",
     "northd": "Compile Northbound to Southbound, as ovn-northd does.",
 }

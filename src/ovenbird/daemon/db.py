@@ -18,7 +18,7 @@ from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.remotes import Remotes
 from ovenbird.daemon.unixctl import UnixctlError
-from ovenbird.model import cloud, nb, sb, vswitch
+from ovenbird.model import cloud, ic_nb, ic_sb, nb, sb, vswitch
 from ovenbird.ovsdb import heap
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.errors import OvsdbError
@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCHEMAS = {"cloud": cloud.schema, "nb": nb.schema, "sb": sb.schema, "vswitch": vswitch.schema}
+SCHEMAS = {
+    "cloud": cloud.schema,
+    "nb": nb.schema,
+    "sb": sb.schema,
+    "ic-nb": ic_nb.schema,
+    "ic-sb": ic_sb.schema,
+    "vswitch": vswitch.schema,
+}
 DEFAULT_DATABASE = "/etc/openvswitch/conf.db"
 
 OPTIONS = {

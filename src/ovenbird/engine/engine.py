@@ -138,7 +138,12 @@ class Engine:
         return deltas
 
     def bind(
-        self, relation: Rows[Any], store: Store, *members: Members[Any, Any], lacking: Collection[Column[Any]] = ()
+        self,
+        relation: Rows[Any],
+        store: Store,
+        *members: Members[Any, Any],
+        lacking: Collection[Column[Any]] = (),
+        mine: Callable[[Any], bool] | None = None,
     ) -> Output:
         """Keep the rows of a table, and their sets, equal to the facts.
 
@@ -147,8 +152,9 @@ class Engine:
             store: the store of the table.
             members: the facts that become elements of their sets.
             lacking: columns that the server does not have: they are not written.
+            mine: whether a row that is found is for this engine to write, where several have rows in one table.
         """
-        output = Output(self, relation, store.table(relation.row_class), members, lacking)
+        output = Output(self, relation, store.table(relation.row_class), members, lacking, mine)
         self.outputs[relation] = output
         return output
 

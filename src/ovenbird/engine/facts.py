@@ -92,13 +92,16 @@ class Rows(Relation, Generic[K]):
         returned: with `update_only`: a value that a fact set, and that is still there when its fact is removed,
             goes back to the column's default. Otherwise it stays.
         empty: further columns that rules own and always leave at their defaults.
+        parts: map columns among the values of which rules own only the keys that a fact has: others stay.
+        collected: the table is none of roots (RFC 7047, section 3.2): a row goes when nothing refers to it, so that
+            rules drop references, and delete no row.
         within: vital elements of other rows, the column that refers to one of these rows, and the column that refers
             to a single element instead, if there is one: a fact counts only while the row that it refers to has any.
     """
 
     __slots__ = (
-        "columns", "empty", "initial", "key", "key_columns", "key_of", "named", "returned", "row_class", "start",
-        "update_only", "value_columns", "whole", "within",
+        "collected", "columns", "empty", "initial", "key", "key_columns", "key_of", "named", "parts", "returned",
+        "row_class", "start", "update_only", "value_columns", "whole", "within",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +115,8 @@ class Rows(Relation, Generic[K]):
         update_only: bool = False,
         returned: bool = False,
         empty: Sequence[Column[Any]] = (),
+        parts: Sequence[Column[Any]] = (),
+        collected: bool = False,
         within: tuple[Members[Any, Any], Column[Any], Column[Any] | None] | None = None,
     ) -> None:
         super().__init__(row_class.TABLE)
@@ -120,6 +125,8 @@ class Rows(Relation, Generic[K]):
         self.value_columns = tuple(values)
         self.columns = self.key_columns + self.value_columns
         self.empty = tuple(empty)
+        self.parts = frozenset(parts)
+        self.collected = collected
         self.within = within
         self.initial = {c.name: v for c, v in (initial or {}).items()}
         self.named = not self.key_columns and key_of is None
@@ -194,6 +201,8 @@ class Ownership(TypedDict, total=False):
     update_only: bool
     returned: bool
     empty: Sequence[Column[Any]]
+    parts: Sequence[Column[Any]]
+    collected: bool
     within: tuple[Members[Any, Any], Column[Any], Column[Any] | None]
 
 
@@ -293,11 +302,12 @@ class Members(Relation, Generic[K, V]):
 
     Arguments:
         rows: the relation of the rows, which must have more than a key of several columns.
-        column: the set column, all elements of which rules own.
+        column: the set column, all elements of which rules own, unless `among` says otherwise.
         vital: whether rows without any element are left out, as are the rows that refer to them (`Rows.within`).
+        among: of a column that refers to rows: whether rules own the reference to a row. Others are left alone.
     """
 
-    __slots__ = ("column", "rows", "vital")
+    __slots__ = ("among", "column", "rows", "vital")
 
     @overload
     def __init__(
@@ -306,16 +316,20 @@ class Members(Relation, Generic[K, V]):
         column: ReferenceOf[Row, Any, frozenset[UUID]],
         *,
         vital: bool = False,
+        among: Callable[[Any], bool] | None = None,
     ) -> None: ...
     @overload
     def __init__(self, rows: Rows[K], column: ColumnOf[Row, V], *, vital: bool = False) -> None: ...
-    def __init__(self, rows: Rows[K], column: Column[Any], *, vital: bool = False) -> None:
+    def __init__(
+        self, rows: Rows[K], column: Column[Any], *, vital: bool = False, among: Callable[[Any], bool] | None = None
+    ) -> None:
         super().__init__(f"{rows.name}.{column.name}")
         if rows.whole:
             raise ValueError(f"{self}: rows that are nothing but a key of several columns cannot have members")
         self.rows = rows
         self.column = column
         self.vital = vital
+        self.among = among
 
     def __call__(self, key: K, element: V) -> Fact:
         """Make the fact that the row of a key has an element."""

@@ -23,14 +23,16 @@ class Pool:
     Arguments:
         name: what reports call it.
         low, high: the range, both ends included.
+        limit: the highest number that may be requested, `high` by default.
     """
 
-    __slots__ = ("high", "low", "name")
+    __slots__ = ("high", "limit", "low", "name")
 
-    def __init__(self, name: str, low: int, high: int) -> None:
+    def __init__(self, name: str, low: int, high: int, *, limit: int | None = None) -> None:
         self.name = name
         self.low = low
         self.high = high
+        self.limit = high if limit is None else limit
 
     def get(self, key: Hashable, *, scope: Hashable = None, want: int | None = None, yields: bool = False) -> int:
         """Return the id of ``key`` in ``scope``; the caller depends on it, and it stays allocated while it has readers.
@@ -68,7 +70,7 @@ def seed(engine: Any, pool: Pool, key: Hashable, value: int, scope: Hashable = N
         value: the number.
         scope: within which numbers differ.
     """
-    if pool.low <= value <= pool.high:
+    if pool.low <= value <= pool.limit:
         _scope(engine, pool, scope).seed(key, value)
 
 
@@ -187,7 +189,7 @@ class PoolScope:
     def _choose(self, key: Hashable, want: int | None, strength: int) -> int:
         seeded = self.seeds.pop(key, None)
         own = self.by_key.get(key)
-        if want is not None and self.pool.low <= want <= self.pool.high:
+        if want is not None and self.pool.low <= want <= self.pool.limit:
             holder = self.taken.get(want)
             if holder is None or holder == key:
                 if seeded is not None and seeded != want:
@@ -208,7 +210,7 @@ class PoolScope:
 
     def _oust(self, other: Allocation) -> None:
         """Give a key another id; if none is free, release its id, so that its readers run again and fail."""
-        if len(self.taken) <= self.pool.high - self.pool.low:
+        if not self._is_full():
             other.strength = 0
             self._move(other, self._free())
         else:
@@ -229,10 +231,17 @@ class PoolScope:
         allocation.touch()
         self._left(before)
 
+    def _is_full(self) -> bool:
+        """Return whether no number is left to allocate; those above the range, which were requested, do not count."""
+        size = self.pool.high - self.pool.low + 1
+        if len(self.taken) < size:
+            return False
+        return sum(value <= self.pool.high for value in self.taken) >= size
+
     def _free(self) -> int:
         """Return a free id; the search is cyclic, so that a released id is not reused at once."""
         low, high, taken = self.pool.low, self.pool.high, self.taken
-        if len(taken) > high - low:
+        if self._is_full():
             self.exhausted.track()
             raise IdsExhaustedError(f"{self.pool.name}: no number from {low} to {high} is free")
         value = self._next

@@ -82,6 +82,7 @@ class Output:
         table: the present table.
         members: relations whose facts are elements of the rows' set columns.
         lacking: columns that cannot be written, since the server has none of them.
+        mine: whether a row that is found is for this engine to write, where several have rows in one table.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class Output:
         table: Table[Any],
         members: Sequence[Members[Any, Any]],
         lacking: Collection[Column[Any]] = (),
+        mine: Callable[[Any], bool] | None = None,
     ) -> None:
         self.engine = engine
         self.relation = relation
         self.table = table
         self.members = tuple(members)
+        self.mine = mine
         self.actual: dict[Hashable, Row] = {}
         self.handles: dict[Hashable, Handle] = {}
         self.dirty: dict[Hashable, object] = {}  # the keys alone; whatever is under them
@@ -273,7 +276,7 @@ class Output:
 
     def _appeared(self, row: Row) -> None:
         """Process a row that was not inserted by the last plan."""
-        key = self.relation.key_of(row)
+        key = self._key_of(row)
         if key is None:
             return
         if key in self.actual:
@@ -289,9 +292,21 @@ class Output:
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
         """Process a modified row."""
-        if not mask & self._mine:
-            return
-        key = self.relation.key_of(row)
+        if mask & self._mine:
+            self._compare(row, mask, deltas)
+
+    def review(self) -> None:
+        """Ask of every row again whether it is this engine's, since what decides that has changed."""
+        for row in list(self.table.rows.values()):
+            if row in self._keys or row in self.surplus or self._key_of(row) is not None:
+                self._compare(row, self._columns, None)
+
+    def _key_of(self, row: Row) -> Hashable | None:
+        """Return the key of a row that is found; None if it is left alone."""
+        return self.relation.key_of(row) if self.mine is None or self.mine(row) else None
+
+    def _compare(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
+        key = self._key_of(row)
         known = self._keys.get(row)
         if known != key or known is None:  # it is no longer the row it was
             self.deleted(row)
@@ -322,7 +337,7 @@ class Output:
         del self.actual[key]
         self._doubt(key)
         for other in list(self.surplus):
-            if self.relation.key_of(other) == key:
+            if self._key_of(other) == key:
                 del self.surplus[other]
                 self._appeared(other)
                 break
@@ -357,7 +372,7 @@ class Output:
             dirty, edits, suspect = _taken(self.dirty, only), _taken(self._edits, only), _taken(self._suspect, only)
         self._last = (dirty, edits, suspect)
         for row in [row for row in _among(self.surplus, only) if row not in rejected]:
-            editor.delete(row)
+            self._drop(editor, row)
         missing: list[Hashable] = [] if actual else list(dirty)
         for key in dirty if actual else ():
             row_now = actual.get(key)
@@ -370,7 +385,7 @@ class Output:
             if fact is not None:
                 self._update(editor, row_now, fact)
             elif not update_only:
-                editor.delete(row_now)
+                self._drop(editor, row_now)
             elif key in self._given:
                 self._take_back(editor, row_now, self._given[key])
         for key in dirty if self._given else ():
@@ -487,6 +502,13 @@ class Output:
         self._planned.update(zip(uuids, keys, strict=True))
         editor.insert_rows(self.relation.row_class, dict(zip(uuids, rows, strict=True)))
 
+    def _drop(self, editor: Editor, row: Row) -> None:
+        """Delete a row, unless that is left to the database."""
+        if self.relation.collected:
+            self.surplus.pop(row, None)
+        else:
+            editor.delete(row)
+
     def _take_back(self, editor: Editor, row: Row, given: Fact) -> None:
         """Reset columns of another owner's row to their defaults, if they still have the values of a removed fact."""
         own = zip(self.relation.columns, given[self.relation.start :], strict=True)
@@ -499,7 +521,12 @@ class Output:
         stored = row.values
         for column, is_map, value in zip(self.relation.columns, self._is_map, fact[self.relation.start :], strict=True):
             want = dict(value) if is_map else value
-            if stored[column.index] != want:
+            if column in self.relation.parts:
+                there = stored[column.index]
+                given = {k: v for k, v in want.items() if there.get(k) != v}
+                if given:
+                    editor.mutate(row, column.name, insert=given, delete=given)
+            elif stored[column.index] != want:
                 changes[column.name] = want
         for column in self.relation.empty:
             if stored[column.index] != column.default:
@@ -519,9 +546,16 @@ class Output:
                 continue
             elements = want.keys() | there if edits is None else edits[member]
             add = [e for e in elements if e in want and e not in there and e not in self.barred]
-            drop = [e for e in elements if e in there and e not in want]
+            drop = [e for e in elements if e in there and e not in want and self._owns(member, e)]
             if add or drop:
                 editor.mutate(row, member.column.name, insert=add, delete=drop)
+
+    def _owns(self, member: Members[Any, Any], element: Any) -> bool:
+        """Return whether rules own an element of a row's set."""
+        if member.among is None:
+            return True
+        row = self.table.store.tables[member.column.target or ""].rows.get(element)
+        return row is not None and member.among(row)
 
     def _edit(self, key: Hashable, member: Members[Any, Any], element: Any) -> None:
         self._edits.setdefault(key, {}).setdefault(member, set()).add(element)

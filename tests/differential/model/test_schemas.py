@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.model import nb, sb, vswitch
+from ovenbird.model import ic_nb, ic_sb, nb, sb, vswitch
 from ovenbird.ovsdb.schema import DatabaseSchema
 
 FILES = {
     nb: Path("/usr/share/ovn/ovn-nb.ovsschema"),
     sb: Path("/usr/share/ovn/ovn-sb.ovsschema"),
+    ic_nb: Path("/usr/share/ovn/ovn-ic-nb.ovsschema"),
+    ic_sb: Path("/usr/share/ovn/ovn-ic-sb.ovsschema"),
     vswitch: Path("/usr/share/openvswitch/vswitch.ovsschema"),
 }
 

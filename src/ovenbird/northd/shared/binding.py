@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Row, Store
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-DATAPATH_KEYS = Pool("datapath tunnel keys", 1, 16_711_680)
-"""As in ovn-northd, the upper limit leaves room for keys that chassis choose themselves."""
+DATAPATH_KEYS = Pool("datapath tunnel keys", 1, 16_711_680, limit=16_777_215)
+"""As in ovn-northd, the numbers above are those of transit switches, which request theirs (ovn-architecture(7))."""
 
 VLAN_TAGS = Pool("VLAN tags of ports behind one parent", 1, 4095)
 """One scope for each parent port."""

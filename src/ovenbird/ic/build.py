@@ -1,0 +1,112 @@
+"""The compiler between zones: one engine over Northbound, Southbound and the two Interconnection databases.
+
+It reads all four and writes three: Interconnection Southbound (this zone's rows, and the tunnel keys of transit
+switches), Northbound (transit switches, remote ports, learned routes) and Southbound (remote chassis, and where remote
+ports are). It does no I/O: whoever owns the connections runs waves, has each output plan its edits, and commits them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.engine import Engine
+from ovenbird.ic.availability_zone import ZONES, ZoneRows, availability_zone
+from ovenbird.ic.gateway import (
+    ENCAPS,
+    ENCAPS_OF_CHASSIS,
+    ENCAPS_OF_GATEWAY,
+    GATEWAYS,
+    REMOTE_CHASSIS,
+    REMOTE_ENCAPS,
+    gateway,
+    remote_gateway,
+)
+from ovenbird.ic.port_binding import (
+    PORTS_OF_SWITCH,
+    REMOTE_PLACES,
+    REMOTE_PORTS,
+    REQUESTED_KEYS,
+    ZONE_PORTS,
+    keep_keys,
+    remote_place,
+    remote_port,
+    zone_port,
+    zone_port_key,
+)
+from ovenbird.ic.transit_switch import DATAPATHS, SWITCHES, datapath_key, transit_switch
+from ovenbird.model import ic_sb, nb
+
+if TYPE_CHECKING:
+    from ovenbird.engine.facts import Members, Rows
+    from ovenbird.engine.rows import Store
+
+RULES = (
+    availability_zone,
+    datapath_key,
+    transit_switch,
+    gateway,
+    remote_gateway,
+    zone_port,
+    zone_port_key,
+    remote_port,
+    remote_place,
+)
+"""Every rule between zones."""
+
+OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
+    ZONES: (),
+    DATAPATHS: (),
+    GATEWAYS: (ENCAPS_OF_GATEWAY,),
+    ENCAPS: (),
+    ZONE_PORTS: (),
+    SWITCHES: (PORTS_OF_SWITCH,),
+    REQUESTED_KEYS: (),
+    REMOTE_PORTS: (),
+    REMOTE_CHASSIS: (ENCAPS_OF_CHASSIS,),
+    REMOTE_ENCAPS: (),
+    REMOTE_PLACES: (),
+}
+"""What the rules own: rows, and which of their set columns."""
+
+
+class Stores:
+    """The four databases that the compiler is between.
+
+    Arguments:
+        northbound: this zone's Northbound.
+        southbound: this zone's Southbound.
+        ic_northbound: Interconnection Northbound.
+        ic_southbound: Interconnection Southbound.
+    """
+
+    def __init__(self, *, northbound: Store, southbound: Store, ic_northbound: Store, ic_southbound: Store) -> None:
+        self.northbound = northbound
+        self.southbound = southbound
+        self.ic_northbound = ic_northbound
+        self.ic_southbound = ic_southbound
+
+    def all(self) -> tuple[Store, ...]:
+        """Return the four."""
+        return (self.northbound, self.southbound, self.ic_northbound, self.ic_southbound)
+
+    def zone_name(self) -> str:
+        """Return the name of this zone; empty if it has none."""
+        return next((row.name for row in self.northbound.table(nb.NBGlobal).rows.values()), "")
+
+
+def build(stores: Stores, mine: ZoneRows) -> Engine:
+    """Make the compiler.
+
+    Arguments:
+        stores: the databases, filled with what is there.
+        mine: which rows of Interconnection Southbound are this zone's.
+    """
+    engine = Engine((*stores.all(), mine.own), RULES)
+    keep_keys(engine, stores.ic_southbound)
+    for rows, members in OUTPUTS.items():
+        store = next(store for store in stores.all() if store.has(rows.row_class))
+        if rows.row_class in ic_sb.ROWS:
+            engine.bind(rows, store, *members, mine=mine.holds)
+        else:
+            engine.bind(rows, store, *members)
+    return engine
