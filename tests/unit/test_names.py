@@ -25,6 +25,7 @@ BY_MANUALS = {
 OF_EACH_MODULE = {
     ("northd", "FEATURE"): "what a feature's module is",
     ("daemon", "OPTIONS"): "the options that a daemon's module adds",
+    ("daemon", "SHORT_OPTIONS"): "the options of one letter that a daemon's module adds",
     ("daemon", "USAGE"): "what a daemon's --help says",
 }
 """Constants that modules of one kind all have, and that are used by the module's name."""

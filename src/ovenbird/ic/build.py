@@ -33,6 +33,22 @@ from ovenbird.ic.port_binding import (
     zone_port,
     zone_port_key,
 )
+from ovenbird.ic.route import (
+    ADVERTISED,
+    LEARNED,
+    ROUTERS,
+    ROUTES_OF_ROUTER,
+    bad_addresses,
+    connected_makers,
+    connected_route,
+    learned_route,
+    learning_router,
+    static_makers,
+    static_route,
+    transit_ports,
+    transit_routers,
+)
+from ovenbird.ic.route_exchange import bad_prefixes
 from ovenbird.ic.transit_switch import DATAPATHS, SWITCHES, datapath_key, transit_switch
 from ovenbird.model import ic_sb, nb
 
@@ -50,6 +66,16 @@ RULES = (
     zone_port_key,
     remote_port,
     remote_place,
+    bad_prefixes,
+    bad_addresses,
+    transit_ports,
+    transit_routers,
+    static_makers,
+    connected_makers,
+    static_route,
+    connected_route,
+    learning_router,
+    learned_route,
 )
 """Every rule between zones."""
 
@@ -59,9 +85,12 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     GATEWAYS: (ENCAPS_OF_GATEWAY,),
     ENCAPS: (),
     ZONE_PORTS: (),
+    ADVERTISED: (),
     SWITCHES: (PORTS_OF_SWITCH,),
     REQUESTED_KEYS: (),
     REMOTE_PORTS: (),
+    ROUTERS: (ROUTES_OF_ROUTER,),
+    LEARNED: (),
     REMOTE_CHASSIS: (ENCAPS_OF_CHASSIS,),
     REMOTE_ENCAPS: (),
     REMOTE_PLACES: (),

@@ -43,29 +43,31 @@ class InterconnectionDriver(ActiveStandbyDriver):
     ) -> None:
         clients = (ic_southbound, northbound, southbound, ic_northbound)
         super().__init__("ic", self._build, clients, IC_LOCK, southbound)
-        self._stores = Stores(
-            northbound=northbound.store,
-            southbound=southbound.store,
-            ic_northbound=ic_northbound.store,
-            ic_southbound=ic_southbound.store,
-        )
         self._made = made
-        self._mine = ZoneRows(ic_southbound.store)
+        self._stores: Stores | None = None
+        self._mine: ZoneRows | None = None
         self._told = False
 
     def is_ready(self) -> bool:
         """Return whether waves may run: a zone that never had a name takes no part, and nothing is touched."""
         self._follow_name()
-        return super().is_ready() and self._mine.named
+        return super().is_ready() and self._mine is not None and self._mine.named
 
     def _build(self) -> Engine:
-        self._mine = ZoneRows(self._stores.ic_southbound)
+        ic_southbound, northbound, southbound, ic_northbound = [client.store for client in self.clients]
+        self._stores = Stores(
+            northbound=northbound, southbound=southbound, ic_northbound=ic_northbound, ic_southbound=ic_southbound
+        )
+        self._mine = ZoneRows(ic_southbound)
+        self._follow_name()  # before the outputs look at what is there
         engine = build(self._stores, self._mine)
         self._made(engine)
         return engine
 
     def _follow_name(self) -> None:
         """Take over the rows of the zone's present name; those of a former one are still this zone's to remove."""
+        if self._stores is None or self._mine is None:
+            return
         name = self._stores.zone_name()
         if not name and not self._told:
             log.warning("NB_Global has no name: this availability zone takes no part in interconnection")

@@ -40,6 +40,8 @@ VARIABLES = {
     "OVN_SYSCONFDIR": "directory of the file `system-id-override`, which names the chassis (/etc/ovn, /etc)",
     "OVN_NB_DB": "where Northbound is served, without `--ovnnb-db`, or `--nb` of `trace`",
     "OVN_SB_DB": "where Southbound is served, without `--ovnsb-db`, or `--db` of `trace`",
+    "OVN_IC_NB_DB": "where Interconnection Northbound is served, without `--ic-nb-db`",
+    "OVN_IC_SB_DB": "where Interconnection Southbound is served, without `--ic-sb-db`",
     "OVENBIRD_CLOUD_DB": "where Cloud is served, without `--cloud-db`, or `--db` of `settings`",
     "OVS_SYSLOG_METHOD": "as `--syslog-method`, where that is not given",
     "NOTIFY_SOCKET": "where a service manager hears that a daemon works (sd_notify(3)); systemd sets it",
@@ -55,11 +57,12 @@ UNTAKEN = {
         "replay": "for tests of the original itself",
     },
     "ovn-northd": {},
+    "ovn-ic": {},
     "ovn-controller": {},
 }
 """Options of the original programs that ours refuse, and why."""
 
-ORIGINALS = {"ovsdb-server": "db", "ovn-northd": "northd", "ovn-controller": "controller"}
+ORIGINALS = {"ovsdb-server": "db", "ovn-northd": "northd", "ovn-controller": "controller", "ovn-ic": "ic"}
 """Each original program's daemon of ours."""
 
 OVN_CTL = {
@@ -81,7 +84,7 @@ OVN_CTL = {
     "--db-?b-probe-interval-to-active": "given by a command of the control socket, which ours knows, too",
     "--db-?b-cluster-* --db-?b-election-timer": "Raft: [operate](../operate.md), *High availability*",
     "--db-sb-relay-* --ovn-sb-relay-*": "a relay (ovsdb(7)): ours is none",
-    "--ovn-ic-* --db-ic-*": "interconnection of several OVNs: not there",
+    "--ovn-ic-* --db-ic-*": "interconnection: `ovenbird ic` and `ovenbird db` are started by themselves",
     "--help": "",
 }
 """Options of Debian's `ovn-ctl`, by pattern, and what becomes of them with our daemons under the originals' names."""

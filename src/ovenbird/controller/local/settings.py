@@ -49,6 +49,7 @@ class Settings:
     tunnel_options: tuple[tuple[str, str], ...]
     set_local_ip: bool
     bridge_mappings: Mapping[str, str]
+    interconnects: bool
     transport_zones: frozenset[str]
     monitor_all: bool
     match_northd_version: bool
@@ -144,6 +145,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         tunnel_options=tuple(sorted(tunnel.items())),
         set_local_ip=read.flag("ovn-set-local-ip"),
         bridge_mappings=dict(_pair(item) for item in read.listed("ovn-bridge-mappings", _is_pair, "NETWORK:BRIDGE")),
+        interconnects=read.flag("ovn-is-interconn"),
         transport_zones=frozenset(read.listed("ovn-transport-zones", _anything, "")),
         monitor_all=read.flag("ovn-monitor-all"),
         match_northd_version=read.flag("ovn-match-northd-version"),

@@ -83,9 +83,11 @@ def joined_zones(mine: Settings, theirs: frozenset[str]) -> bool:
 
 @view
 def reachable(chassis: Chassis) -> bool:
-    """Return whether this chassis makes a tunnel to another chassis."""
+    """Return whether this chassis makes a tunnel to another chassis: to other availability zones, gateways alone do."""
     mine = settings()
-    return bool(mine.chassis) and chassis.uuid != own_chassis() and joined_zones(mine, chassis.transport_zones)
+    if not mine.chassis or chassis.uuid == own_chassis() or not joined_zones(mine, chassis.transport_zones):
+        return False
+    return mine.interconnects or not flag(chassis.other_config, "is-remote")
 
 
 @view

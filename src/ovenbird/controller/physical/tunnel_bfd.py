@@ -17,6 +17,7 @@ from ovenbird.controller.local.settings import integration_bridge, own_chassis
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from ovenbird.model.options import flag
 from ovenbird.model.sb import Chassis, HAChassis, HAChassisGroup, SBGlobal
 from ovenbird.model.vswitch import Interface, Port
 
@@ -39,11 +40,11 @@ def wanted_bfd() -> tuple[tuple[str, str], ...]:
 
 @view
 def concerns(group: HAChassisGroup, chassis: Chassis) -> bool:
-    """Return whether an HA group requires BFD between this chassis and another one."""
+    """Return whether an HA group requires BFD between this chassis and another one of this availability zone."""
     mine = own_chassis()
     members = frozenset([member.uuid for member in group_members(group)])
     users = HAChassisGroup.ref_chassis.raw(group)
-    if len(members) < 2:
+    if len(members) < 2 or (chassis.uuid not in members and flag(chassis.other_config, "is-remote")):
         return False
     if mine in members:
         return chassis.uuid in members or chassis.uuid in users

@@ -219,11 +219,20 @@ def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
     network, by_source, table = key
     address = "ip6" if ":" in network else "ip4"
     match = f"{address}.{'src' if by_source else 'dst'} == {network}"
-    if table or not by_source:
+    rank = BY_SOURCE if by_source else CONNECTED if is_connected(router, key) else BY_DESTINATION
+    if table or rank == BY_DESTINATION:
         number = ROUTE_TABLES.get(table, scope=router.uuid) if table else 0
         match = f"{ROUTE_TABLE} == {number} && {match}"
-    length = int(network.rpartition("/")[2])
-    return 3 * length + (BY_SOURCE if by_source else BY_DESTINATION), match
+    return 3 * int(network.rpartition("/")[2]) + rank, match
+
+
+@view
+def is_connected(router: nb.LogicalRouter, key: Key) -> bool:
+    """Return whether a router's routes with a key lead to networks that are connected to another zone's routers.
+
+    They have `options:origin` from `ovn-ic` (ovn-ic-sb(5), Route), and rank like the router's own networks.
+    """
+    return all(route.options.get("origin") == "connected" for route in EQUAL.rows(router.uuid, key))
 
 
 @view
