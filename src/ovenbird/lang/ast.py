@@ -35,7 +35,7 @@ class Relop(StrEnum):
 
     @property
     def turned(self) -> Relop:
-        """Return the operator that says the same with its sides exchanged."""
+        """Return the equivalent operator for exchanged operands."""
         return _TURNED[self]
 
     @property
@@ -208,7 +208,7 @@ Expr = Boolean | Test | Compare | Resident | Not | And | Or
 
 
 def conjunction(terms: list[Expr]) -> Expr:
-    """Return what holds when all of `terms` (at least one) hold, with nested conjunctions flattened."""
+    """Return the conjunction of `terms` (at least one), with nested conjunctions flattened."""
     flat: list[Expr] = []
     for term in terms:
         flat.extend(term.terms) if isinstance(term, And) else flat.append(term)
@@ -216,7 +216,7 @@ def conjunction(terms: list[Expr]) -> Expr:
 
 
 def disjunction(terms: list[Expr]) -> Expr:
-    """Return what holds when one of `terms` (at least one) holds, with nested disjunctions flattened."""
+    """Return the disjunction of `terms` (at least one), with nested disjunctions flattened."""
     flat: list[Expr] = []
     for term in terms:
         flat.extend(term.terms) if isinstance(term, Or) else flat.append(term)
@@ -224,7 +224,7 @@ def disjunction(terms: list[Expr]) -> Expr:
 
 
 def leaves(expr: Expr) -> Iterator[Boolean | Test | Compare | Resident]:
-    """Yield what an expression is made of, from left to right, whatever joins or negates it."""
+    """Yield the leaves of an expression from left to right, without the operators around them."""
     match expr:
         case And(terms) | Or(terms):
             for term in terms:

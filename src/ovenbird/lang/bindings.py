@@ -15,10 +15,10 @@ _T_co = TypeVar("_T_co", covariant=True)
 
 
 class Lookup(Protocol[_T_co]):
-    """Anything that answers `get(name)` with a value or None; every mapping does."""
+    """Anything whose `get(name)` returns a value or None; every mapping qualifies."""
 
     def get(self, name: str, /) -> _T_co | None:
-        """Return what `name` stands for, or None when it stands for nothing."""
+        """Return the value of `name`, or None if it has none."""
 
 
 def _nowhere(_port: str) -> bool:
@@ -31,7 +31,7 @@ class Bindings:
 
     `address_sets` maps a set's name to its members as text (addresses, perhaps with a mask); `port_groups` maps a
     group's name to port names; `ports` maps a port's or multicast group's name to its tunnel key: a port without one
-    matches nothing; `resident` says whether a port is bound to this chassis (no port is, unless told).
+    matches nothing; `resident` returns whether a port is bound to this chassis (by default no port is).
     """
 
     address_sets: Lookup[Iterable[str]] = field(default_factory=dict)

@@ -61,10 +61,10 @@ class Compiled(NamedTuple):
 
 
 def compile_match(text: str, bindings: Bindings) -> Compiled:
-    """Compile a match; no flows when it can never hold.
+    """Compile a match; the result has no flows if the match can never hold.
 
     Raises:
-        LangError: with its place: the text is malformed, a set or group is unknown, or OpenFlow has no such match.
+        LangError: the text is malformed, a set or group is unknown, or OpenFlow cannot express the match.
     """
     try:
         return compile_conjunctions(conjunctions(annotated(text), bindings))
@@ -89,7 +89,7 @@ def compile_conjunctions(disjunction: list[Conjunction]) -> Compiled:
                     clauses.setdefault(Match({**fixed, **narrow(name, masked)}), []).append(clause)
             plain[Match({**fixed, "conj_id": (n_conjunctions, _CONJ_ID_MASK)})] = None
     flows = [CompiledFlow(match) for match in plain]
-    # A clause whose match alone suffices adds nothing, and a switch holds one flow per match.
+    # A clause is redundant if its match has the actions already; a switch holds only one flow per match.
     flows += [CompiledFlow(match, tuple(members)) for match, members in clauses.items() if match not in plain]
     return Compiled(tuple(flows), n_conjunctions)
 
@@ -97,7 +97,7 @@ def compile_conjunctions(disjunction: list[Conjunction]) -> Compiled:
 def _products(conjunction: Conjunction) -> Iterator[tuple[dict[str, MaskedValue], list[tuple[str, MaskSet]]]]:
     """Split a conjunction into products of single masked values; those with dimensions become conjunctive matches.
 
-    Fields that cannot be masked are multiplied out first: they are what other fields' prerequisites ask for.
+    Fields that cannot be masked are always multiplied out: they are prerequisites of other fields.
     """
     fixed: dict[str, MaskedValue] = {}
     multiplied: list[tuple[str, MaskSet]] = []
@@ -130,7 +130,7 @@ def _products(conjunction: Conjunction) -> Iterator[tuple[dict[str, MaskedValue]
 
 
 def narrow(name: str, masked: MaskedValue) -> dict[str, MaskedValue]:
-    """Return a masked value in Open vSwitch's own fields: of a wide register the 32-bit parts in use, lowest first."""
+    """Return a masked value by field; a wide register is split into the 32-bit parts in use, lowest first."""
     parts = _PARTS.get(name)
     if parts is None:
         return {name: masked}

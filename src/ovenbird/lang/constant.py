@@ -14,7 +14,7 @@ def parse_constant(tokens: Tokens) -> Constant:
     """Parse one constant: an integer, a string, `$set` or `@group`.
 
     Raises:
-        ParseError: something else stands there.
+        ParseError: the current token is not a constant.
     """
     token = tokens.token
     constant: Constant

@@ -105,10 +105,10 @@ _UINT_BYTES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4}
 
 
 def encode_dhcp4(option: DhcpOption, kind: str) -> bytes:
-    """Return the value of a DHCPv4 option of a type of DHCP_Options.
+    """Return the encoded value of a DHCPv4 option, whose type `kind` is one of DHCP_Options.
 
     Raises:
-        FieldError: the value is of another type.
+        FieldError: the value does not have this type, or the type is unknown.
     """
     if size := _UINT_BYTES.get(kind):
         return _sized(option, option.number, size)
@@ -129,10 +129,10 @@ def encode_dhcp4(option: DhcpOption, kind: str) -> bytes:
 
 
 def encode_dhcp6(option: DhcpOption, kind: str) -> bytes:
-    """Return the value of a DHCPv6 option of a type of DHCPv6_Options.
+    """Return the encoded value of a DHCPv6 option, whose type `kind` is one of DHCPv6_Options.
 
     Raises:
-        FieldError: the value is of another type.
+        FieldError: the value does not have this type, or the type is unknown.
     """
     match kind:
         case "ipv6":
@@ -165,7 +165,7 @@ def _static_routes(option: DhcpOption) -> bytes:
 
 
 def labels(domain: str) -> list[bytes]:
-    """Return a domain's labels.
+    """Return the labels of a domain name.
 
     Raises:
         FieldError: one is empty or longer than 63 bytes.

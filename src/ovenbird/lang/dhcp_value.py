@@ -1,4 +1,4 @@
-"""Checks of one DHCP option in the text of an action: whether a chassis can read and encode it."""
+"""Checks of one DHCP option: whether a chassis can parse and encode it as part of an action."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dhcp_value(version: int, name: str, *, kind: str, text: str) -> bytes:
         text: its value, as in `put_dhcp_opts(name = value)`.
 
     Raises:
-        LangError: no chassis could encode it, or it says more than a value.
+        LangError: a chassis cannot encode it, or the text holds more than one value.
     """
     cursor = Tokens(f"({name} = {text})")
     options = parse_options(cursor)

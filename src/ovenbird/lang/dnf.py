@@ -1,8 +1,9 @@
 """The disjunctive normal form of a match: conjunctions, each of one set of values per field.
 
 A conjunction maps Open vSwitch field names to `ternary.MaskSet`; a field that is absent may have any value. The
-disjunction `[]` is false and `[{}]` is true. Invariants: no conjunction holds an empty set, nor the set of all values;
-conjunctions that differ in one field alone are one; none implies another (looked for among up to `_CONTAINMENT_LIMIT`).
+disjunction `[]` is false and `[{}]` is true. Invariants: no conjunction holds an empty set or the set of all values;
+conjunctions that differ in one field only are merged into one; none implies another (checked for up to
+`_CONTAINMENT_LIMIT` conjunctions).
 The order depends on the match's text alone, never on the order of a set's members.
 """
 
@@ -49,9 +50,9 @@ def conjunctions(expr: Expr, bindings: Bindings) -> list[Conjunction]:
     """Return the normal form of an annotated expression (see `passes.annotate`).
 
     Raises:
-        UnknownNameError: an address set or port group is not there.
+        UnknownNameError: an address set or port group does not exist.
         FieldError: a member does not fit its field.
-        CompileError: a field is one that only a packet-in can carry, or the expression is not annotated.
+        CompileError: a field exists in packet-ins only, the expression is not annotated, or its form is too large.
     """
     match expr:
         case Boolean(value):
@@ -106,7 +107,7 @@ def _port_keys(compare: Compare, bindings: Bindings) -> Iterator[int]:
 
 
 def _values(compare: Compare, bindings: Bindings) -> MaskSet:
-    """Return the values, of the bits that the comparison looks at, for which it holds."""
+    """Return the values of the compared bits for which the comparison holds."""
     width = compare.ref.n_bits
     ones = (1 << width) - 1
     constants = list(integers(compare, bindings))
@@ -129,10 +130,10 @@ def _values(compare: Compare, bindings: Bindings) -> MaskSet:
 def integers(compare: Compare, bindings: Bindings) -> Iterator[Integer]:
     """Yield the comparison's integer constants, with address sets replaced by their members.
 
-    A member that is no constant at all is left out with a warning, as the original does: the rest still counts.
+    A member that is not a constant is skipped with a warning, as OVN does; the others stay in effect.
 
     Raises:
-        UnknownNameError: an address set is not there.
+        UnknownNameError: an address set does not exist.
         FieldError: a member does not fit its field.
     """
     for constant in compare.constants:
@@ -176,7 +177,7 @@ def _meet(left: Conjunction, right: Conjunction) -> Conjunction | None:
 
 
 def merged(disjunction: list[Conjunction]) -> list[Conjunction]:
-    """Return the same disjunction: those that differ in one field are made one, those that imply others left out."""
+    """Return an equal disjunction: those that differ in one field are merged, those that imply another are dropped."""
     while len(disjunction) > 1:
         before = len(disjunction)
         for name in dict.fromkeys(name for conjunction in disjunction for name in conjunction):

@@ -9,7 +9,7 @@ from typing import Self
 
 
 class LangError(ValueError):
-    """Any mistake in a match or an action: `message`, and the culprit `text[start:end]`."""
+    """Any error in a match or an action: `message`, and the faulty part, `text[start:end]`."""
 
     def __init__(self, message: str, *, text: str = "", span: tuple[int, int] = (0, 0)) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class FieldError(LangError):
 
 
 class UnknownNameError(LangError):
-    """A name stands for nothing: an unknown symbol, address set or port group."""
+    """A symbol, address set or port group does not exist."""
 
 
 class CompileError(LangError):

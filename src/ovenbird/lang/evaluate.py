@@ -1,7 +1,7 @@
 """The reference evaluator of matches, a direct implementation of the manual (ovn-sb(5), column match of Logical_Flow).
 
-The compiler is tested against it, so it shares no shortcut with the compiler: it reads the tree as written and decides
-each comparison for the given packet. `negative` tells whether an odd number of `!` encloses the node.
+The compiler is tested against it, so it shares no code with the compiler: it walks the tree as parsed and evaluates
+each comparison for the given packet. `negative` is true inside an odd number of `!`.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 
 def evaluate(expr: Expr, packet: Microflow, bindings: Bindings, *, negative: bool = False) -> bool:
-    """Say whether a match holds for a packet.
+    """Return whether a match holds for a packet.
 
     Arguments:
         expr: the match.
         packet: the packet.
         bindings: address sets, port groups, and the ports' keys.
-        negative: whether its negation is meant.
+        negative: whether to evaluate the negation of the match.
 
     Raises:
-        UnknownNameError: a set or group is not there.
+        UnknownNameError: an address set or port group does not exist.
     """
     match expr:
         case Boolean(value):
@@ -101,7 +101,7 @@ def _holds(value: int, relation: Relop, constant: int, mask: int | None) -> bool
 
 
 def _numbers(constants: tuple[Constant, ...], bindings: Bindings) -> Iterator[tuple[int, int | None]]:
-    """Yield values and masks of constants: ports as tunnel keys, unknown ports as nothing, sets as their members."""
+    """Yield values and masks of constants: tunnel keys for ports, nothing for unknown ports, members for sets."""
     for constant in constants:
         match constant:
             case Integer(value, mask=mask):

@@ -59,7 +59,7 @@ _TOKEN = re.compile(
 _ETHERNET = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 _NAMED = {"$": "macro", "@": "group", "^": "template"}
 
-# What is wrong where no token begins, by the letter found there.
+# The error message where no token begins, by the character found there.
 _WRONG = {
     "&": "`&' is only valid as part of `&&'.",
     "|": "`|' is only valid as part of `||'.",
@@ -72,10 +72,10 @@ _WRONG = {
 
 
 def tokenize(text: str) -> list[Token]:
-    """Cut a text into tokens, the last of kind `end`.
+    """Split a text into tokens, the last of kind `end`.
 
     Raises:
-        LexError: there is no token or constant somewhere.
+        LexError: a part of the text is not a valid token.
     """
     tokens: list[Token] = []
     append = tokens.append
@@ -137,11 +137,11 @@ def _number(text: str, start: int, end: int) -> Token:
 def parse_constant(text: str) -> tuple[int, int | None, Format]:
     """Read an integer, Ethernet, IPv4 or IPv6 constant, perhaps masked; return its value, mask (or None) and format.
 
-    A mask has the value's own format, or is a CIDR prefix length after an IPv4 or IPv6 address, or is hexadecimal after
-    0.
+    A mask has the same format as the value, or is a CIDR prefix length after an IPv4 or IPv6 address, or is hexadecimal
+    after the value 0.
 
     Raises:
-        LexError: the text is none of these.
+        LexError: the text is not such a constant.
     """
     plain, slash, mask_text = text.partition("/")
     value, form = _integer(plain)
@@ -199,8 +199,8 @@ def format_constant(value: int, *, mask: int | None = None, form: Format = Forma
 
     Arguments:
         value: its value.
-        mask: which bits count; None for all.
-        form: the form to write it in.
+        mask: the bits that are compared; None for all.
+        form: the format to write it in.
     """
     if mask is None:
         return _format_integer(value, form)
@@ -224,7 +224,7 @@ def _format_integer(value: int, form: Format) -> str:
     return f"{value:#x}"
 
 
-# How error messages speak of the kinds that are not punctuation.
+# How error messages name the kinds of tokens that are not punctuation.
 _SPOKEN = {
     "id": "identifier", "string": "string", "integer": "integer", "masked": "masked integer",
     "macro": "address set name", "group": "port group name", "template": "template", "end": "end of input",
@@ -243,7 +243,7 @@ class Tokens:
         self.token = self._tokens[0]
 
     def advance(self) -> Token:
-        """Step past the current token and return it; `end` is never passed."""
+        """Advance past the current token and return it; the cursor stays at `end`."""
         passed = self.token
         if passed.kind != "end":
             self._index += 1
@@ -255,31 +255,31 @@ class Tokens:
         return self._tokens[min(self._index + 1, len(self._tokens) - 1)]
 
     def take(self, kind: str) -> Token | None:
-        """Step past the current token if it is of `kind` and return it, else stay and return None."""
+        """Advance past the current token and return it if it is of `kind`; otherwise stay and return None."""
         return self.advance() if self.token.kind == kind else None
 
     def take_name(self, name: str) -> bool:
-        """Step past the current token if it is the identifier `name`, and say whether it was."""
+        """Advance past the current token if it is the identifier `name`, and return whether it was."""
         if self.token.kind == "id" and self.token.name == name:
             self.advance()
             return True
         return False
 
     def expect(self, kind: str) -> Token:
-        """Step past a token of a kind and return it.
+        """Advance past a token of a kind and return it.
 
         Raises:
-            ParseError: another stands there.
+            ParseError: the current token is of another kind.
         """
         if self.token.kind != kind:
             raise self.syntax_error("expecting " + _SPOKEN.get(kind, f"`{kind}'"))
         return self.advance()
 
     def expect_int(self, limit: int = 1 << 31) -> int:
-        """Step past an unmasked decimal or hexadecimal integer below a limit and return it.
+        """Advance past an unmasked decimal or hexadecimal integer below a limit and return it.
 
         Raises:
-            ParseError: something else stands there.
+            ParseError: the current token is not such an integer.
         """
         token = self.token
         small = token.format in (Format.DECIMAL, Format.HEXADECIMAL) and token.value < limit
@@ -288,7 +288,7 @@ class Tokens:
         return self.advance().value
 
     def syntax_error(self, expectation: str) -> ParseError:
-        """Return the error of a current token that is not what was expected, such as `expecting constant`."""
+        """Return the error for the current token; `expectation` names what was expected, as in `expecting constant`."""
         token = self.token
         where = "at end of input" if token.kind == "end" else f"at `{self.text[token.start : token.end]}'"
         return ParseError(f"Syntax error {where} {expectation}.", text=self.text, span=(token.start, token.end))

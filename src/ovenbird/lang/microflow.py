@@ -1,4 +1,4 @@
-"""Microflows: headers, metadata and registers of one packet, as matches and actions see them (ovn-trace(8)).
+"""Microflows: headers, metadata and registers of one packet, which matches read and actions change (ovn-trace(8)).
 
 Invariants: a value is stored under its root Open vSwitch field (reg0 inside xxreg0) and fits it; a field that was never
 set is 0; ports are tunnel keys. The tracer's packet and the reference evaluator's are this same type.
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Microflow:
-    """The state of one packet: mutable, copied where a trace forks.
+    """The state of one packet: mutable, and copied where a trace branches.
 
     Attributes:
-        values: what its fields hold, by name.
-        quoted: of an ICMP error, the packet that it is about, if that is known.
+        values: the values of its fields, by name.
+        quoted: for an ICMP error, the packet that caused it, if known.
     """
 
     __slots__ = ("quoted", "values")
@@ -71,11 +71,11 @@ class Microflow:
         self.values[field.name] = self.values.get(field.name, 0) & ~(ones << ofs) | value << ofs
 
     def matches(self, match: Mapping[str, tuple[int, int]]) -> bool:
-        """Say whether an OpenFlow match, a mapping of field name to (value, mask), holds."""
+        """Return whether an OpenFlow match, a mapping of field name to (value, mask), holds."""
         return all(self[name] & mask == value for name, (value, mask) in match.items())
 
     def copy(self) -> Microflow:
-        """Return an equal microflow that changes on its own."""
+        """Return an independent copy."""
         twin = Microflow()
         twin.values = dict(self.values)
         twin.quoted = self.quoted.copy() if self.quoted is not None else None
@@ -102,11 +102,11 @@ def _field(ref: FieldRef) -> Field:
 def parse_microflow(text: str, bindings: Bindings) -> Microflow:
     """Read a microflow such as `inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4`.
 
-    Bits that the expression leaves open are 0.
+    Bits that the expression does not determine are 0.
 
     Raises:
-        MicroflowError: no packet satisfies the expression (an unknown port is such a contradiction), or it offers
-            alternatives.
+        MicroflowError: no packet satisfies the expression (it names an unknown port, for example), or the expression
+            has alternatives.
         LangError: as `parse`.
     """
     expr = annotated(text)

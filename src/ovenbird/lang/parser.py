@@ -1,8 +1,8 @@
 """The parser of matches (ovn-sb(5), column match of Logical_Flow), by recursive descent over `lexer.Tokens`.
 
 Invariants: every returned tree is well typed: constants fit their field, nominal fields and predicates are used in the
-positive sense only, relational operators with ordinal fields only. The members of an address set are checked where they
-become known. `parse` caches trees by text, because the same few thousand matches are parsed repeatedly.
+positive sense only, relational operators with ordinal fields only. The members of an address set are checked when the
+match is compiled. `parse` caches trees by text, because the same few thousand matches are parsed repeatedly.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_DEPTH = 100  # parentheses deeper than this are a mistake or an attack
 
 @cached_by_text
 def parse(text: str) -> Expr:
-    """Parse a match; raise `LangError` (of the class that says what is wrong) with the culprit's span."""
+    """Parse a match; raise the subclass of `LangError` for the kind of error, with the span of the faulty part."""
     tokens = Tokens(text)
     expr = parse_match(tokens)
     tokens.expect("end")
@@ -44,15 +44,15 @@ def parse(text: str) -> Expr:
 
 
 def parse_match(tokens: Tokens) -> Expr:
-    """Parse a match from a cursor, up to the first token that cannot continue it."""
+    """Parse a match from a cursor, up to the first token that is not part of it."""
     return _Parser(tokens).expression()
 
 
 def parse_field(tokens: Tokens) -> FieldRef:
-    """Parse a symbol with perhaps bits in brackets, such as `eth.dst[40]` or `reg0[0..15]`.
+    """Parse a symbol, perhaps followed by bits in brackets, such as `eth.dst[40]` or `reg0[0..15]`.
 
     Raises:
-        LangError: there is none, or it has no such bits.
+        LangError: there is no such symbol, or it does not have these bits.
     """
     token = tokens.token
     symbol = SYMBOLS.get(token.name) if token.kind == "id" else None
@@ -86,18 +86,18 @@ def parse_field(tokens: Tokens) -> FieldRef:
 
 
 def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tuple[int, int] = (0, 0)) -> None:
-    """Hold a constant against the type and the width of a field.
+    """Check that a constant has the type of a field and fits its width.
 
-    Bits in brackets take a constant of the whole symbol's width and look at its low bits, as the original does.
+    A constant for bits in brackets may be as wide as the whole symbol, and its low bits count, as in OVN.
 
     Arguments:
         field: the field.
         constant: the constant.
-        text: what they stand in, for the error.
-        span: where in it.
+        text: the text that holds both, for the error.
+        span: the part of the text that the error shows.
 
     Raises:
-        FieldError: the constant is of another type, or does not fit.
+        FieldError: the constant has another type or does not fit.
     """
     symbol = field.symbol
     if isinstance(constant, (String, PortGroup)) != symbol.is_string:
@@ -110,15 +110,15 @@ def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tu
 
 
 def check_writable(field: FieldRef, scope: Scope = Scope.ANYWHERE, text: str = "") -> None:
-    """Hold a field against what actions may assign to.
+    """Check that actions may assign to a field.
 
     Arguments:
         field: the field.
-        scope: where the action stands.
-        text: what the field stands in, for the error.
+        scope: the block that the action is in.
+        text: the text that holds the field, for the error.
 
     Raises:
-        FieldError: no action there may assign to it.
+        FieldError: actions in this scope may not assign to it.
     """
     symbol = field.symbol
     if symbol.is_predicate:
@@ -129,7 +129,7 @@ def check_writable(field: FieldRef, scope: Scope = Scope.ANYWHERE, text: str = "
 
 
 class _Parser:
-    """One match being parsed: the cursor, whether an odd number of `!` encloses it, and the depth of parentheses."""
+    """The state of parsing one match: the cursor, whether it is inside an odd number of `!`, the parentheses' depth."""
 
     __slots__ = ("depth", "negative", "tokens")
 
@@ -162,7 +162,7 @@ class _Parser:
         return Not(expr)
 
     def primary(self) -> tuple[Expr, bool]:
-        """Parse one operand; say also whether it is atomic, that is, may follow `!` as it stands."""
+        """Parse one operand; return it, and whether it is atomic, that is, may follow `!` without parentheses."""
         tokens = self.tokens
         token = tokens.token
         if token.kind == "(":
@@ -273,7 +273,7 @@ class _Parser:
         return Compare(field, relation, constants, braces, field.span)
 
     def check_positive(self, field: FieldRef, relation: Relop, constants: tuple[Constant, ...]) -> None:
-        """Refuse a nominal field or predicate in the negative sense, enclosing `!` taken into account."""
+        """Refuse a nominal field or predicate that is negated, by its operator or by enclosing `!`."""
         symbol, text = field.symbol, self.tokens.text
         if symbol.level is not Level.NOMINAL:
             return

@@ -35,8 +35,8 @@ def annotate(expr: Expr, *, negative: bool = False, whole: bool = False) -> Expr
 
     Arguments:
         expr: the expression.
-        negative: whether an odd number of `!` encloses it.
-        whole: whether its negation is that of all that it means, prerequisites included, as of a predicate.
+        negative: whether the expression is inside an odd number of `!`.
+        whole: whether a negation negates the prerequisites too, as it does for a predicate's expansion.
     """
     flipped = negative != whole
     match expr:
@@ -73,7 +73,7 @@ def _compare(compare: Compare, flipped: bool, whole: bool) -> Expr:
 
 
 def annotated(text: str, *, negative: bool = False) -> Expr:
-    """Return the annotated tree of a match, a prerequisite or a predicate's expansion, or of its whole negation."""
+    """Return the annotated tree of a match, a prerequisite or an expansion; with `negative`, of its whole negation."""
     return _negated(text) if negative else _annotated(text)
 
 

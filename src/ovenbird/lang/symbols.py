@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Level(Enum):
-    """Level of measurement: what comparisons make sense (ovn-sb(5), "Level of Measurement")."""
+    """Level of measurement: the comparisons that are allowed (ovn-sb(5), "Level of Measurement")."""
 
     NOMINAL = "nominal"  # equality only, and only in the positive sense
     BOOLEAN = "Boolean"  # a predicate that may be negated
@@ -32,7 +32,7 @@ class Scope(Flag):
 
     NOWHERE = 0
     ANYWHERE = auto()
-    CT_COMMIT = auto()  # inside ct_commit { } alone: the value belongs to the connection
+    CT_COMMIT = auto()  # inside ct_commit { } only: the value belongs to the connection
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +40,10 @@ class Symbol:
     """One symbol; symbols are singletons, compared by identity.
 
     `width` is in bits, and 0 for a string; `prerequisite` is an expression that any use of the symbol implies (or
-    empty); `expansion` is what a predicate stands for (or empty). `field` is the Open vSwitch field behind a field or
-    subfield, of which the symbol is the bits from `ofs` up; it is None for a predicate, and for a field that only a
-    controller's packet-in can set. `parent` is the symbol whose bits a subfield is; `ofs` already counts from the
-    root's least significant bit.
+    empty); `expansion` is the expression that a predicate abbreviates (or empty). `field` is the Open vSwitch field
+    that holds a field or subfield, in the bits from `ofs` up; it is None for a predicate, and for a field that only the
+    controller can write. `parent` is the symbol that a subfield is part of; `ofs` counts from the least significant bit
+    of the root field.
     """
 
     name: str
@@ -58,16 +58,16 @@ class Symbol:
 
     @property
     def is_string(self) -> bool:
-        """Say whether values are names (of ports) and not integers."""
+        """Return whether values are names (of ports) and not integers."""
         return self.width == 0
 
     @property
     def is_predicate(self) -> bool:
-        """Say whether the symbol stands for a Boolean expression."""
+        """Return whether the symbol is an abbreviation of a Boolean expression."""
         return bool(self.expansion)
 
     def writable(self, scope: Scope = Scope.ANYWHERE) -> bool:
-        """Say whether an action may assign to the symbol in `scope`."""
+        """Return whether an action may assign to the symbol in `scope`."""
         return bool(self.scope & scope)
 
     def __repr__(self) -> str:
@@ -127,7 +127,7 @@ _FIELDS = (
     ("sctp.dst", "sctp_dst", "sctp"),
 )
 
-# Fields that Open vSwitch has not, which an action sets through the controller: name, width.
+# Fields that Open vSwitch does not have, which an action sets through the controller: name, width.
 _CONTROLLER_FIELDS = (("icmp4.frag_mtu", 16), ("icmp6.frag_mtu", 32))
 
 # name, field or subfield above it, lowest and highest bit there, prerequisite
@@ -240,7 +240,7 @@ def _rows() -> Iterator[Symbol]:
 SYMBOLS: Mapping[str, Symbol] = MappingProxyType({symbol.name: symbol for symbol in _rows()})
 
 # Narrow register -> (the field it is part of, offset of its least significant bit there), for Open vSwitch's names
-# reg0-9 and xreg0-3; the symbols of those names say the same.
+# reg0-9 and xreg0-3; the symbols of these names have the same fields and offsets.
 OVERLAYS: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
         name: (symbol.field.name, symbol.ofs)

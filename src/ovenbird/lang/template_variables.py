@@ -1,8 +1,8 @@
-"""Template variables: `^NAME` in matches, actions and load balancers, for which each chassis puts in its own text.
+"""Template variables: `^NAME` in matches, actions and load balancers, which each chassis replaces by its own value.
 
-ovn-sb(5), Logical_Flow, "Templates", and ovn-nb(5), Chassis_Template_Var. Variables are put in before a text is parsed,
-once: what a value has of variables stays as it is. One that has no value is its name, without the `^`. In strings and
-comments there are none.
+ovn-sb(5), Logical_Flow, "Templates", and ovn-nb(5), Chassis_Template_Var. Variables are expanded once, before the text
+is parsed: a `^NAME` inside a value is not expanded. A variable without a value becomes its name without the `^`. In
+strings and comments `^` has no special meaning.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "^"
-"""What every text with variables has in it."""
+"""The character that begins a variable; a text without it has no variables."""
 
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*[^\n]*?\*/|\^([A-Za-z_.][A-Za-z0-9_.]*)', re.DOTALL)
 
 
 def expand(text: str, value_of: Callable[[str], str | None]) -> str:
-    """Put the values of variables into a text.
+    """Replace the variables in a text by their values.
 
     Arguments:
         text: a match, actions, or an address and port of a load balancer.

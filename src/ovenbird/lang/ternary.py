@@ -20,7 +20,7 @@ ALL: MaskSet = ((0, 0),)
 
 
 def union(masked_values: Iterable[MaskedValue]) -> MaskSet:
-    """Return the set of all that one of the masked values holds; those inside others are left out."""
+    """Return the union of masked values; those that lie inside others are dropped."""
     unique = set(masked_values)
     if len(unique) < 2:
         return tuple(unique)
@@ -36,7 +36,7 @@ def union(masked_values: Iterable[MaskedValue]) -> MaskSet:
 
 
 def intersection(left: MaskSet, right: MaskSet) -> MaskSet:
-    """Return the set of what both sets hold."""
+    """Return the intersection of two sets."""
     if right in (left, ALL):
         return left
     if left == ALL:
@@ -53,12 +53,12 @@ def intersection(left: MaskSet, right: MaskSet) -> MaskSet:
 
 
 def complement(mask_set: MaskSet) -> MaskSet:
-    """Return the set of all that a set does not hold, by splitting on one bit after another, the highest first."""
+    """Return the complement of a set, computed by splitting on one bit after another, the highest first."""
     return tuple(sorted(_complement(mask_set, 0, 0)))
 
 
 def _complement(masked_values: Iterable[MaskedValue], value: int, mask: int) -> Iterator[MaskedValue]:
-    """Yield what of `(value, mask)` none of some masked values, which have no bit of `mask` left, holds."""
+    """Yield the part of `(value, mask)` that is in none of the masked values, which have no bits of `mask`."""
     cared = 0
     for _, each in masked_values:
         if not each:
@@ -93,10 +93,10 @@ def between(low: int, high: int, *, width: int) -> MaskSet:
 
 
 def shifted(mask_set: MaskSet, ofs: int) -> MaskSet:
-    """Return the set for the whole field of which a set is about the bits from `ofs` up."""
+    """Return a set of values of the bits from `ofs` up, as a set of values of the whole field."""
     return tuple((value << ofs, mask << ofs) for value, mask in mask_set) if ofs else mask_set
 
 
 def covers(outer: MaskSet, *, inner: MaskSet) -> bool:
-    """Return whether each masked value of `inner` lies in one of `outer` (enough for a superset, not necessary)."""
+    """Return whether each masked value of `inner` lies in one of `outer`: sufficient for a superset, not necessary."""
     return all(any(wide & mask == wide and v & wide == w for w, wide in outer) for v, mask in inner)

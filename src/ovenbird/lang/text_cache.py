@@ -1,9 +1,8 @@
 """Caches of what is computed from texts, bounded by the total length of the texts.
 
-Matches and actions are written by others, in any length and number, and what is computed from one takes some ten times
-its length. A bound on the number of entries would not bound the memory; a number of characters does. When the texts
-added since the last time reach the limit, the entries before them are dropped, except those that were used in the
-meantime.
+Matches and actions come from databases, in any length and number, and the value computed from a text takes about ten
+times its length. A limit on the number of entries would not limit the memory; a limit on characters does. When the
+texts added since the last clean-up reach the limit, older entries are dropped, except those used since then.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _MISSING: Any = object()
 
 LIMIT = 1 << 18
-"""Characters of the texts in one half of a cache, unless it is said otherwise."""
+"""Characters of the texts in one half of a cache."""
 
 
 def cached_by_text(function: F) -> F:
-    """Make a pure function of one text remember its answers.
+    """Make a pure function of one text cache its results.
 
     Arguments:
-        function: takes one `str` or `bytes`, positional. An exception is not remembered.
+        function: takes one `str` or `bytes`, positional. Exceptions are not cached.
 
     Returns:
-        The function; two times `LIMIT` characters of arguments and what was made of them stay in memory at most, and
-        a text that is longer than `LIMIT` not at all.
+        The function with its cache, which holds at most two times `LIMIT` characters of arguments with their results;
+        the result for a text longer than `LIMIT` is not cached.
     """
     newer: dict[Any, Any] = {}
     older: dict[Any, Any] = {}

@@ -1,7 +1,8 @@
 """OVN's logical actions, one class each: parse, format, encode, evaluate (ovn-sb(5), Logical_Flow, actions).
 
-`registry` knows them all, `cursor` the grammar around them; `context` is what encoding needs to know, `machine` what
-evaluation does, `userdata` what a flow tells the controller with a packet; `layout` says where registers are.
+`registry` lists them all, and `cursor` has the grammar of lists and blocks. `context` is the interface that encoding
+reads, `machine` the one that evaluation acts on; `userdata` is the data of packet-ins; `layout` maps symbols to
+registers.
 """
 
 from ovenbird.lang.actions.action import Action, Actions, encode_all, format_all, guarded

@@ -40,14 +40,14 @@ class Action(ABC):
 
     @abstractmethod
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return the OpenFlow actions that do the same; raise `LangError` for what this context does not allow."""
+        """Return the equivalent OpenFlow actions; raise `LangError` if the context does not allow the action."""
 
     @abstractmethod
     def evaluate(self, machine: Machine) -> bool:
-        """Act on the machine's packet; return False when the actions that follow in the list must not run."""
+        """Apply the action to the machine's packet; return False if the rest of the list must not run."""
 
     def requires(self) -> tuple[str, ...]:
-        """Return the match expressions that packets must satisfy for the action to make sense."""
+        """Return the action's prerequisites: match expressions that the packet must satisfy."""
         return ()
 
     def __str__(self) -> str:
@@ -55,29 +55,29 @@ class Action(ABC):
 
 
 class Noted(Action):
-    """An action whose effect is not on the packet: it leaves the packet as it is, and the machine notes it.
+    """An action that does not change the packet: the machine only records it.
 
-    `FATE` says what becomes of the packet, where its way ends with the action.
+    `FATE` describes what happens to the packet, if its processing ends with the action.
     """
 
     __slots__ = ()
     FATE: ClassVar[str] = ""
 
     def evaluate(self, machine: Machine) -> bool:
-        """Note the action."""
+        """Record the action."""
         machine.note(self)
         return True
 
 
 class Keyword(Action):
-    """An action that is its keyword alone: no parentheses, no braces."""
+    """An action that consists of its keyword: no parentheses, no braces."""
 
     __slots__ = ()
     NAME = ""
 
     @classmethod
     def parse(cls, tokens: Tokens) -> Action:  # noqa: ARG003 - every action's parse takes the cursor
-        """Parse nothing: the keyword says it all."""
+        """Return the action; nothing follows the keyword."""
         return cls()
 
     def format(self) -> str:
@@ -86,10 +86,10 @@ class Keyword(Action):
 
 
 class Actions(NamedTuple):
-    """What a flow does: its actions (none: drop), and what they require of the packet.
+    """The actions of a flow (none: drop), and their prerequisites.
 
-    `prerequisites` are match expressions, in order and without repetition; the flow's match is to be ANDed with all
-    of them.
+    `prerequisites` are match expressions, in order and without repetition; the caller must AND the flow's match with
+    all of them.
     """
 
     actions: tuple[Action, ...]
@@ -97,15 +97,15 @@ class Actions(NamedTuple):
 
     @property
     def prerequisite(self) -> Expr:
-        """Return the tree of all prerequisites together; the literal 1 when there are none."""
+        """Return the conjunction of all prerequisites as a tree; the literal 1 if there are none."""
         terms = [parse(text) for text in self.prerequisites]
         return conjunction(terms) if terms else Boolean(value=True)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return the OpenFlow actions of the whole list; a meter, which the whole flow must pass, comes first.
+        """Return the OpenFlow actions of the whole list; a meter comes first, since it applies to the whole flow.
 
         Raises:
-            LangError: an action has no place here, or there are two meters.
+            LangError: an action is not allowed in this context, or there are two meters.
         """
         actions = encode_all(self.actions, ctx)
         meters = [action for action in actions if type(action) is OpenFlowMeter]
@@ -141,7 +141,7 @@ def format_all(actions: Sequence[Action]) -> str:
 
 
 def prerequisites_of(actions: tuple[Action, ...]) -> tuple[str, ...]:
-    """Return what actions require, each once, in order of first mention."""
+    """Return the prerequisites of actions, each once, in order of first occurrence."""
     return tuple(dict.fromkeys(text for action in actions for text in action.requires() if text))
 
 
@@ -164,15 +164,15 @@ def parse_typed_field(tokens: Tokens, width: int) -> FieldRef:
 
 
 def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
-    """Return the field if it is of a width.
+    """Return the field if it has the given width.
 
     Arguments:
-        tokens: the text that the field stands in, for the error.
+        tokens: the text that holds the field, for the error.
         ref: the field.
         width: in bits; 0 for a string.
 
     Raises:
-        FieldError: it is of another.
+        FieldError: the field has another width.
     """
     symbol = ref.symbol
     if symbol.is_string != (width == 0):
@@ -186,15 +186,15 @@ def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
 
 
 def check_result(tokens: Tokens, dst: FieldRef, width: int = 1) -> FieldRef:
-    """Return a result's destination if a result may be written there.
+    """Return the destination of a result if the result can be written there.
 
     Arguments:
-        tokens: the text that the field stands in, for the error.
+        tokens: the text that holds the field, for the error.
         dst: the field.
         width: of the result, in bits.
 
     Raises:
-        FieldError: it is read-only, or of another width.
+        FieldError: the destination is read-only or has another width.
     """
     check_width(tokens, dst, width)
     check_writable(dst, text=tokens.text)

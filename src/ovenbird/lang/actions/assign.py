@@ -99,7 +99,7 @@ class Exchange(Action):
         return field_requires(self.a, self.b)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
-        """Return the exchange by way of the stack."""
+        """Return the exchange, done by the stack."""
         a, b = bits_of(self.a), bits_of(self.b)
         return [StackPush(b), StackPush(a), StackPop(b), StackPop(a)]
 
@@ -167,7 +167,7 @@ class Pop(Action):
         return [StackPop(bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
-        """Pop the value, as many of its bits as the field has; an empty stack changes nothing, as in Open vSwitch."""
+        """Pop a value, truncated to the field's width; an empty stack changes nothing, as in Open vSwitch."""
         if machine.stack:
             machine.packet.set(self.dst, machine.stack.pop() & ((1 << bits_of(self.dst).n_bits) - 1))
         return True
@@ -175,7 +175,7 @@ class Pop(Action):
 
 @dataclass(frozen=True, slots=True)
 class DecrementTtl(Action):
-    """`ip.ttl--;`: the packet ends here when its TTL is spent."""
+    """`ip.ttl--;`: decrement the TTL, and drop the packet when it expires."""
 
     def format(self) -> str:
         """Write the action."""
@@ -190,7 +190,7 @@ class DecrementTtl(Action):
         return [DecTtl()]
 
     def evaluate(self, machine: Machine) -> bool:
-        """Count down; return False when nothing is left."""
+        """Decrement the TTL; return False when it expires."""
         ttl = machine.packet["nw_ttl"]
         if ttl <= 1:
             machine.note(self, "TTL spent")
@@ -201,7 +201,7 @@ class DecrementTtl(Action):
 
 @dataclass(frozen=True, slots=True)
 class FragMtu(Noted):
-    """`icmp4.frag_mtu = mtu;`, `icmp6.frag_mtu = mtu;`: what only a controller can write (RFC 1191, RFC 4443)."""
+    """`icmp4.frag_mtu = mtu;`, `icmp6.frag_mtu = mtu;`: written by the controller (RFC 1191, RFC 4443)."""
 
     dst: FieldRef
     mtu: Integer
@@ -215,7 +215,7 @@ class FragMtu(Noted):
         return field_requires(self.dst)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one pausing trip to the controller."""
+        """Return one controller action that pauses the packet."""
         six = self.dst.symbol.name == "icmp6.frag_mtu"
         opcode = Opcode.PUT_ICMP6_FRAG_MTU if six else Opcode.PUT_ICMP4_FRAG_MTU
         payload = self.mtu.value.to_bytes(4 if six else 2, "big")
@@ -233,7 +233,7 @@ def parse_assignment(cursor: Cursor) -> Action:
     """Parse a statement that starts with a field.
 
     Raises:
-        LangError: it is no assignment or exchange, or one of fields that do not fit one another.
+        LangError: it is not an assignment or exchange, or the fields are not compatible.
     """
     if cursor.peek().kind == "--":
         if not cursor.take_name("ip.ttl"):
@@ -257,7 +257,7 @@ def parse_assignment(cursor: Cursor) -> Action:
 
 
 def parse_load(cursor: Cursor, dst: FieldRef) -> Load | FragMtu:
-    """Parse the constant of an assignment to a field that any action may write."""
+    """Parse the constant of an assignment to a field that is writable everywhere."""
     check_writable(dst, text=cursor.text)
     value = load_constant(cursor, dst)
     if dst.symbol.field is None and isinstance(value, Integer):
@@ -269,7 +269,7 @@ def load_constant(cursor: Cursor, dst: FieldRef) -> Integer | String:
     """Parse a constant that fits a field.
 
     Raises:
-        LangError: there is none, or it is a set.
+        LangError: there is no such constant, or it is a set.
     """
     token = cursor.token
     if token.kind in ("macro", "group"):
@@ -289,17 +289,17 @@ def _move(cursor: Cursor, dst: FieldRef) -> Move:
 
 
 def check_compatible(cursor: Cursor, *, dst: FieldRef, src: FieldRef, verb: str, preposition: str) -> None:
-    """Hold two fields against each other: both have values in a packet, of one type and width.
+    """Check that two fields exist in a packet and have the same type and width.
 
     Arguments:
-        cursor: the text that they stand in, for the error.
+        cursor: the text that holds both, for the error.
         dst: the field that is written.
         src: the field that is read.
-        verb: what is done, for the error: "assign".
-        preposition: which goes with it: "to".
+        verb: the operation, for the error: "assign".
+        preposition: the preposition that goes with the verb: "to".
 
     Raises:
-        FieldError: one of them has no value in a packet, or they differ.
+        FieldError: one of them does not exist in a packet, or their types or widths differ.
     """
     if src.symbol.is_predicate:
         raise FieldError(

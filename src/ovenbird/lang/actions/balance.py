@@ -32,7 +32,7 @@ _SNAT_FLAGS = {"skip_snat": 1 << 2, "force_snat": 1 << 3}
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One server behind a load balancer; port 0 keeps the packet's."""
+    """One backend of a load balancer; port 0 keeps the packet's port."""
 
     address: int
     ipv6: bool = False
@@ -44,7 +44,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class _LoadBalance(Action):
-    """Send the packet to one of the backends and commit, or without backends to where its connection went before."""
+    """Translate to one of the backends and commit; without backends, translate as the connection was before."""
 
     NAME: ClassVar[str]
     FIELD: ClassVar[str]
@@ -168,7 +168,7 @@ def _backend(cursor: Cursor) -> Backend:
 
 @dataclass(frozen=True, slots=True)
 class Select(Action):
-    """`R = select(N1=W1, N2=W2, ...);`: one of the numbers, in proportion to its weight, then the next table."""
+    """`R = select(N1=W1, N2=W2, ...);`: store one of the numbers, chosen by weight, and go to the next table."""
 
     dst: FieldRef
     choices: tuple[tuple[int, int], ...]
@@ -178,7 +178,7 @@ class Select(Action):
         """Parse the numbers and their weights.
 
         Raises:
-            LangError: there are fewer than two, a weight is 0, or the destination does not hold them.
+            LangError: there are fewer than two, a weight is 0, or the destination is too narrow.
         """
         check_writable(dst, text=cursor.text)
         if dst.n_bits < 16:
@@ -208,7 +208,7 @@ class Select(Action):
         return field_requires(self.dst)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return a group whose buckets store a number and go on."""
+        """Return a group whose buckets store a number and resubmit to the next table."""
         dst = bits_of(self.dst)
         go_on = Resubmit(logical_table(ctx, None, None))
         buckets = [Bucket((SetField.bits(dst, number), go_on), weight) for number, weight in self.choices]

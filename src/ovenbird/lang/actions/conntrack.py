@@ -1,7 +1,7 @@
 """Actions of connection tracking and address translation (ovn-sb(5), ct_next to ct_commit_nat; ovs-actions(7), ct).
 
-Where an action sends the packet through the connection tracker to the next table, a copy continues there with the
-connection's state, and the rest of the action list sees the packet unchanged.
+When an action sends the packet through the connection tracker and on to the next table, a copy with the connection's
+state continues there; the rest of the action list runs on the unchanged packet.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def nat(translation: Translation) -> Nat:
 
 
 def track_and_go(machine: Machine, zone: Zone, translation: Translation | None, *, commit: bool = False) -> bool:
-    """Send a copy through the tracker and on to the next table; the packet itself stays as it was.
+    """Send a copy through the tracker and on to the next table; the packet itself does not change.
 
     Arguments:
-        machine: what evaluates the actions.
-        zone: whose connections are looked at.
-        translation: what becomes of the addresses; None for nothing.
-        commit: whether the connection is kept.
+        machine: the state to act on.
+        zone: the conntrack zone.
+        translation: the translation to apply; None for none.
+        commit: whether to commit the connection.
     """
     original = machine.packet
     machine.packet = original.copy()
@@ -95,17 +95,18 @@ class CtClear(Keyword):
         return [OpenFlowCtClear()]
 
     def evaluate(self, machine: Machine) -> bool:
-        """Forget the connection."""
+        """Clear the packet's connection state."""
         machine.clear_tracking()
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class CtCommit(Action):
-    """`ct_commit { ct_mark = ...; ct_label = ...; };`, with assignments to ct_mark, ct_label and their bits alone.
+    """`ct_commit { ct_mark = ...; ct_label = ...; };`, with assignments only to ct_mark, ct_label and their bits.
 
-    The older `ct_commit;` and `ct_commit(ct_mark=..., ct_label=...);` are read as the same value. The commit carries
-    a source translation to the packet's own address, which keeps its tuple apart from those of translated connections.
+    The older `ct_commit;` and `ct_commit(ct_mark=..., ct_label=...);` parse to the same value. Where the switch
+    supports it, the commit includes a source translation without an address, so that its tuple differs from those of
+    translated connections.
     """
 
     assignments: tuple[Load | Move, ...] = ()
@@ -185,7 +186,7 @@ def _old_arguments(cursor: Cursor) -> tuple[Load, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Translate(Action):
-    """Translation in one zone: without an address by the connection's own, with one to that address, committed."""
+    """Translate in one zone: to a given address and commit, or without an address as the connection is translated."""
 
     NAME: ClassVar[str]
     ZONE: ClassVar[Zone]
@@ -282,7 +283,7 @@ class CtSnatInCommonZone(_Translate):
 
 @dataclass(frozen=True, slots=True)
 class CtCommitNat(Keyword):
-    """`ct_commit_nat;`: translate by the connection's own translation, and commit."""
+    """`ct_commit_nat;`: apply the connection's existing translation, and commit."""
 
     NAME = "ct_commit_nat"
 
@@ -302,7 +303,7 @@ class CtCommitNat(Keyword):
 
 @dataclass(frozen=True, slots=True)
 class CtSnatToVip(Noted, Keyword):
-    """`ct_snat_to_vip;`: give hairpinned traffic the load balancer's address, by a subroutine."""
+    """`ct_snat_to_vip;`: call the table that translates the source of hairpinned traffic to the load balancer's VIP."""
 
     NAME = "ct_snat_to_vip"
 
@@ -316,7 +317,7 @@ def format_address(address: int, *, ipv6: bool, port: int = 0) -> str:
 
     Arguments:
         address: as a number.
-        ipv6: whether it is one of IPv6.
+        ipv6: whether it is an IPv6 address.
         port: from 1 to 65,535; 0 for none.
     """
     if not ipv6:

@@ -1,7 +1,7 @@
 """The context in which an action is encoded: one logical flow on one chassis.
 
 The encoding is a pure function of action and context: equal actions in equal contexts have equal encodings, so a caller
-may cache them by `(actions, the context's answers)`.
+may cache them by the actions and the values that were read from the context.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Bucket:
     """One alternative of a group, taken in proportion to `weight`.
 
     Arguments:
-        actions: what it does.
-        weight: its share among the others.
-        watch: the logical port that has to be reachable, if that matters.
-        watch_port: the OpenFlow port whose link has to be up, 0 for none: the chassis's answer to `watch`.
+        actions: the actions of the bucket.
+        weight: its share relative to the other buckets.
+        watch: the logical port that must be reachable for the bucket to be used; None for no such condition.
+        watch_port: the OpenFlow port whose link must be up, 0 for none; the chassis sets it according to `watch`.
     """
 
     actions: tuple[OpenFlowAction, ...]
@@ -41,7 +41,7 @@ class GroupSpec:
     """An OpenFlow group of type select; equal specifications share one group.
 
     Buckets are chosen by the datapath's hash, or by that of `hash_fields` (names of ovs-fields(7)) when there are any;
-    `symmetric` asks for a hash that is the same in both directions of a connection.
+    `symmetric` selects a hash that is the same in both directions of a connection.
     """
 
     buckets: tuple[Bucket, ...]
@@ -51,14 +51,14 @@ class GroupSpec:
 
 @dataclass(frozen=True, slots=True)
 class OptionType:
-    """A row of Southbound's DHCP_Options or DHCPv6_Options: the option's code, and the type that its value has."""
+    """A row of Southbound's DHCP_Options or DHCPv6_Options: the option's code and the type of its value."""
 
     code: int
     type: str
 
 
 class Context(Protocol):
-    """The logical flow around an action and the names that it may mention."""
+    """The logical flow that holds an action, and the values of the names in it."""
 
     @property
     def pipeline(self) -> Pipeline:
@@ -74,7 +74,7 @@ class Context(Protocol):
 
     @property
     def zero_snat(self) -> bool:
-        """Whether connections are committed with a source of their own choice (the original's `ct_zero_snat`)."""
+        """Whether `ct_commit` has a source NAT without an address, to avoid equal tuples (OVN's `ct_zero_snat`)."""
 
     @property
     def datapath_key(self) -> int:
@@ -101,7 +101,7 @@ class Context(Protocol):
         """The IPFIX collector sets that exist on this chassis."""
 
     def port_key(self, name: str) -> int:
-        """Return the tunnel key of a port or multicast group of the datapath, 0 when it has none by that name."""
+        """Return the tunnel key of a port or multicast group of the datapath; 0 if there is none by that name."""
 
     def meter(self, name: str) -> int:
         """Return the id of the meter of that name, 0 when there is none."""
@@ -110,19 +110,19 @@ class Context(Protocol):
         """Return the id of a meter that drops above `rate` kbps with bursts of `burst` kbit (0: default)."""
 
     def group(self, spec: GroupSpec) -> int:
-        """Return the id of the group with that specification, making it if there is none."""
+        """Return the id of the group with that specification; create the group if there is none."""
 
 
 def logical_table(ctx: Context, pipeline: Pipeline | None, table: int | None) -> int:
-    """Return the OpenFlow table of a logical one.
+    """Return the OpenFlow table of a logical table.
 
     Arguments:
-        ctx: where the flow stands.
-        pipeline: the table's; None for the flow's own.
-        table: from 0; None for the one after the flow's own.
+        ctx: the flow's context.
+        pipeline: the table's pipeline; None for the flow's own.
+        table: from 0; None for the table after the flow's own.
 
     Raises:
-        FieldError: there is no such table.
+        FieldError: the pipeline has no such table.
     """
     number = ctx.table + 1 if table is None else table
     if number >= PIPELINE_LENGTH:

@@ -1,12 +1,11 @@
-"""The grammar of actions around the single action: lists, blocks and assignments.
+"""The grammar of lists, blocks and assignments; each action class parses the rest.
 
     list        = "drop" ";" | { statement ";" }
     statement   = keyword ... | field "=" value | field "<->" field | "ip.ttl" "--"
     value       = constant | field | function "(" ... ")"
     block       = "{" list "}"
 
-A cursor carries the registry of keywords and functions, so that actions that hold blocks need not know the other
-actions.
+A cursor holds the registry of keywords and functions, so that actions with blocks need not import the other actions.
 """
 
 from __future__ import annotations
@@ -26,10 +25,11 @@ _MAX_DEPTH = 32  # blocks deeper than this are a mistake or an attack
 
 
 class Registry(NamedTuple):
-    """How each kind of statement is parsed.
+    """The parsers of all kinds of statements.
 
-    `statements` maps a keyword to the parser of what follows it; `functions` a name to the parser of what follows it
-    on the right of an assignment to a field; `assignment` parses a statement that starts with a field.
+    `statements` maps a keyword to the parser of the text after it; `functions` maps the name of a function, on the
+    right of an assignment, to the parser of the text after it; `assignment` parses a statement that starts with a
+    field.
     """
 
     statements: Mapping[str, Callable[[Cursor], Action]]
@@ -48,10 +48,10 @@ class Cursor(Tokens):
         self.depth = 0
 
     def actions(self, end: str) -> tuple[Action, ...]:
-        """Parse a list of actions up to a token of a kind, and step past that.
+        """Parse a list of actions up to a token of a kind, and advance past that token.
 
         Raises:
-            LangError: an action is malformed, or the list does not end so.
+            LangError: an action is malformed, or this token does not follow the list.
         """
         actions: list[Action] = []
         if self.token.kind == "id" and self.token.name == "drop":
@@ -70,7 +70,7 @@ class Cursor(Tokens):
         """Parse one action, up to its semicolon.
 
         Raises:
-            LangError: there is none.
+            LangError: there is no valid action.
         """
         token = self.token
         if token.kind != "id":
@@ -87,7 +87,7 @@ class Cursor(Tokens):
         """Parse `{ list }`.
 
         Raises:
-            LangError: there is none, or it is nested too deeply.
+            LangError: there is no valid block, or it is nested too deeply.
         """
         opening = self.expect("{")
         if self.depth >= _MAX_DEPTH:
@@ -98,10 +98,10 @@ class Cursor(Tokens):
         return actions
 
     def no_arguments(self, name: str) -> None:
-        """Step past `()`.
+        """Advance past `()`.
 
         Raises:
-            ParseError: something else stands there, or something between them.
+            ParseError: there are no parentheses, or they are not empty.
         """
         self.expect("(")
         if not self.take(")"):

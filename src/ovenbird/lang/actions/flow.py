@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Next(Action):
-    """`next;`, `next(table);`, `next(pipeline=P, table=T);`: None is the flow's own pipeline, or the table after it."""
+    """`next;`, `next(table);`, `next(pipeline=P, table=T);`: None is the flow's pipeline, and the table after it."""
 
     pipeline: Pipeline | None = None
     table: int | None = None
@@ -32,7 +32,7 @@ class Next(Action):
         """Parse nothing, `(table)`, or key-value pairs in either order.
 
         Raises:
-            LangError: there is something else.
+            LangError: the arguments are malformed.
         """
         if not cursor.take("("):
             return cls()
@@ -56,7 +56,7 @@ class Next(Action):
         return cls(pipeline, table)
 
     def format(self) -> str:
-        """Write the shortest form that says the same."""
+        """Write the shortest equivalent form."""
         if self.pipeline is not None:
             return f"next(pipeline={self.pipeline}{'' if self.table is None else f', table={self.table}'});"
         return "next;" if self.table is None else f"next({self.table});"
@@ -85,7 +85,7 @@ class Output(Keyword):
     NAME = "output"
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return a resubmit to where this pipeline's output begins."""
+        """Return a resubmit to the first output table of this pipeline."""
         return [Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT if ctx.pipeline == Pipeline.INGRESS else OFTable.SAVE_INPORT)]
 
     def evaluate(self, machine: Machine) -> bool:

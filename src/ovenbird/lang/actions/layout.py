@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def register(name: str) -> Subfield:
-    """Return a whole field of Open vSwitch; reg0-9 as the bits of the wide register that they are."""
+    """Return a whole field of Open vSwitch; for reg0-9, the bits of the wide register that contains it."""
     root, ofs = OVERLAYS.get(name, (name, 0))
     return Subfield(FIELDS[root], ofs=ofs, n_bits=FIELDS[name].bits)
 
@@ -22,15 +22,15 @@ INPORT = register("reg14")
 OUTPORT = register("reg15")
 ETH_SRC = register("eth_src")
 ETH_DST = register("eth_dst")
-NEIGHBOR_IP4 = register("reg0")  # where tables mac_binding and mac_lookup find the address asked about
+NEIGHBOR_IP4 = register("reg0")  # holds the address that tables mac_binding and mac_lookup match
 NEIGHBOR_IP6 = register("xxreg0")
 
 
 def bits_of(ref: FieldRef) -> Subfield:
-    """Return what a symbol or some bits of it are in Open vSwitch.
+    """Return the bits of the Open vSwitch field that hold a symbol or some bits of it.
 
     Raises:
-        FieldError: it has no such field.
+        FieldError: Open vSwitch has no such field.
     """
     symbol = ref.symbol
     if symbol.field is None:

@@ -1,4 +1,4 @@
-"""Actions by which the switch learns a flow: commit_ecmp_nh, commit_lb_aff (ovs-actions(7), learn)."""
+"""Actions that make the switch learn flows: commit_ecmp_nh, commit_lb_aff (ovs-actions(7), learn)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _exactly(name: str, value: int) -> LearnMatch:
 
 @dataclass(frozen=True, slots=True)
 class CommitEcmpNextHop(Noted):
-    """`commit_ecmp_nh(ipv6 = B, proto = P);`: remember by which next hop a connection came."""
+    """`commit_ecmp_nh(ipv6 = B, proto = P);`: learn the next hop from which a connection came."""
 
     ipv6: bool
     protocol: str
@@ -69,11 +69,11 @@ class CommitEcmpNextHop(Noted):
         return f"commit_ecmp_nh(ipv6 = {'true' if self.ipv6 else 'false'}, proto = {self.protocol});"
 
     def requires(self) -> tuple[str, ...]:
-        """Require packets that have the fields learned from."""
+        """Require packets with the fields that the learned flow is made from."""
         return ("ip6" if self.ipv6 else "ip4", self.protocol)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
-        """Return two learns: what comes from this next hop, and what goes the other way."""
+        """Return two learn actions: for packets of the connection from this next hop, and for the replies to it."""
         src, dst = ("ipv6_src", "ipv6_dst") if self.ipv6 else ("ip_src", "ip_dst")
         port_src, port_dst = f"{self.protocol}_src", f"{self.protocol}_dst"
         kind = _exactly("eth_type", IPV6 if self.ipv6 else IPV4)
@@ -108,7 +108,7 @@ def _protocol(cursor: Cursor) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address and perhaps a port (0: none)."""
+    """An address and a port (0: none)."""
 
     address: int
     ipv6: bool
@@ -119,7 +119,7 @@ class Endpoint:
         """Read `10.0.0.1`, `10.0.0.1:80`, `fd00::1` or `[fd00::1]:80`.
 
         Raises:
-            LexError: it is anything else.
+            LexError: the text has none of these forms.
         """
         if text.startswith("["):
             host, _, port = text[1:].partition("]:")
@@ -139,7 +139,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitLbAffinity(Noted):
-    """`commit_lb_aff(vip = "V", backend = "B", proto = P, timeout = T);`: a client keeps its backend."""
+    """`commit_lb_aff(vip = "V", backend = "B", proto = P, timeout = T);`: learn the backend of a client (affinity)."""
 
     vip: Endpoint
     backend: Endpoint
@@ -148,10 +148,10 @@ class CommitLbAffinity(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> CommitLbAffinity:
-        """Parse the arguments; a protocol goes with a port of the VIP.
+        """Parse the arguments; there is a protocol exactly when the VIP has a port.
 
         Raises:
-            LangError: one is missing or malformed, or they are of two IP versions.
+            LangError: one is missing or malformed, or VIP and backend have different IP versions.
         """
         cursor.expect("(")
         vip = _endpoint(cursor, "vip")
@@ -179,14 +179,15 @@ class CommitLbAffinity(Noted):
         return f'commit_lb_aff(vip = "{self.vip}", backend = "{self.backend}", {protocol}timeout = {self.timeout});'
 
     def requires(self) -> tuple[str, ...]:
-        """Require packets that have the fields learned from."""
+        """Require packets with the fields that the learned flow is made from."""
         family = "ip6" if self.vip.ipv6 else "ip4"
         return (family, self.protocol) if self.protocol else (family,)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one learn: this client's packets to the VIP find the backend in registers.
+        """Return one learn action: the learned flow loads the backend into registers for this client's packets.
 
-        They are reg4 and reg8; for IPv6, xxreg0 in a switch and xxreg1 in a router in place of reg4.
+        The address is in reg4 and the port in reg8; for IPv6 the address is in xxreg0 in a switch and in xxreg1 in a
+        router.
         """
         six = self.vip.ipv6
         found = ("xxreg0" if ctx.is_switch else "xxreg1") if six else "reg4"

@@ -1,9 +1,9 @@
-"""Actions that call a subroutine table: neighbours, learned addresses, and checks of the packet.
+"""Actions that call a subroutine table: neighbours, learned MACs, and checks of the packet.
 
 The tables match fixed fields: a neighbour's port in outport (inport for the lookups that compare), its address in reg0
-or xxreg0, its MAC in eth.src; addresses learned from traffic by eth.dst or eth.src. Arguments in other fields are
-copied there for the call, by way of the stack. The result is in a bit of `flags`, and is stored after the fields were
-restored.
+or xxreg0, its MAC in eth.src; a learned MAC in eth.dst or eth.src. For the call, arguments in other fields are copied
+to these fields, whose values are saved on the stack. The result is in a bit of `flags`; it is stored in its destination
+after the fields have been restored.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action as OpenFlowAction
     from ovenbird.openflow.fields import Subfield
 
-# (the field that holds an argument, where the callee expects it)
+# (the field that holds an argument, the field where the table expects it)
 Argument = tuple["FieldRef", "Subfield"]
 
 
 def with_arguments(arguments: Sequence[Argument], body: Sequence[OpenFlowAction]) -> list[OpenFlowAction]:
-    """Return `body` with every argument where it is expected, and what was there restored afterwards."""
+    """Return `body` between actions that copy the arguments to their fields and actions that restore the fields."""
     pairs = [(bits_of(ref), target) for ref, target in arguments]
     pairs = [(source, target) for source, target in pairs if source != target]
     return [
@@ -49,7 +49,7 @@ def with_arguments(arguments: Sequence[Argument], body: Sequence[OpenFlowAction]
 
 
 def ask(table: int, flag: FlagBit) -> list[OpenFlowAction]:
-    """Return the call of a subroutine that answers in a flag."""
+    """Return the call of a subroutine whose result is a flag."""
     bit = flag.bits
     return [SetField.bits(bit, 0), Resubmit(table)]
 
@@ -73,7 +73,7 @@ def _comma_separated(cursor: Cursor, *widths: int) -> list[FieldRef]:
 
 @dataclass(frozen=True, slots=True)
 class _GetNeighbor(Action):
-    """Set eth.dst to the MAC of the neighbour with an address behind a port, or to zero."""
+    """Set eth.dst to the MAC of the neighbour with an address behind a port; to zero if it is unknown."""
 
     NAME: ClassVar[str]
     ADDRESS: ClassVar[Subfield]
@@ -125,7 +125,7 @@ class GetNd(_GetNeighbor):
 
 @dataclass(frozen=True, slots=True)
 class _PutNeighbor(Action):
-    """Tell the controller a neighbour's MAC."""
+    """Send a neighbour's MAC to the controller."""
 
     NAME: ClassVar[str]
     ADDRESS: ClassVar[Subfield]
@@ -178,7 +178,7 @@ class PutNd(_PutNeighbor):
 
 @dataclass(frozen=True, slots=True)
 class _LookupNeighbor(Action):
-    """Whether a neighbour with that address and MAC is known behind the port."""
+    """Set a bit to whether a neighbour with this address and MAC is known behind the port."""
 
     NAME: ClassVar[str]
     ADDRESS: ClassVar[Subfield]
@@ -230,7 +230,7 @@ class LookupNd(_LookupNeighbor):
 
 @dataclass(frozen=True, slots=True)
 class _LookupAddress(Action):
-    """Whether a neighbour with that address is known behind the port."""
+    """Set a bit to whether a neighbour with this address is known behind the port."""
 
     NAME: ClassVar[str]
     ADDRESS: ClassVar[Subfield]
@@ -253,7 +253,7 @@ class _LookupAddress(Action):
         return field_requires(self.dst, self.port, self.address)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
-        """Return the call; its table writes eth.dst too, which is kept aside."""
+        """Return the call; the table writes eth.dst too, so the field is saved and restored."""
         body = [StackPush(ETH_DST), *ask(OFTable.MAC_BINDING, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
         arguments = ((self.port, OUTPORT), (self.address, self.ADDRESS))
         return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
@@ -281,7 +281,7 @@ class LookupNdIp(_LookupAddress):
 
 @dataclass(frozen=True, slots=True)
 class GetFdb(Action):
-    """`P = get_fdb(A);`: the port behind which a MAC was learned, none (key 0) when it was not."""
+    """`P = get_fdb(A);`: the port behind which a MAC was learned, or key 0 if it is unknown."""
 
     dst: FieldRef
     _: KW_ONLY
@@ -304,7 +304,7 @@ class GetFdb(Action):
         return field_requires(self.dst, self.mac)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
-        """Return the call; its table answers in outport."""
+        """Return the call; the table writes the result to outport."""
         dst = bits_of(self.dst)
         body: list[OpenFlowAction] = [SetField.bits(OUTPORT, 0), Resubmit(OFTable.GET_FDB)]
         if dst != OUTPORT:
@@ -320,7 +320,7 @@ class GetFdb(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutFdb(Action):
-    """`put_fdb(P, A);`: tell the controller behind which port a MAC is."""
+    """`put_fdb(P, A);`: send a MAC and its port to the controller."""
 
     port: FieldRef
     mac: FieldRef
@@ -345,7 +345,7 @@ class PutFdb(Action):
         return with_arguments(arguments, [Userdata(Opcode.PUT_FDB).controller(ctx)])
 
     def evaluate(self, machine: Machine) -> bool:
-        """Record the MAC."""
+        """Record the MAC and its port."""
         packet = machine.packet
         machine.learn_forwarding(packet.get(self.mac), port=packet.get(self.port))
         return True
@@ -353,7 +353,7 @@ class PutFdb(Action):
 
 @dataclass(frozen=True, slots=True)
 class LookupFdb(Action):
-    """`R = lookup_fdb(P, A);`: whether a MAC was learned behind that very port."""
+    """`R = lookup_fdb(P, A);`: whether a MAC was learned behind this port."""
 
     dst: FieldRef
     _: KW_ONLY
@@ -387,7 +387,7 @@ class LookupFdb(Action):
         return _set_bit(machine, self.dst, machine.forwarding(packet.get(self.mac)) == packet.get(self.port))
 
 
-# Check -> (its table, flag that holds the answer)
+# Check -> (its table, the flag that holds the result)
 _CHECKS = {
     Check.IN_PORT_SEC: (OFTable.CHK_IN_PORT_SEC, FlagBit.PORT_SEC_FAILED),
     Check.OUT_PORT_SEC: (OFTable.CHK_OUT_PORT_SEC, FlagBit.PORT_SEC_FAILED),
@@ -401,7 +401,7 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Ask(Action):
-    """`R = check();` for every `Check`: port security's verdict, hairpins, affinity, ECMP next hops."""
+    """`R = check();` for every `Check`: port security, hairpins, affinity, ECMP next hops."""
 
     dst: FieldRef
     check: Check
@@ -411,12 +411,12 @@ class Ask(Action):
         """Parse empty parentheses.
 
         Arguments:
-            cursor: stands behind the name of the action.
-            dst: the field that the answer goes to.
-            check: which of the checks it is.
+            cursor: the cursor, after the name of the action.
+            dst: the field that receives the result.
+            check: the check that the action performs.
 
         Raises:
-            LangError: the parentheses are not empty, or the field does not do.
+            LangError: the parentheses are not empty, or the field cannot receive the result.
         """
         cursor.no_arguments(check.value)
         return cls(check_result(cursor, dst), check)
@@ -435,7 +435,7 @@ class Ask(Action):
         return [*ask(table, flag), RegMove(src=flag.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
-        """Ask the machine."""
+        """Perform the machine's check and store the result."""
         return _set_bit(machine, self.dst, machine.check(self.check))
 
 
@@ -467,6 +467,6 @@ class CheckPacketLarger(Action):
         return [OpenFlowCheckPktLarger(self.length, bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
-        """Answer no: a microflow has no length."""
+        """Store 0: a microflow has no length."""
         machine.note(self, "assuming a small packet")
         return _set_bit(machine, self.dst, answer=False)

@@ -1,7 +1,7 @@
 """The interface between an action's `evaluate` and its caller: the tracer, or a test.
 
-The machine holds the packet and everything that outlives it (connections, neighbours, learned addresses). Connection
-tracking is simulated: `track` answers from what earlier packets and actions committed.
+The machine holds the packet and the state that outlives it (connections, neighbours, learned addresses). Connection
+tracking is simulated: `track` finds the connections that earlier packets and actions committed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Zone(Enum):
-    """A conntrack zone by its role; the register that holds its number is the value's."""
+    """A conntrack zone by its role; the value is the register that holds the zone's number."""
 
     PORT = "reg13"  # of the logical port in a switch
     DNAT = "reg11"  # of a router; also the zone common to DNAT and SNAT
@@ -43,10 +43,10 @@ class Zone(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """New addresses of a connection: `source` says which end, `address` (with `ipv6`) and perhaps a range of ports.
+    """A translation of a connection: of the source or the destination, to an address and perhaps a range of ports.
 
-    Without an address the connection's own translation applies, in whichever direction it has. ``told`` is true where a
-    trace that is told what connection tracking says (`--ct`) is told it for this action, too: for load balancing.
+    Without an address the connection's existing translation applies, in either direction. `told` is true for load
+    balancing, where `--ct` of a trace gives the connection state for this action too.
     """
 
     source: bool = False
@@ -59,7 +59,7 @@ class Translation:
 
 
 class Check(Enum):
-    """A question that a subroutine answers from state outside the packet."""
+    """A check by a subroutine, whose result depends on state outside the packet."""
 
     IN_PORT_SEC = "check_in_port_sec"
     OUT_PORT_SEC = "check_out_port_sec"
@@ -71,7 +71,7 @@ class Check(Enum):
 
 
 class Machine(Protocol):
-    """The state that actions act on. `packet` is replaced and restored by actions that work on a copy."""
+    """The state that actions act on. Actions that work on a copy replace `packet` and restore it."""
 
     packet: Microflow
     stack: list[int]
@@ -81,13 +81,13 @@ class Machine(Protocol):
         """Whether the datapath being traversed is a switch."""
 
     def port_key(self, name: str) -> int:
-        """Return the tunnel key of a port or multicast group, 0 when there is none by that name."""
+        """Return the tunnel key of a port or multicast group; 0 if there is none by that name."""
 
     def next(self, pipeline: Pipeline | None, table: int | None) -> None:
         """Run a logical table as a subroutine, by default the next one of this pipeline."""
 
     def output(self) -> None:
-        """Output the packet: run the egress pipeline for outport, or from there deliver it."""
+        """Output the packet: from ingress run the egress pipeline for outport, from egress deliver the packet."""
 
     def track(self, zone: Zone, translation: Translation | None = None) -> None:
         """Look the packet's connection up: set ct_state, ct_mark and ct_label, and with a translation apply it."""
@@ -98,22 +98,22 @@ class Machine(Protocol):
         """Commit the packet's connection and set bits of its mark and label.
 
         Arguments:
-            zone: the connection's.
-            translation: what becomes of the addresses; None for nothing.
-            mark: value and mask.
-            label: value and mask.
+            zone: the conntrack zone.
+            translation: the translation to apply; None for none.
+            mark: value and mask to write to the connection's mark.
+            label: value and mask to write to the connection's label.
         """
 
     def clear_tracking(self) -> None:
-        """Forget the packet's connection state."""
+        """Clear the packet's connection state."""
 
     def neighbor(self, port: int, *, address: int, ipv6: bool) -> int | None:
         """Return the MAC of a neighbour, or None if it is not known.
 
         Arguments:
             port: the tunnel key of the logical port that it is behind.
-            address: the neighbour's, as a number.
-            ipv6: whether that is one of IPv6.
+            address: the neighbour's address, as a number.
+            ipv6: whether this is an IPv6 address.
         """
 
     def learn_neighbor(self, port: int, *, address: int, mac: int, ipv6: bool) -> None:
@@ -121,42 +121,42 @@ class Machine(Protocol):
 
         Arguments:
             port: the tunnel key of the logical port that it is behind.
-            address: the neighbour's, as a number.
-            mac: the neighbour's, as a number.
-            ipv6: whether the address is one of IPv6.
+            address: the neighbour's address, as a number.
+            mac: the neighbour's MAC, as a number.
+            ipv6: whether the address is an IPv6 address.
         """
 
     def forwarding(self, mac: int) -> int | None:
-        """Return the key of the port behind which a MAC was learned, or None."""
+        """Return the key of the port behind which a MAC was learned; None if it is unknown."""
 
     def learn_forwarding(self, mac: int, *, port: int) -> None:
-        """Record behind which port a MAC is."""
+        """Record the port behind which a MAC is."""
 
     def check(self, check: Check) -> bool:
-        """Answer a check: port security failed, or a hairpin, an affinity, a next hop is known."""
+        """Return the result of a check: port security fails, or a hairpin, an affinity or a next hop is known."""
 
     def choose(self, weights: Sequence[int]) -> int:
-        """Return which of the weighted alternatives this packet takes."""
+        """Return the index of the weighted alternative that this packet takes."""
 
     def answers(self, action: Action) -> bool:
-        """Rewrite the packet into the answer of an action's service (DHCP, DNS, ...), and say whether it had one."""
+        """Replace the packet by the answer of a service (DHCP, DNS, ...), if there is one; return whether there is."""
 
     def note(self, action: Action, text: str = "") -> None:
-        """Record an action whose effect is not on the packet, such as a log message."""
+        """Record an action that does not change the packet, such as a log message."""
 
 
 def run(actions: Sequence[Action], machine: Machine) -> bool:
-    """Evaluate actions in order; stop and return False when one ends the processing of the list."""
+    """Evaluate actions in order; stop and return False when an action ends the list."""
     return all(action.evaluate(machine) for action in actions)
 
 
 def run_on(packet: Microflow, actions: Sequence[Action], machine: Machine) -> None:
-    """Evaluate actions on another packet; afterwards the machine has its own back.
+    """Evaluate actions on another packet, then restore the machine's own packet.
 
     Arguments:
-        packet: the other one.
-        actions: in order.
-        machine: what evaluates them.
+        packet: the other packet.
+        actions: the actions, in order.
+        machine: the state to act on.
     """
     original = machine.packet
     machine.packet = packet

@@ -1,4 +1,4 @@
-"""Actions about rates and samples: set_queue, set_meter, sample."""
+"""Actions for queues, rates and samples: set_queue, set_meter, sample."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _U32 = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class SetQueue(Noted):
-    """`set_queue(N);`: the queue of a physical interface that the packet will leave by; 0 is the default one."""
+    """`set_queue(N);`: the queue of the physical interface that sends the packet; 0 is the default queue."""
 
     queue: int
 
@@ -31,7 +31,7 @@ class SetQueue(Noted):
         """Parse the queue's number.
 
         Raises:
-            LangError: there is none, or it is out of its range.
+            LangError: there is no number, or it is out of range.
         """
         cursor.expect("(")
         token = cursor.token
@@ -55,7 +55,8 @@ class SetQueue(Noted):
 class SetMeter(Noted):
     """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit (0: default).
 
-    OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.encode`. Hence not inside blocks.
+    In OpenFlow 1.3 a meter is an instruction of the flow, not an action (see `Actions.encode`), so a block cannot have
+    one.
     """
 
     rate: int
@@ -87,7 +88,7 @@ class SetMeter(Noted):
         return f"set_meter({self.rate}, {self.burst});" if self.burst else f"set_meter({self.rate});"
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return the meter of this rate and burst, if there is one."""
+        """Return the meter of this rate and burst; nothing if the context has none."""
         number = ctx.rate_meter(self.rate, burst=self.burst)
         return [OpenFlowMeter(number)] if number else []
 
@@ -96,7 +97,7 @@ class SetMeter(Noted):
 class Sample(Noted):
     """`sample(probability=P, collector_set=C, obs_domain=D, obs_point=N);`: P of 65535 packets go to IPFIX.
 
-    A point of None is `$cookie`: the first 32 bits of the flow's UUID.
+    An observation point of None is `$cookie`: the first 32 bits of the flow's UUID.
     """
 
     probability: int
@@ -147,7 +148,7 @@ class Sample(Noted):
         )
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one sample, or nothing when this chassis has no such collector set."""
+        """Return one sample action; nothing if this chassis does not have the collector set."""
         if self.collector_set not in ctx.collector_sets:
             return []
         domain = self.domain << 24 | ctx.datapath_key & 0xFF_FFFF

@@ -1,6 +1,6 @@
-"""The registry of actions, one row each (ovn-sb(5), column actions of Logical_Flow), and the parser of action lists.
+"""The registry of actions (ovn-sb(5), column actions of Logical_Flow), one row each, and the parser of action lists.
 
-To add an action: write its class, add its row here, and its case to the golden page of the differential tests.
+To add an action, write its class, add its row here, and add a case to the golden page of the differential tests.
 """
 
 from __future__ import annotations
@@ -106,16 +106,19 @@ FUNCTIONS: Mapping[str, Callable[[Cursor, FieldRef], Action]] = MappingProxyType
 _REGISTRY = Registry(STATEMENTS, FUNCTIONS, assign.parse_assignment)
 
 
-# One statement without blocks, comments and masks, up to its semicolon: what most lists are made of.
+# One statement without blocks, comments or masks, up to its semicolon; most lists consist of such statements.
 _STATEMENT = re.compile(r"""\s*((?:[^;"(){}/]|"[^"\\]*"|\((?:[^"()/]|"[^"\\]*")*\))+?)\s*;\s*""")
 
 
 @cached_by_text
 def parse_actions(text: str) -> Actions:
-    """Parse a logical flow's actions; results are remembered by text, because the same strings recur on every datapath.
+    """Parse a logical flow's actions; results are cached by text, because the same texts recur on every datapath.
 
-    Returns the actions (none for `drop;` and for nothing at all) and what they require of the packet. Raises
-    `LangError`, of the class that says what is wrong, with the culprit's span.
+    Returns:
+        The actions (none for `drop;` and for an empty text) and their prerequisites.
+
+    Raises:
+        LangError: the subclass for the kind of error, with the span of the faulty part.
     """
     actions = _parse_by_statement(text)
     if actions is None:
@@ -124,9 +127,9 @@ def parse_actions(text: str) -> Actions:
 
 
 def _parse_by_statement(text: str) -> tuple[Action, ...] | None:
-    """Parse a plain list by its statements, each of which is remembered; return None for what needs the whole grammar.
+    """Parse a simple list statement by statement, each of which is cached; return None if it needs the full parser.
 
-    Lists that are new differ from known ones in an address or two, so that most of their statements are known.
+    A new list usually differs from known ones in an address or two, so that most of its statements are cached.
     """
     actions = []
     position, end = 0, len(text)
@@ -137,7 +140,7 @@ def _parse_by_statement(text: str) -> tuple[Action, ...] | None:
         try:
             actions.append(_parse_statement(found[1]))
         except LangError:
-            return None  # the whole grammar knows where in the list the mistake is
+            return None  # the full parser reports the error with its position in the list
         position = found.end()
     return tuple(actions)
 

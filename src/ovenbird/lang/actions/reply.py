@@ -1,7 +1,7 @@
 """Actions that replace the packet by one that the controller makes, and run a block on it (ovn-sb(5), arp to reject).
 
-The userdata carries the block as OpenFlow actions; the controller makes the new packet from the one it got and sends
-it back with them. `evaluate` makes the same packet from the microflow.
+The userdata carries the block as OpenFlow actions. The controller makes the new packet from the one in the packet-in,
+and sends it in a packet-out with these actions. `evaluate` makes the same packet from the microflow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _TCP_RST, _TCP_ACK = 0x004, 0x010
 _SOLICITED_NODE = 0xFF02_0000_0000_0000_0000_0001_FF00_0000  # RFC 4291, section 2.7.1
 
-# Fields that a packet of another kind does not have.
+# Fields that are removed when the packet becomes one of another kind.
 _IP_FIELDS = (
     "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_proto", "nw_ttl", "nw_ecn", "ip_dscp", "ip_frag",
 )  # fmt: skip
@@ -50,7 +50,7 @@ def _without(packet: Microflow, *groups: tuple[str, ...]) -> Microflow:
 
 
 def arp_request(packet: Microflow) -> Microflow:
-    """Return the ARP request that asks for the destination of an IPv4 packet."""
+    """Return an ARP request for the destination of an IPv4 packet."""
     made = _without(packet, _IP_FIELDS, _UPPER_FIELDS)
     made["eth_type"], made["arp_op"] = ARP, 1
     made["arp_sha"], made["arp_spa"] = packet["eth_src"], packet["ip_src"]
@@ -59,7 +59,7 @@ def arp_request(packet: Microflow) -> Microflow:
 
 
 def neighbor_solicitation(packet: Microflow) -> Microflow:
-    """Return the solicitation that asks for the destination of an IPv6 packet, from the router's link-local address."""
+    """Return a solicitation for the destination of an IPv6 packet, from the router's link-local address."""
     made = _without(packet, _UPPER_FIELDS)
     made["ipv6_src"] = int.from_bytes(link_local(packet["eth_src"].to_bytes(6)))
     target = packet["ipv6_dst"]
@@ -93,7 +93,7 @@ def unreachable(packet: Microflow) -> Microflow:
 
 
 def reset(packet: Microflow) -> Microflow:
-    """Return the TCP reset that answers a segment: ports exchanged, addresses left to the block."""
+    """Return the TCP reset that answers a segment: ports exchanged, addresses unchanged (the block sets them)."""
     made = packet.copy()
     made["tcp_src"], made["tcp_dst"] = packet["tcp_dst"], packet["tcp_src"]
     made["tcp_flags"] = _TCP_RST if packet["tcp_flags"] & _TCP_ACK else _TCP_RST | _TCP_ACK
@@ -102,7 +102,7 @@ def reset(packet: Microflow) -> Microflow:
 
 
 def abort(packet: Microflow) -> Microflow:
-    """Return the SCTP abort that answers a packet: ports exchanged, addresses left to the block."""
+    """Return the SCTP abort that answers a packet: ports exchanged, addresses unchanged (the block sets them)."""
     made = packet.copy()
     made["sctp_src"], made["sctp_dst"] = packet["sctp_dst"], packet["sctp_src"]
     made["nw_ttl"] = 255
@@ -119,9 +119,9 @@ def exchanged(packet: Microflow) -> Microflow:
 
 
 def rejection(packet: Microflow) -> Microflow:
-    """Return what tells a sender that its packet is refused: a TCP reset, an SCTP abort or an ICMP unreachable.
+    """Return the packet that rejects another: a TCP reset, an SCTP abort or an ICMP unreachable.
 
-    The ICMP error blames the port when the packet is of UDP.
+    For a UDP packet the ICMP error is port unreachable.
     """
     if packet["nw_proto"] == TCP:
         return reset(exchanged(packet))
@@ -137,7 +137,7 @@ def rejection(packet: Microflow) -> Microflow:
 
 @dataclass(frozen=True, slots=True)
 class _Reply(Action):
-    """A block run on a packet that the controller makes from this one."""
+    """Run a block on a packet that the controller makes from this one."""
 
     NAME: ClassVar[str]
     OPCODE: ClassVar[Opcode]
@@ -155,11 +155,11 @@ class _Reply(Action):
         return f"{self.NAME} {{ {format_all(self.actions)} }};"
 
     def requires(self) -> tuple[str, ...]:
-        """Return what kind of packet the action replaces; what the block requires is of the new packet."""
+        """Require the kind of packet that the action replaces; the block's prerequisites concern the new packet."""
         return (self.NEEDS,) if self.NEEDS else ()
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one trip to the controller with the block in the userdata."""
+        """Return one controller action with the block in the userdata."""
         return [Userdata(self.OPCODE, None, encode_actions(encode_all(self.actions, ctx))).controller(ctx)]
 
     def evaluate(self, machine: Machine) -> bool:
@@ -169,7 +169,7 @@ class _Reply(Action):
 
     @staticmethod
     def made(packet: Microflow) -> Microflow:
-        """Return the packet that replaces this one."""
+        """Return the new packet."""
         return packet.copy()
 
 
@@ -255,7 +255,7 @@ class SctpAbort(_Reply):
 
 @dataclass(frozen=True, slots=True)
 class Reject(_Reply):
-    """`reject { ... };`: a TCP reset or an ICMP port unreachable, with source and destination exchanged."""
+    """`reject { ... };`: the packet of `rejection`, with source and destination exchanged."""
 
     NAME, OPCODE, NEEDS = "reject", Opcode.REJECT, ""
     made = staticmethod(rejection)

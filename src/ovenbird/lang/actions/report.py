@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(IntEnum):
-    """What became of the logged packet."""
+    """The fate of the logged packet."""
 
     ALLOW = 0
     DROP = 1
@@ -33,7 +33,7 @@ class Verdict(IntEnum):
 
 
 class Severity(IntEnum):
-    """How serious the log message is (RFC 5424's scale)."""
+    """The severity of the log message (RFC 5424, section 6.2.1)."""
 
     ALERT = 1
     WARNING = 4
@@ -44,7 +44,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Log(Noted):
-    """`log(name="N", verdict=V, severity=S, meter="M");`: an empty name or meter is one, None is none."""
+    """`log(name="N", verdict=V, severity=S, meter="M");`: a name or meter of None is absent, unlike an empty one."""
 
     verdict: Verdict
     severity: Severity = Severity.INFO
@@ -54,7 +54,7 @@ class Log(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Log:
-        """Parse the arguments; a verdict is not optional.
+        """Parse the arguments; the verdict is required.
 
         Raises:
             LangError: one is unknown or malformed, or the verdict is missing.
@@ -97,12 +97,12 @@ class Log(Noted):
 
     @property
     def payload(self) -> bytes:
-        """Return what the controller needs to write the message."""
+        """Return the data from which the controller writes the message."""
         return bytes([self.verdict, self.severity]) + (self.name or "").encode()
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        """Read the payload of LOG, which does not tell an empty name from none.
+        """Read the payload of LOG, where an empty name and an absent one are equal.
 
         Raises:
             DecodeError: it is malformed.
@@ -113,7 +113,7 @@ class Log(Noted):
             raise DecodeError(f"log userdata {payload.hex()}: {error}") from None
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one packet-in, through the log's own meter and never the flow's."""
+        """Return one packet-in, through the log's meter and never the flow's."""
         meter_id = ctx.meter(self.meter) if self.meter is not None else 0
         return [Controller(Userdata(Opcode.LOG, None, self.payload).encode(), meter_id=meter_id)]
 
@@ -134,7 +134,7 @@ class TriggerEvent(Noted):
         """Parse the event and its options.
 
         Raises:
-            LangError: the event is unknown, or its options are not all there.
+            LangError: the event is unknown, or an option is missing.
         """
         cursor.expect("(")
         if not cursor.take_name("event"):
@@ -196,7 +196,7 @@ class TriggerEvent(Noted):
 
 @dataclass(frozen=True, slots=True)
 class Igmp(Noted, Keyword):
-    """`igmp;`: snoop multicast membership."""
+    """`igmp;`: punt an IGMP or MLD packet for multicast snooping."""
 
     NAME = "igmp"
 
@@ -207,7 +207,7 @@ class Igmp(Noted, Keyword):
 
 @dataclass(frozen=True, slots=True)
 class HandleDhcp6Reply(Noted, Keyword):
-    """`handle_dhcpv6_reply;`: a delegating router answered."""
+    """`handle_dhcpv6_reply;`: punt the answer of a delegating router (prefix delegation)."""
 
     NAME = "handle_dhcpv6_reply"
 
@@ -218,7 +218,7 @@ class HandleDhcp6Reply(Noted, Keyword):
 
 @dataclass(frozen=True, slots=True)
 class BindVport(Noted):
-    """`bind_vport("V", P);`: the virtual port V is where port P is."""
+    """`bind_vport("V", P);`: bind the virtual port V to its parent, port P."""
 
     vport: str
     parent: FieldRef
@@ -248,7 +248,7 @@ class BindVport(Noted):
         return field_requires(self.parent)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one packet-in with the virtual port's key and the parent in inport; nothing for an unknown port."""
+        """Return one packet-in with the virtual port's key, and the parent in inport; nothing for an unknown port."""
         key = ctx.port_key(self.vport)
         if not key:
             return []
@@ -258,7 +258,7 @@ class BindVport(Noted):
 
 @dataclass(frozen=True, slots=True)
 class HandleServiceCheck(Noted):
-    """`handle_svc_check(P);`: the answer to a health check came in by port P."""
+    """`handle_svc_check(P);`: punt the answer to a health check, which arrived on port P."""
 
     port: FieldRef
 
@@ -287,7 +287,7 @@ class HandleServiceCheck(Noted):
 
 @dataclass(frozen=True, slots=True)
 class HandleBfdMessage(Noted):
-    """`handle_bfd_msg();`: a BFD control packet came to a router's address."""
+    """`handle_bfd_msg();`: punt a BFD control packet sent to a router's address."""
 
     @classmethod
     def parse(cls, cursor: Cursor) -> HandleBfdMessage:

@@ -1,7 +1,7 @@
 """Actions by which the controller answers a packet: DHCPv4, DHCPv6, DNS, router advertisements.
 
-The flow pauses; the controller replaces the packet by an answer (or leaves it), writes 1 (or 0) into the result bit,
-and resumes it.
+The flow punts the packet and pauses it. The controller replaces it by an answer and writes 1 into the result bit, or
+leaves it unchanged and writes 0, and resumes it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ovenbird.net.icmp import Icmp
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
-# Codes of OVN for what the controller must see before other options: boot file, that of iPXE, next server.
+# OVN's codes of the options that the controller handles specially: boot file, boot file for iPXE, next server.
 BOOTFILE, BOOTFILE_ALT, NEXT_SERVER = 67, 254, 253
 _FIRST = {BOOTFILE: 0, BOOTFILE_ALT: 1, NEXT_SERVER: 2}
 
@@ -53,20 +53,20 @@ class _Service(Action):
         return f"{self.dst} = {self.NAME}({', '.join(map(str, self.options))});"
 
     def requires(self) -> tuple[str, ...]:
-        """Return the field's prerequisite and what packets the service answers."""
+        """Return the field's prerequisite, and that of the packets which the service answers."""
         own = field_requires(self.dst)
         return (*own, self.NEEDS) if self.NEEDS else own
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one pausing trip to the controller; raise `LangError` for an unknown option."""
+        """Return one controller action that pauses the packet; raise `LangError` for an unknown option."""
         return [Userdata(self.OPCODE, bits_of(self.dst), self.payload(ctx)).controller(ctx, pause=True)]
 
-    def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - for those that have options
-        """Return what the controller needs to answer."""
+    def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - subclasses with options use it
+        """Return the data from which the controller makes the answer."""
         return b""
 
     def evaluate(self, machine: Machine) -> bool:
-        """Let the machine answer and store whether it did."""
+        """Let the machine replace the packet by the answer, and store whether there is one."""
         answered = machine.answers(self)
         machine.packet.set(self.dst, int(answered))
         return True
@@ -208,10 +208,10 @@ class PutNdRaOpts(_Service):
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> PutNdRaOpts:
-        """Parse the options and hold them against each other.
+        """Parse the options and check that they are consistent.
 
         Raises:
-            LangError: an option is unknown or malformed, or they do not go together.
+            LangError: an option is unknown or malformed, or the options are inconsistent.
         """
         start = cursor.token.start
         options = parse_options(cursor)
@@ -223,7 +223,7 @@ class PutNdRaOpts(_Service):
         return action
 
     def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - the same everywhere
-        """Return the advertisement, its checksum left zero."""
+        """Return the advertisement, with a checksum of zero."""
         message = self.advertisement()
         return bytes((message.type, message.code, 0, 0)) + message.body
 
@@ -231,7 +231,7 @@ class PutNdRaOpts(_Service):
         """Return the ICMPv6 message.
 
         Raises:
-            FieldError: the options do not go together.
+            FieldError: the options are inconsistent.
         """
         by_name = {option.name: option for option in self.options}
         for name in by_name:
@@ -261,7 +261,7 @@ def _preference(text: str) -> int:
 
 
 def _ra_options(option: DhcpOption, *, autonomous: bool) -> Iterable[tuple[int, bytes]]:
-    """Return what an advertisement says for an option; `autonomous`: addresses may be made from prefixes."""
+    """Return the encoded options for one of the action; `autonomous`: hosts may form addresses from prefixes."""
     match option.name:
         case "slla":
             return ((nd.SOURCE_LLA, _slla(option)),)
@@ -302,7 +302,7 @@ def _prefix(option: DhcpOption) -> Integer:
 
 
 def _route(text: str) -> tuple[int, bytes]:
-    """Return the option of `PREFERENCE-PREFIX/LENGTH` (RFC 4191, section 2.3)."""
+    """Return the route information option for `PREFERENCE-PREFIX/LENGTH` (RFC 4191, section 2.3)."""
     preference, _, network = text.strip().partition("-")
     try:
         prefix = ipv6_network(network, strict=False)

@@ -1,10 +1,10 @@
-"""The userdata of packet-ins, by which a flow tells the controller what to do: one codec for both sides.
+"""The userdata of packet-ins, which tells the controller what to do with a packet: one codec for both sides.
 
     0  opcode (32 bits) and 4 bytes of zero
     8  the result bit, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32 bits)
        the payload: the arguments of the opcode's action, or nested actions as OpenFlow 1.3 encodes them
 
-Opcodes are those of OVN 23.03, so that its flows and ours look alike. The packet-in of a paused flow carries a
+Opcodes are those of OVN 23.03, so that the flows of both can be compared. The packet-in of a paused flow carries a
 continuation, with which the controller resumes the packet after it has written the answer.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Opcode(IntEnum):
-    """What the controller is asked to do."""
+    """The action that the controller performs."""
 
     ARP = 0
     PUT_ARP = 1
@@ -54,12 +54,12 @@ class Opcode(IntEnum):
     SCTP_ABORT = 24
     PUT_FDB = 25
     ACTIVATION_STRATEGY_RARP = 26
-    FLOOD_PIECES = 0x0F00  # of this project alone: its controller makes the flows, and answers
+    FLOOD_PIECES = 0x0F00  # unknown to OVN: our controller installs the flows with it, and handles the packet-ins
 
 
 WITH_RESULT = frozenset((Opcode.PUT_DHCP_OPTS, Opcode.PUT_DHCPV6_OPTS, Opcode.DNS_LOOKUP, Opcode.PUT_ND_RA_OPTS))
 
-# Opcodes whose payload is the nested actions to run on the packet that the controller makes.
+# Opcodes whose payload is nested actions, which run on the packet that the controller makes.
 WITH_ACTIONS = frozenset(
     (
         Opcode.ARP, Opcode.ND_NA, Opcode.ND_NS, Opcode.ND_NA_ROUTER, Opcode.ICMP, Opcode.ICMP4_ERROR,
@@ -70,7 +70,7 @@ WITH_ACTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Userdata:
-    """One message from a flow to the controller; `result` is the bit that an answer sets, where there is one."""
+    """The userdata of one packet-in; `result` is the bit that receives the result, for opcodes with one."""
 
     opcode: Opcode
     result: Subfield | None = None
@@ -88,7 +88,7 @@ class Userdata:
         """Decode the userdata of a packet-in.
 
         Raises:
-            DecodeError: no action of ours encodes to it.
+            DecodeError: it is not the encoding of any action.
         """
         if len(data) < 8:
             raise DecodeError(f"userdata of {len(data)} bytes")
@@ -107,9 +107,9 @@ class Userdata:
 
     @property
     def actions(self) -> tuple[OpenFlowAction, ...]:
-        """The nested actions of an opcode in `WITH_ACTIONS`; raises `DecodeError` when the payload is none."""
+        """The nested actions of an opcode in `WITH_ACTIONS`; raises `DecodeError` if the payload is malformed."""
         return decode_actions(self.payload)
 
     def controller(self, ctx: Context, *, pause: bool = False) -> Controller:
-        """Return the action that sends the packet and this message to the controller."""
+        """Return the OpenFlow action that sends the packet with this userdata to the controller."""
         return Controller(self.encode(), pause=pause, meter_id=ctx.controller_meter)

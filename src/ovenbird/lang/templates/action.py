@@ -1,11 +1,12 @@
 """Templates of actions: texts that differ only in the constants that they assign are encoded once.
 
-A text is cut at the constants of its assignments (`field = constant;`, at any depth); what is left, with the stage of
-the flow, names its *template*. The first text of a template is parsed, encoded, and encoded again with each constant
-all zeros and all ones: where exactly the constant's bytes differ there is a slot, and any other text of the template is
-those bytes with its own constants in the slots. A constant without such a position (bits that share a byte with others)
-belongs to the template: there is a variant for each. Texts that ask more of their surroundings than the keys of ports
-have no template; nor have wrong ones.
+A text is split at the constants of its assignments (`field = constant;`, at any depth); the remaining text, with the
+stage of the flow, identifies its *template*. The first text of a template is parsed and encoded, then encoded again
+with each constant replaced by all zeros and by all ones. If the two encodings differ in exactly the bytes of the
+constant, these bytes become a slot, and another text of the template is encoded by putting its own constants into the
+slots. A constant without a slot (its bits share a byte with others) is *fixed*: a template has one variant per
+combination of fixed constants. A text has no template if its encoding depends on more of the context than the stage and
+the keys of ports, or if it is invalid.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ _CONSTANT = re.compile(
     r"""=\ ?("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)(?=\s*;)""", re.VERBOSE
 )
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:\[\s*\d+\s*(?:\.\.\s*\d+\s*)?\])?\s*\Z")
-_MAX_VARIANTS = 256  # per template; more means that its fixed constants vary, and that a template is no gain
+_MAX_VARIANTS = 256  # cached per template; with more than that, the fixed constants vary and caching saves nothing
 _MAX_TEXT = 1 << 20
-"""Characters of the texts of which templates and variants are remembered; with more than that, all are forgotten."""
+"""Total characters of the texts whose templates and variants are cached; when it is exceeded, the cache is cleared."""
 _PORT_BITS = 32
 
 
 class Filled(NamedTuple):
-    """Encoded actions, and what they require of packets."""
+    """Encoded actions, and their prerequisites."""
 
     actions: bytes
     prerequisites: tuple[str, ...]
 
 
 class _Slot(NamedTuple):
-    """A constant that has a slot: which one, how many bits it has, and whether it is a port's name."""
+    """A slot: the index of its constant in the text, its width in bits, and whether the constant is a port's name."""
 
     constant: int
     n_bits: int
@@ -59,7 +60,7 @@ class _Variant(NamedTuple):
 
 
 class _TextTemplate:
-    """What texts share that agree between their constants, by the constants that have no slot."""
+    """What texts that differ only in their constants share: slots, fixed constants, and variants by fixed constants."""
 
     __slots__ = ("fixed", "slots", "variants")
 
@@ -70,7 +71,7 @@ class _TextTemplate:
 
 
 class ActionTemplates:
-    """A memory of templates; one serves any number of datapaths, because ports are looked up on every use."""
+    """A cache of templates; it serves any number of datapaths, because ports are looked up on every use."""
 
     __slots__ = ("_length", "_templates")
 
@@ -81,16 +82,16 @@ class ActionTemplates:
     def fill(
         self, text: str, stage: Hashable, port_key: Callable[[str], int | None], context: Callable[[], Context]
     ) -> Filled | None:
-        """Encode actions as `parse_actions(text).encode(context())` does, faster when the template is known.
+        """Encode actions as `parse_actions(text).encode(context())` does, faster when the template is cached.
 
         Arguments:
             text: the actions.
-            stage: pipeline, table, kind of datapath: all of the context but the names.
-            port_key: returns the key of a port or multicast group, 0 or None for none.
-            context: makes the context; called for the first text of a template alone.
+            stage: pipeline, table and kind of datapath: the whole context except for the names.
+            port_key: returns the key of a port or multicast group, 0 or None if there is none by that name.
+            context: makes the context; called only for the first text of a template or variant.
 
         Returns:
-            None for actions that have to be encoded each by itself.
+            The actions; None if they have no template and must be encoded individually.
         """
         parts = _CONSTANT.split(text)
         key = (stage, *parts[::2])
@@ -115,7 +116,7 @@ class ActionTemplates:
         return Filled(encoding.form % encoding.picked(values), prerequisites)
 
     def _remember(self, text: str) -> None:
-        """Count the text of which something new is remembered; forget everything when that is too much."""
+        """Count the characters of a text that was cached; clear the cache when there are too many."""
         self._length += len(text)
         if self._length > _MAX_TEXT:
             self._templates.clear()
@@ -145,7 +146,7 @@ def _values(template: _TextTemplate, constants: list[str], port_key: Callable[[s
 
 
 def _text_template(text: str, context: Context) -> _TextTemplate | None:
-    """Analyse the first text of a template; None when its texts can have none."""
+    """Analyse the first text of a template; return None if it must be encoded individually."""
     if _encoded(text, context, {}) is None:
         return None
     slots, fixed = [], []
@@ -160,7 +161,7 @@ def _text_template(text: str, context: Context) -> _TextTemplate | None:
 
 
 def _variant(text: str, template: _TextTemplate, context: Context) -> _Variant | None:
-    """Make the bytes of texts with the same fixed constants; None when they would not give back this very text."""
+    """Make the bytes of texts with the same fixed constants; None if filling them does not reproduce this encoding."""
     encoded = _encoded(text, context, {})
     found = list(_CONSTANT.finditer(text))
     values = _values(template, [each[1] for each in found], context.port_key)
@@ -168,7 +169,7 @@ def _variant(text: str, template: _TextTemplate, context: Context) -> _Variant |
         return None
     plain, asked = encoded
     if asked != sum(1 for index, _, is_port in template.slots if is_port and len(found[index][1]) > 2):
-        return None  # a port elsewhere than in an assignment
+        return None  # a port is named outside of assignments
     positions = []
     for number, (index, n_bits, is_port) in enumerate(template.slots):
         position = _position(text, context, found[index].span(1), n_bits, is_port=is_port)
@@ -192,7 +193,7 @@ def _none(_values: object) -> tuple[()]:
 
 
 def _width(before: str) -> int:
-    """Return how many bits the field has that ends the text and is assigned to; 0 unless they are whole bytes."""
+    """Return the width in bits of the field at the end of the text; 0 unless it consists of whole bytes."""
     found = _FIELD.search(before)
     if found is None:
         return 0
@@ -204,11 +205,11 @@ def _width(before: str) -> int:
 
 
 def _position(text: str, context: Context, span: tuple[int, int], n_bits: int, *, is_port: bool) -> int | None:
-    """Return where in the encoded text the constant's bytes are; None unless they are all that depends on it."""
+    """Return the offset of the constant's bytes in the encoding; None if other bytes depend on the constant too."""
     start, end = span
     ones = (1 << n_bits) - 1
     if is_port:
-        name = "\N{REPLACEMENT CHARACTER}"  # stands for a port that nobody has named
+        name = "\N{REPLACEMENT CHARACTER}"  # stands for a port, under a name that no port has
         probe = f'{text[:start]}"{name}"{text[end:]}'
         low, high = _encoded(probe, context, {name: 0}), _encoded(probe, context, {name: ones})
     else:
@@ -226,7 +227,7 @@ def _position(text: str, context: Context, span: tuple[int, int], n_bits: int, *
 
 
 def _encoded(text: str, context: Context, keys: dict[str, int]) -> tuple[bytes, int] | None:
-    """Encode actions, and count the keys of ports asked for; None when they are wrong, or ask for anything else."""
+    """Encode actions, and count the lookups of port keys; None if they are invalid or need more of the context."""
     listener = _Prober(context, keys)
     try:
         parsed = parse_actions(text)
@@ -239,9 +240,10 @@ def _encoded(text: str, context: Context, keys: dict[str, int]) -> tuple[bytes, 
 
 
 class _Prober:
-    """A context that passes questions on and notes what they were; `personal` when one belongs to a single flow.
+    """A context that delegates to another and records which lookups an encoding makes.
 
-    Names in `keys` stand for the keys there.
+    `asked` lists the lookups by name; `personal` is true once a property was read that depends on the single flow.
+    Ports in `keys` have the keys given there.
     """
 
     __slots__ = ("_ctx", "_keys", "asked", "personal")

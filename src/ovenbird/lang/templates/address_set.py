@@ -1,13 +1,14 @@
-"""Templates of address sets: a match with address sets, compiled once for whatever members the sets have.
+"""Templates of address sets: a match with address sets is compiled once, independently of the sets' members.
 
-In place of a set's members stand the numbers from 1 to `N_STAND_INS`, enough of them that the flows are built as many
-members need: conjunctive where several dimensions have several values. The flows of the first number are the template,
-with a slot where the number is; those of the others are its copies and are left out.
+The match is compiled with the numbers from 1 to `N_STAND_INS` in place of a set's members: enough of them that the
+flows get the form that many members need, which is conjunctive where several dimensions have several values. The flows
+with the first number are the template, with a slot in place of the number; the flows with the other numbers are copies
+of them and are dropped.
 
-Why filling the slot gives what `compile_match` gives: a set qualifies only when it is all that an equality of a whole
-field, after annotation, compares with, and when no other comparison touches that field. Then no intersection, union or
-count depends on the members. What differs is only what has no effect: flows of a member inside another one, and a
-conjunction where one member would have needed none. Every other match has no template.
+Filling the slot gives what `compile_match` gives, because a set qualifies only if, after annotation, it is the only
+constant of an equality of a whole field, and no other comparison uses that field. Then no intersection, union or count
+depends on the members. The results differ only where it has no effect: a member inside another one has flows of its
+own, and a set with one member gets a conjunction that it does not need. Every other match has no template.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.openflow.match import Match
 
 N_STAND_INS = 8
-"""Stand-ins for a set's members: two ports times eight members are more flows than a conjunctive match of them."""
+"""Stand-ins for a set's members; with eight, even two ports times the members take more flows than a conjunction."""
 
 _STAND_INS = tuple(str(number) for number in range(1, N_STAND_INS + 1))
 
@@ -38,7 +39,7 @@ class AddressSetTemplate(NamedTuple):
     slots: dict[str, str]
 
     def slot(self, match: Match) -> tuple[str, str] | None:
-        """Return the field that a set fills in a flow, and the set; None for a flow that no set concerns."""
+        """Return the field of a flow that a set's members fill, and the set; None for a flow without a slot."""
         for name, address_set in self.slots.items():
             if name in match:
                 return name, address_set
@@ -46,7 +47,7 @@ class AddressSetTemplate(NamedTuple):
 
 
 class _StandIns:
-    """Address sets that are there, with stand-ins for their members."""
+    """The existing address sets, with stand-ins for their members."""
 
     __slots__ = ("_exists",)
 
@@ -54,7 +55,7 @@ class _StandIns:
         self._exists = exists
 
     def get(self, name: str) -> tuple[str, ...] | None:
-        """Return stand-ins, or None for a set that is not there."""
+        """Return the stand-ins, or None if the set does not exist."""
         return _STAND_INS if self._exists.get(name) is not None else None
 
 
@@ -64,7 +65,7 @@ def address_set_template(text: str, bindings: Bindings, exists: Lookup[object]) 
     Arguments:
         text: the match.
         bindings: what names other than address sets stand for.
-        exists: answers with anything but None for the name of an address set that is there.
+        exists: returns something other than None for the name of an existing address set.
 
     Returns:
         The template; None for a match that has to be compiled with its sets' members.
@@ -91,7 +92,7 @@ def address_set_template(text: str, bindings: Bindings, exists: Lookup[object]) 
 
 @cached_by_text
 def _slots(text: str) -> dict[str, str] | None:
-    """Return the set that fills each field; None when a set's members matter to how the match is compiled."""
+    """Return the set that fills each field; None if the form of the flows depends on the members of a set."""
     try:
         compares = [leaf for leaf in leaves(annotated(text)) if isinstance(leaf, Compare)]
     except LangError:

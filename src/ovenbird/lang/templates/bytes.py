@@ -1,10 +1,10 @@
 """Templates of bytes: encodings with slots for a few values.
 
-A chassis receives tens of thousands of logical flows that consist of a few dozen texts with various addresses and
-ports. Encoding a text once and filling in the values is ten times as fast as encoding each flow.
+A chassis receives tens of thousands of logical flows, whose texts differ mostly in addresses and ports: there are a few
+dozen forms. Encoding a form once and filling in the values is ten times as fast as encoding each flow.
 
-A match's template is its OpenFlow match, with the datapath in `metadata` as slot 0. Widths are fixed by the fields, so
-values change neither length nor order.
+A match's template is its OpenFlow match, with the datapath in `metadata` as slot 0. Fields have fixed widths, so values
+change neither length nor order.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _METADATA = FIELDS["metadata"].mask
 _PADDING = [b"\0" * (-n % 8) for n in range(8)]
 _UNFIT = frozenset(("metadata", "conj_id", "vlan_tci"))
-"""Fields that whoever encodes a match looks at before."""
+"""Fields that a template cannot hold: the caller fills them or encodes the match as a whole."""
 
 
 class ByteTemplate(NamedTuple):
-    """Bytes with a slot wherever `picked` puts a value: `form % picked(values)`."""
+    """Bytes with slots: `form % picked(values)` puts the values that `picked` selects into them."""
 
     form: bytes
     picked: Callable[[Sequence[bytes]], Any]
@@ -39,7 +39,7 @@ class ByteTemplate(NamedTuple):
 
 
 class MatchTemplate(NamedTuple):
-    """A match's bytes; `ports` says which slot, or else which number, a whole register has that may hold a port."""
+    """A match's bytes; `ports` gives the slot (0: none) and the fixed value of each exactly matched port register."""
 
     form: bytes
     picked: Callable[[Sequence[bytes]], Any]
@@ -51,7 +51,7 @@ class MatchTemplate(NamedTuple):
         return filled
 
     def port(self, register: str, values: Sequence[bytes]) -> int | None:
-        """Return the number that the match wants in a register, None if it does not ask for all its bits."""
+        """Return the value that the match requires in a port register; None if it does not match the whole register."""
         found = self.ports.get(register)
         if found is None:
             return None
@@ -60,19 +60,19 @@ class MatchTemplate(NamedTuple):
 
 
 def escaped(data: bytes) -> bytes:
-    """Return bytes that stand for themselves in a form."""
+    """Return bytes with `%` escaped, so that a form reproduces them literally."""
     return data.replace(b"%", b"%%")
 
 
 def match_template(match: Match, slots: Mapping[str, int]) -> MatchTemplate | None:
-    """Return a match with the values of some fields left open.
+    """Return a match with slots for the values of some fields.
 
     Arguments:
-        match: the match; the open fields' values do not matter, their masks do.
-        slots: the number of the slot of each open field, from 1.
+        match: the match; of fields with a slot only the mask matters, not the value.
+        slots: the number of each such field's slot, from 1.
 
     Returns:
-        The template; None for a match that has to be encoded as a whole.
+        The template; None for a match that must be encoded as a whole.
     """
     if not _UNFIT.isdisjoint(match) or any(FIELDS[name].variable for name in match):
         return None

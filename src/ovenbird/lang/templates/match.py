@@ -1,17 +1,17 @@
-"""Templates of matches: what matches that differ only in their literals share is compiled once.
+"""Templates of matches: texts that differ only in their literals are compiled once.
 
-A compiler of logical networks writes the same few hundred sentences again and again with other addresses and ports.
-`Templates` cuts a text at its literals, looks up the template of what is left, and puts the literals' values into the
-flows compiled before, or into their bytes (`encoded`).
+northd writes the same few hundred forms of matches, each many times with different addresses and ports. `Templates`
+splits a text at its literals, looks up the template of the remaining text, and puts the literals' values into the flows
+that were compiled before, or into their bytes (`encoded`).
 
-Why the result equals `compile_match`'s: a literal is a *slot* only when its comparison stays an equality after
-annotation, of a field, not a predicate, that no other comparison of the annotated match touches. Then every conjunction
-either has exactly the slot's one value for that field or leaves it open, so that no intersection, union, order or count
-depends on the value. Nor does it on the values of a set as long as they differ, but for the order of flows; hence sets
-are for bytes alone, which a switch takes in any order. All other literals are *fixed*: there is a variant for each, as
-for each port's residence. A name is never a fixed literal nor a part of the text's key: what it stands for changes.
-What is left, such as names elsewhere, address sets, whose members may change, unknown ports, values too wide, or text
-that does not parse, is compiled by itself.
+The result equals that of `compile_match`, for this reason. A literal gets a *slot* only if its comparison is, after
+annotation, an equality of a field (not a predicate) that no other comparison of the match uses. Every conjunction then
+has either exactly the slot's value for that field or any value, so no intersection, union, order or count depends on
+the value. The same holds for a set of distinct values, except for the order of the flows; therefore sets are used for
+bytes only, which a switch takes in any order. All other literals are *fixed*: a template has one variant per
+combination of their values, and of whether the ports in `is_chassis_resident` are resident. A name is never a fixed
+literal nor part of the template's key, since its value changes. Every other match is compiled individually: names in
+other places, address sets (their members change), unknown ports, values that are too wide, and invalid text.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ _LITERAL = re.compile(
     re.VERBOSE,
 )
 _BEFORE = re.compile(r"==\s*(?:\{([^{}\"]*))?\Z")
-_MAX_MEMBERS = 64  # of a port group; of more a conjunctive match is made sooner or later
-_MAX_VARIANTS = 1024  # variants of a template; more means that its fixed literals vary, and that it is no gain
+_MAX_MEMBERS = 64  # of a port group; larger groups are likely to need a conjunctive match
+_MAX_VARIANTS = 1024  # cached per template; with more than that, the fixed literals vary and caching saves nothing
 _MAX_TEXT = 1 << 20
-"""Characters of the texts of which templates and variants are remembered; with more than that, all are forgotten."""
+"""Total characters of the texts whose templates and variants are cached; when it is exceeded, the cache is cleared."""
 
 
 class _Slot(NamedTuple):
-    """A literal that is put into the flows: which one (`literal`), and where its bits go."""
+    """A slot: the index of its literal in the text (`literal`), and where the literal's bits go in the flows."""
 
     literal: int
     is_string: bool
-    width: int  # what the symbol holds
-    ones: int  # what the comparison looks at
+    width: int  # of the symbol, in bits
+    ones: int  # the bits that the comparison uses
     ofs: int
-    masks: tuple[tuple[str, int, int, int], ...]  # narrow field, shift of its bits, mask there, bytes of the field
-    form: Format | None  # how it is to be written, where a mask behind it depends on that
+    masks: tuple[tuple[str, int, int, int], ...]  # narrow field, offset of its bits, mask within it, length in bytes
+    form: Format | None  # the required format, where the literal is followed by a mask; else None
 
     def value(self, literals: list[str], bindings: Bindings) -> int | None:
-        """Return the field's value; None for a literal that is not as the template expects."""
+        """Return the field's value; None if the literal does not fit the template."""
         literal = literals[self.literal]
         if (literal[0] == '"') is not self.is_string:
             return None
@@ -75,10 +75,10 @@ class _Slot(NamedTuple):
 
 @dataclass(slots=True)
 class _TextTemplate:
-    """What texts that agree between their literals share.
+    """What texts that differ only in their literals share.
 
-    `sets` has the numbers of the slots of each field that a set fills. A port group is a set too; its members' numbers
-    come last, and how many there are tells variants apart.
+    `sets` maps each field that is compared with a set to the numbers of its slots. A port group is a set too; the
+    numbers of its members come last, and their count is part of the variant's key.
     """
 
     slots: tuple[_Slot, ...]
@@ -91,7 +91,7 @@ class _TextTemplate:
 
 
 class Templates:
-    """A memory of templates; one serves any number of datapaths, because names are looked up on every use."""
+    """A cache of templates; it serves any number of datapaths, because names are looked up on every use."""
 
     __slots__ = ("_length", "_templates")
 
@@ -100,7 +100,7 @@ class Templates:
         self._length = 0
 
     def compile(self, text: str, bindings: Bindings) -> Compiled:
-        """Compile a match as `compile.compile_match` does, faster when a text of the same template came before."""
+        """Compile a match as `compile.compile_match` does, faster when its template is cached."""
         if "$" in text or "@" in text:
             return compile_match(text, bindings)
         parts = _LITERAL.split(text)
@@ -110,14 +110,15 @@ class Templates:
         return self._instantiate(template, text, parts[1::2], bindings)
 
     def encoded(self, text: str, bindings: Bindings) -> tuple[tuple[MatchTemplate, ...], list[bytes]] | None:
-        """Return a match's flows as bytes with slots, and what fills the slots from the second on.
+        """Return a match's flows as bytes with slots, and the values of the slots.
 
         Returns:
-            The bytes (none for a match that never holds) and the values, whose first the caller puts in; None for a
-            match that has to be compiled and encoded, such as one that is conjunctive or has address sets.
+            The bytes (no flows for a match that never holds) and the values, of which the caller sets the first, the
+            datapath's key; None for a match that must be compiled and encoded individually, such as a conjunctive
+            one or one with address sets.
 
         Raises:
-            LangError: as `compile_match`, for some of the matches that are wrong; the others give None.
+            LangError: as `compile_match`, for some invalid matches; for the others the method returns None.
         """
         if "$" in text:
             return None
@@ -151,7 +152,7 @@ class Templates:
         return template
 
     def _remember(self, text: str) -> None:
-        """Count the text of which something new is remembered; forget everything when that is too much."""
+        """Count the characters of a text that was cached; clear the cache when there are too many."""
         self._length += len(text)
         if self._length > _MAX_TEXT:
             self._templates.clear()
@@ -193,7 +194,7 @@ def _filled(compiled: Compiled, masked_values: dict[str, tuple[int, int]]) -> Co
 def _masked_values(
     template: _TextTemplate, literals: list[str], bindings: Bindings
 ) -> dict[str, tuple[int, int]] | None:
-    """Return what the slots' literals put into the flows; None for a literal that is not as the template expects."""
+    """Return the slots' values by field, with masks; None if a literal does not fit the template."""
     masked_values: dict[str, tuple[int, int]] = {}
     for slot in template.slots:
         value = slot.value(literals, bindings)
@@ -205,7 +206,7 @@ def _masked_values(
 
 
 def _values(template: _TextTemplate, literals: list[str], bindings: Bindings) -> list[bytes] | None:
-    """Return what the slots' literals put into bytes, as `_masked_values` does for flows; the first is left out."""
+    """Return the slots' values as bytes, the first one empty; None if a literal does not fit the template."""
     values = [b""]
     for slot in template.slots:
         value = slot.value(literals, bindings)
@@ -228,7 +229,7 @@ def _values(template: _TextTemplate, literals: list[str], bindings: Bindings) ->
 
 
 def _encodings(template: _TextTemplate, compiled: Compiled, values: list[bytes]) -> tuple[MatchTemplate, ...] | None:
-    """Return a template's flows as bytes, with one number for each part of each slot; None if one of them is unfit."""
+    """Return a template's flows as bytes with slots; None if a flow cannot be encoded in this way."""
     if compiled.n_conjunctions:
         return None
     names = [mask[0] for slot in template.slots for mask in slot.masks]
@@ -251,7 +252,7 @@ def _encodings(template: _TextTemplate, compiled: Compiled, values: list[bytes])
 
 
 def _variant(template: _TextTemplate, literals: list[str], bindings: Bindings) -> tuple[object, ...]:
-    """Return which of a template's variants the literals ask for."""
+    """Return the key of the variant that the literals select."""
     ports = [literals[index] for index in template.residents]
     return (
         *[literals[index] for index in template.fixed],
@@ -260,7 +261,7 @@ def _variant(template: _TextTemplate, literals: list[str], bindings: Bindings) -
 
 
 def _text_template(text: str, parts: list[str]) -> _TextTemplate | None:
-    """Analyse the first text of a template; None when its texts have to be compiled each by itself."""
+    """Analyse the first text of a template; return None if it must be compiled individually."""
     if any(sign in between for between in parts[::2] for sign in '"@'):
         return None
     try:
@@ -311,7 +312,7 @@ def _text_template(text: str, parts: list[str]) -> _TextTemplate | None:
 
 
 def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_Slot]:
-    """Return the slots of a comparison's literals, or none when flows may depend on their values in another way."""
+    """Return the slots of a comparison's literals; none if the form of the flows may depend on their values."""
     symbol, constants = compare.ref.symbol, compare.constants
     if symbol.field is None or len(constants) != len(indices):
         return []
