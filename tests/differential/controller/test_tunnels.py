@@ -99,6 +99,23 @@ def test_tunnels_follow_a_neighbour_with_another_name_address_or_encapsulation(s
     asyncio.run(a_neighbour_changes(site))
 
 
+async def another_zone(site: Site) -> None:
+    async with controlled(site):
+        site.sbctl(
+            "chassis-add", "far", "geneve", "192.0.2.9", "--", "set", "Chassis", "far", "other_config:is-remote=true"
+        )
+        site.sbctl("chassis-add", "hv3", "geneve", "192.0.2.4")
+        await become(site, {"hv2@192.0.2.2": "geneve", "hv3@192.0.2.4": "geneve"})
+        site.vsctl("--no-wait", "set", "Open_vSwitch", ".", "external_ids:ovn-is-interconn=true")
+        await become(site, {"hv2@192.0.2.2": "geneve", "hv3@192.0.2.4": "geneve", "far@192.0.2.9": "geneve"})
+        site.vsctl("--no-wait", "remove", "Open_vSwitch", ".", "external_ids", "ovn-is-interconn")
+        await become(site, {"hv2@192.0.2.2": "geneve", "hv3@192.0.2.4": "geneve"})
+
+
+def test_gateways_alone_have_tunnels_to_other_availability_zones(site: Site) -> None:
+    asyncio.run(another_zone(site))
+
+
 async def the_chassis_changes(site: Site) -> None:
     site.sbctl("chassis-del", "hv2", "--", "chassis-add", "hv2", "geneve,vxlan", "192.0.2.2")
     async with controlled(site) as controller:

@@ -170,3 +170,26 @@ def test_a_number_that_is_wanted_in_a_full_scope_is_nobody_elses_as_well():
     assert sorted(numbers.values()) == [1, 2, 3, 4]
     assert numbers["e"] == 2
     assert not w.engine.failures
+
+
+ABOVE = Pool("keys with some to request alone", 1, 2, limit=9)
+
+
+@rule(Thing)
+def number_above(thing):
+    yield LABEL(thing.name, str(ABOVE.get(thing.name, want=thing.size or None)))
+
+
+def test_numbers_above_the_range_are_for_those_who_request_them():
+    w = World()
+    w.engine.close()
+    w.engine = Engine([w.source], [number_above])
+    w.engine.bind(LABEL, w.target)
+    w.add("asks", 9)
+    w.add("asks too", 7)
+    w.add("a")
+    w.add("b")
+    assert w.numbers() == {"asks": 9, "asks too": 7, "a": 1, "b": 2}
+    w.add("c")
+    w.numbers()
+    assert [type(e) for e in w.engine.failures.values()] == [IdsExhaustedError]

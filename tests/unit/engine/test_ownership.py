@@ -196,3 +196,73 @@ def test_a_column_that_rules_leave_empty_is_emptied():
     store.table(Label).modify(label, {Label.note.index: "again"})
     settle(engine, store)
     assert (label.note, label.text) == ("", "theirs")
+
+
+OWN_LABELS = Rows(Label, [Label.name], values=[Label.text])
+COLLECTED = Rows(Label, [Label.name], values=[Label.text], collected=True)
+SHELVES = Rows(Box, update_only=True)
+ON_SHELF = Members(SHELVES, Box.things, among=lambda thing: thing.size > 0)
+
+
+@rule(Thing)
+def own_label(thing: Thing):
+    if thing.size != 7:
+        yield OWN_LABELS(thing.name, "ours")
+
+
+def test_rows_that_are_not_this_engines_are_left_alone_until_they_are():
+    store = Store("world", [Thing, Label])
+    mine = {"first"}
+    store.table(Label).insert(UUID("1"), ["a", "old", {}, "first"])
+    store.table(Label).insert(UUID("2"), ["b", "old", {}, "second"])
+    engine = Engine([store], [own_label])
+    output = engine.bind(OWN_LABELS, store, mine=lambda row: row.note in mine)
+    settle(engine, store)
+    assert [row.name for row in store.table(Label)] == ["b"]
+    mine.add("second")
+    output.review()
+    settle(engine, store)
+    assert not store.table(Label).rows
+
+
+@rule(Thing)
+def collected(thing: Thing):
+    if thing.size != 7:
+        yield COLLECTED(thing.name, "ours")
+
+
+def test_rows_that_the_database_collects_are_not_deleted():
+    store = Store("world", [Thing, Label])
+    thing = store.table(Thing).insert(UUID("t"), ["a", 1, None])
+    engine = Engine([store], [collected])
+    engine.bind(COLLECTED, store)
+    settle(engine, store)
+    store.table(Thing).modify(thing, {Thing.size.index: 7})
+    assert settle(engine, store) == []
+    assert [row.name for row in store.table(Label)] == ["a"]
+    store.table(Thing).modify(thing, {Thing.size.index: 8})
+    settle(engine, store)
+    assert [row.name for row in store.table(Label)] == ["a"]
+
+
+@rule(Box)
+def shelf(box: Box):
+    yield SHELVES(box.uuid)
+
+
+@rule(Thing)
+def on_shelf(thing: Thing):
+    if thing.size == 2:
+        yield ON_SHELF(UUID("box"), thing.uuid)
+
+
+def test_references_to_other_rows_stay_in_a_set():
+    """Rules own those to things with a size; the thing without one was put there by somebody else."""
+    store = Store("world", [Thing, Box])
+    for uuid, size in (("wanted", 2), ("unwanted", 1), ("others", 0)):
+        store.table(Thing).insert(UUID(uuid), [uuid, size, None])
+    box = store.table(Box).insert(UUID("box"), ["b", frozenset({"unwanted", "others"}), {}])
+    engine = Engine([store], [shelf, on_shelf])
+    engine.bind(SHELVES, store, ON_SHELF)
+    settle(engine, store)
+    assert Box.things.raw(box) == {"wanted", "others"}
