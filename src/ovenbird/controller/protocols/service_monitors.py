@@ -44,6 +44,7 @@ MOST_PROBED = 4096
 """Backends that one chassis probes."""
 PROBES_PER_SECOND = 500
 _DAY = 86_400
+_LAST_PORT = 0xFFFF
 _PAUSE = 1.0
 """Seconds from one look at whether there is a switch to the next."""
 _FIRST = 0.05
@@ -64,7 +65,7 @@ def probes(row: ServiceMonitor) -> Iterator[Fact]:
         return
     address, source = ip_address(row.ip), ip_address(row.src_ip)
     mac = mac_for(port, str(address))
-    if address.version != source.version or not mac or not row.port:
+    if address.version != source.version or not mac or not 0 < row.port <= _LAST_PORT:
         return
     options = row.options
     yield PROBED_BACKEND(
@@ -144,7 +145,8 @@ class ServiceMonitors:
         self._runs: dict[str, _Run] = {}
         self._by_end: dict[_End, _Run] = {}
         self._beyond: dict[str, ProbedBackend] = {}
-        self._free = 0.0  # when the next probe may be sent
+        self._due: dict[_Run, None] = {}  # those that wait for their turn to send, in this order
+        self._turn: asyncio.TimerHandle | None = None  # the next turn, while there are any
 
     def absorb(self, *, added: Iterable[ProbedBackend], removed: Iterable[ProbedBackend]) -> None:
         """Take in a wave's facts; a probe that has changed begins anew."""
@@ -165,6 +167,9 @@ class ServiceMonitors:
         self._beyond.clear()
         for uuid in list(self._runs):
             self._stop(uuid)
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     def receive(self, packet_in: PacketIn) -> None:
         """Take what came from a backend in answer to a probe.
@@ -195,6 +200,7 @@ class ServiceMonitors:
             return
         if run.timer is not None:
             run.timer.cancel()
+        self._due.pop(run, None)
         if self._by_end.get(run.end) is run:
             del self._by_end[run.end]
         record(self._own, uuid, value=None)
@@ -210,22 +216,31 @@ class ServiceMonitors:
         run.timer = asyncio.get_running_loop().call_at(run.probe.deadline, self._tick, run)
 
     def _tick(self, run: _Run) -> None:
-        loop = asyncio.get_running_loop()
-        now, turn = loop.time(), self._free
-        if not self._reaches():  # what the switch cannot deliver says nothing of a backend
-            run.probe.put_off(now + _PAUSE)
-            self._follow(run)
+        """Do what is due; what sends has to wait for its turn."""
+        if not run.probe.sends or not self._reaches():
+            self._advance(run)
             return
-        if run.probe.sends:
-            self._free = max(now, turn) + 1 / PROBES_PER_SECOND
-            if now < turn:
-                run.timer = loop.call_at(turn, self._send_probe, run)
-                return
-        self._send_probe(run)
+        self._due[run] = None
+        if self._turn is None:
+            self._take_turns()
 
-    def _send_probe(self, run: _Run) -> None:
-        frame = run.probe.tick(asyncio.get_running_loop().time())
-        if frame is not None:
+    def _take_turns(self) -> None:
+        """Have the next one send, and the others in turn, as long as any wait."""
+        self._turn = None
+        run = next(iter(self._due), None)
+        if run is not None:
+            del self._due[run]
+            try:
+                self._advance(run)
+            finally:
+                self._turn = asyncio.get_running_loop().call_later(1 / PROBES_PER_SECOND, self._take_turns)
+
+    def _advance(self, run: _Run) -> None:
+        """Send what is due, or take note that no answer has come; what there is no switch for is put off."""
+        now = asyncio.get_running_loop().time()
+        if not self._reaches():  # what no switch delivers says nothing of a backend
+            run.probe.put_off(now + _PAUSE)
+        elif (frame := run.probe.tick(now)) is not None:
             self._out(run, frame)
         self._follow(run)
 

@@ -230,6 +230,29 @@ async def test_probes_are_bounded_in_number_and_rate(monkeypatch):
     assert not one._runs
 
 
+async def test_probes_that_begin_anew_all_the_time_delay_no_others(monkeypatch):
+    """Turns are for who waits: what has ended before its turn takes none."""
+    monkeypatch.setattr(service_monitors, "_FIRST", 0.0)
+    monkeypatch.setattr(service_monitors, "PROBES_PER_SECOND", 0.001)
+    out = []
+    one = ServiceMonitors(out.append, make_local_store(), lambda: None, lambda: True)
+    one.absorb(added=[backend(uuid="first", number=1)], removed=[])
+    await until_async(lambda: out)
+    for _ in range(5):
+        changed = [backend(uuid=f"u{n}", number=80 + n) for n in range(3)]
+        one.absorb(added=changed, removed=[])
+        await until_async(lambda: len(one._due) == 3)
+        one.absorb(added=[], removed=changed)
+        assert not one._due
+    one.absorb(added=[backend(uuid="other")], removed=[])
+    await until_async(lambda: one._due)
+    one._turn.cancel()
+    one._take_turns()  # as when the turn comes
+    assert sent(out[-1].packet)[2].dport == 80
+    one.close()
+    assert one._turn is None
+
+
 async def test_without_a_switch_nothing_is_sent_and_nothing_counts(monkeypatch):
     monkeypatch.setattr(service_monitors, "_FIRST", 0.0)
     monkeypatch.setattr(service_monitors, "_PAUSE", 0.001)
