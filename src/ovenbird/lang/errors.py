@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Self
 
+_WIDTH = 1000
+"""Characters that are shown of a line, those around the culprit, and of a message, which may name it."""
+
 
 class LangError(ValueError):
     """Any error in a match or an action: `message`, and the faulty part, `text[start:end]`."""
@@ -23,15 +26,19 @@ class LangError(ValueError):
         return self if self.text else type(self)(self.message, text=text, span=(self.start, self.end))
 
     def __str__(self) -> str:
+        message = self.message if len(self.message) <= _WIDTH else f"{self.message[:_WIDTH]} ..."
         if not self.text:
-            return self.message
+            return message
         line_start = self.text.rfind("\n", 0, self.start) + 1
         line_end = self.text.find("\n", line_start)
         line = self.text[line_start : len(self.text) if line_end < 0 else line_end]
         column = self.start - line_start
+        if len(line) > _WIDTH:
+            left = max(min(column - _WIDTH // 2, len(line) - _WIDTH), 0)
+            line, column = line[left : left + _WIDTH], column - left
         width = max(1, min(self.end - self.start, len(line) - column))
         pad = "".join("\t" if letter == "\t" else " " for letter in line[:column])
-        return f"{self.message}\n  {line}\n  {pad}{'^' * width}"
+        return f"{message}\n  {line}\n  {pad}{'^' * width}"
 
 
 class LexError(LangError):

@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ovenbird.lang.errors import LexError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "^"
 """The character that begins a variable; a text without it has no variables."""
+
+MOST_EXPANDED = 1 << 18
+"""Characters that the values in one text have at most, all together."""
 
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*[^\n]*?\*/|\^([A-Za-z_.][A-Za-z0-9_.]*)', re.DOTALL)
 
@@ -25,15 +30,23 @@ def expand(text: str, value_of: Callable[[str], str | None]) -> str:
     Arguments:
         text: a match, actions, or an address and port of a load balancer.
         value_of: returns a variable's value; None if it has none.
+
+    Raises:
+        LexError: the values are longer than `MOST_EXPANDED`.
     """
     if PREFIX not in text:
         return text
+    length = 0
 
     def put(found: re.Match[str]) -> str:
+        nonlocal length
         name = found[1]
         if name is None:
             return found[0]
         value = value_of(name)
+        length += len(value or "")
+        if length > MOST_EXPANDED:
+            raise LexError(f"The values of variables have more than {MOST_EXPANDED} characters.")
         return name if value is None else value
 
     return _PART.sub(put, text)

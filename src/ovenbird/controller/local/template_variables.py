@@ -20,5 +20,9 @@ def variable(name: str) -> str | None:
 
 
 def expanded(text: str) -> str:
-    """Return a text with the values of its variables."""
+    """Return a text with the values of its variables.
+
+    Raises:
+        LexError: they are too long.
+    """
     return expand(text, variable)

@@ -60,6 +60,8 @@ CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 
 _INGRESS, _EGRESS = int(OFTable.LOG_INGRESS_PIPELINE), int(OFTable.LOG_EGRESS_PIPELINE)
 _MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
+_SHOWN = 1000
+"""How many characters of a match and of actions a report shows."""
 _MAX_DATAPATHS = 4096
 """Of how many datapaths it is remembered how names are looked up."""
 _METADATA_ONES = (1 << 64) - 1
@@ -133,7 +135,9 @@ class Translator:
 
     def logical_flow(self, flow: LogicalFlow) -> Iterable[Fact | Branches]:
         """Return a logical flow's OpenFlow flows."""
-        values = _watched(flow)
+        values = self._watched(flow)
+        if values is None:
+            return ()
         tag = values[_TAGS].get("in_out_port")
         if tag is not None:
             tagged = find(PortBinding.logical_port, tag)
@@ -153,7 +157,21 @@ class Translator:
 
     def translation(self, flow: LogicalFlow, datapath: UUID) -> Iterable[Fact]:
         """Return the OpenFlow flows of a logical flow in one of its datapaths."""
-        return self._translated(flow, _watched(flow), (datapath,))
+        values = self._watched(flow)
+        return self._translated(flow, values, (datapath,)) if values is not None else ()
+
+    def _watched(self, flow: LogicalFlow) -> list[Any] | None:
+        """Return a flow's columns, with the values of the variables in its match and actions; None if too long."""
+        values = flow.watch(_READ)
+        match, actions = values[_MATCH], values[_ACTIONS]
+        if PREFIX in match or PREFIX in actions:
+            values = values.copy()
+            try:
+                values[_MATCH], values[_ACTIONS] = expanded(match), expanded(actions)
+            except LangError as error:
+                self._reported(left_out(flow, str(error)))
+                return None
+        return values
 
     def _translated(self, flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
         """Return the flows in some datapaths; in several only if each name means the same in all of them."""
@@ -257,16 +275,6 @@ class Translator:
         return found, context.needs
 
 
-def _watched(flow: LogicalFlow) -> list[Any]:
-    """Return a flow's columns, with the values of the variables in its match and actions."""
-    values = flow.watch(_READ)
-    match, actions = values[_MATCH], values[_ACTIONS]
-    if PREFIX in match or PREFIX in actions:
-        values = values.copy()
-        values[_MATCH], values[_ACTIONS] = expanded(match), expanded(actions)
-    return values
-
-
 def _report(text: str) -> str:
     log.warning("%s", text)
     return text
@@ -275,7 +283,8 @@ def _report(text: str) -> str:
 def left_out(flow: LogicalFlow, error: str) -> str:
     """Return the log text about a flow that is left out."""
     where = f"{flow.pipeline} table {flow.table_id} priority {flow.priority}"
-    return f"flow left out: {where} match ({flow.match}) actions ({flow.actions}): {error}"
+    match, actions = (text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..." for text in (flow.match, flow.actions))
+    return f"flow left out: {where} match ({match}) actions ({actions}): {error}"
 
 
 def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]) -> None:

@@ -67,7 +67,7 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
     protocol, cookie = balancer.protocol or "tcp", cookie_of(balancer)
     flushes = flag(balancer.options, "ct_flush")
     sources = [vip for text in balancer.options.get("hairpin_snat_ip", "").split() if (vip := _endpoint(text))]
-    fill = expanded if flag(balancer.options, "template") else str
+    fill = _filled if flag(balancer.options, "template") else str
     for text, behind in sorted((fill(text), fill(behind)) for text, behind in balancer.vips.items()):
         vip = _endpoint(text)
         if vip is None:
@@ -80,6 +80,14 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
             if flushes:
                 yield _connections(vip, backend, protocol)
         yield from _translation(vip, source, protocol, cookie, () if own is None else datapaths)
+
+
+def _filled(text: str) -> str:
+    """Return a text with the values of its variables; nothing if they are too long."""
+    try:
+        return expanded(text)
+    except LexError:
+        return ""
 
 
 def _endpoint(text: str) -> Endpoint | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ovenbird.controller.facts import MONITOR_CLAUSE
 from ovenbird.controller.southbound.monitor_conditions import MonitorConditions
+from ovenbird.lang.template_variables import MOST_EXPANDED
 from ovenbird.model import sb
 
 
@@ -62,6 +63,25 @@ def test_hairpins_of_a_template_have_values_too(world):
     world.set(mine, variables={"vip": "30.0.0.2", "behind": "10.0.0.1:1", "six": "fd30::1"})
     world.run()
     assert len(world.flows(68)) == 2
+
+
+def test_values_without_end_cost_what_they_are_in_and_few_words(world, caplog):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    variables = {"long": "x" * (MOST_EXPANDED // 4), "vip": "30.0.0.1"}
+    world.add(sb.ChassisTemplateVar, chassis="hv1", variables=variables)
+    world.flow(switch, "ip4.dst == ^vip && tcp", "next;")
+    world.flow(switch, " ".join(["^long"] * 10_000), "next;")
+    world.flow(switch, "^long", "next;")
+    vips = {"^vip:80": "10.0.0.1:1", "^vip:81": ",".join(["^long"] * 10_000)}
+    world.add(sb.LoadBalancer, vips=vips, options={"template": "true"}, datapaths=frozenset([switch.uuid]))
+    world.run()
+    assert [match for match in world.flows(8) if "ip_dst=0x1e000001" in match]
+    assert len(world.flows(68)) == 1
+    assert len(caplog.messages) == 2
+    assert any("more than" in message for message in caplog.messages)
+    assert max(map(len, caplog.messages)) < 5000
 
 
 def test_own_variables_alone_are_asked_for(world):
