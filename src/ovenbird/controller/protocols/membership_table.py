@@ -41,6 +41,7 @@ class MembershipTable:
         """When each port with a router behind it ceases to be one; in this order."""
         self.routers_changed = False
         self._by_port: dict[UUID, dict[str, float]] = {}  # when each membership of a port ends, in this order
+        self._by_count: dict[int, dict[UUID, None]] = {}  # the ports with so many memberships
 
     def join(self, address: str, port: UUID, *, now: float) -> None:
         """Take note that a port wants a group, for the idle timeout from now.
@@ -57,7 +58,10 @@ class MembershipTable:
                     self._evict()
             self.groups.setdefault(address, {})[port] = None
             self.changed[address] = None
-        self._by_port.setdefault(port, {})[address] = now + self.timeout
+        mine = self._by_port.setdefault(port, {})
+        mine[address] = now + self.timeout
+        if known is None:
+            self._count(port, before=len(mine) - 1, after=len(mine))
 
     def leave(self, address: str, port: UUID) -> None:
         """Take note that a port wants a group no more.
@@ -69,6 +73,7 @@ class MembershipTable:
         mine = self._by_port.get(port)
         if mine is None or mine.pop(address, None) is None:
             return
+        self._count(port, before=len(mine) + 1, after=len(mine))
         if not mine:
             del self._by_port[port]
         ports = self.groups.get(address, {})
@@ -141,8 +146,19 @@ class MembershipTable:
 
     def _evict(self) -> None:
         """Take the oldest membership from the port that has most."""
-        port = max(self._by_port, key=lambda each: len(self._by_port[each]))
+        most = self._by_count[max(self._by_count)]  # there are few counts, and there may be thousands of ports
+        port = next(iter(most))
         self.leave(next(iter(self._by_port[port])), port)
+
+    def _count(self, port: UUID, *, before: int, after: int) -> None:
+        """File a port by how many memberships it has."""
+        if before:
+            ports = self._by_count[before]
+            del ports[port]
+            if not ports:
+                del self._by_count[before]
+        if after:
+            self._by_count.setdefault(after, {})[port] = None
 
 
 def _ended(ends: dict[K, float], now: float) -> list[K]:

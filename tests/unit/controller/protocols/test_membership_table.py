@@ -100,3 +100,17 @@ def test_the_table_is_bounded_and_agrees_with_itself(size, steps):
         assert made.next_end == min(ends, default=None)
     made.clear()
     assert (made.groups, made._by_port) == ({}, {})
+
+
+def test_a_flood_from_many_ports_costs_no_look_at_all_of_them():
+    """To find the port with most, what is looked at are counts of memberships, of which there are few."""
+    made = table(size=100)
+    for number in range(2000):
+        made.join(f"239.0.{number >> 8}.{number & 255}", f"p{number % 1000}", now=number)
+    assert len(made.groups) == 100
+    assert made._by_count.keys() <= {1, 2}
+    assert {port: len(mine) for port, mine in made._by_port.items()} == {
+        port: count for count, ports in made._by_count.items() for port in ports
+    }
+    made.clear()
+    assert not made._by_count
