@@ -1,6 +1,8 @@
 """Queues of ports: a number is a port's own where it is, and stays its own."""
 
+from ovenbird.engine.ids import Pool
 from ovenbird.model import nb, sb
+from ovenbird.northd.ir import queues
 from support.northd.networks import Networks
 
 
@@ -50,3 +52,21 @@ def test_queues():
     made.update(made.nb.store.find(nb.LogicalSwitchPort.name, "a"), options={})
     made.settle()
     assert queue(made, "a") is None
+
+
+def test_a_port_for_which_no_queue_is_left_waits_for_one_and_is_there(monkeypatch):
+    monkeypatch.setattr(queues, "LOCALNET_QUEUES", Pool("queue", 40_000, 40_000))
+    made = Networks()
+    switch = made.switch("s")
+    ports = [
+        made.port(switch, name, "unknown", type="localnet", options={"network_name": name, "qos_max_rate": "1"})
+        for name in ("x", "y")
+    ]
+    made.settle()
+    assert sorted(map(str, (queue(made, "x"), queue(made, "y")))) == ["40000", "None"]
+    for port in ports:
+        if queue(made, port.name):
+            made.mutate(switch, "ports", delete=[port])
+            break
+    made.settle()
+    assert [row.options["qdisc_queue_id"] for row in made.rows(sb.PortBinding)] == ["40000"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import select
 from ovenbird.engine.views import view
@@ -44,7 +45,10 @@ def queue_of(port: SwitchPort) -> int | None:
     pool, scope = (LOCALNET_QUEUES, None) if localnet else (QUEUES, _chassis(port.name))
     if (scope is None and not localnet) or (given and not pool.low <= given <= pool.high):
         return given
-    own = pool.get(port.name, scope=scope, want=given or None)
+    try:
+        own = pool.get(port.name, scope=scope, want=given or None)
+    except IdsExhaustedError:  # until another port's is free it has none
+        return given
     return given or own  # ports that name the same one share it
 
 
