@@ -20,14 +20,14 @@ _NAMES = uuid5(NAMESPACE_DNS, "metadata.ovenbird")
 
 
 async def report(southbound: Client, chassis: str) -> None:
-    """Say that everything up to Southbound's present number is served, if that is not yet said.
+    """Report that everything up to Southbound's current `nb_cfg` is served, unless this is already reported.
 
     Arguments:
-        southbound: a client that has Southbound's number and the chassis's row.
+        southbound: a client that has SB_Global and the chassis's row.
         chassis: the chassis's name.
 
     Raises:
-        OvsdbError, Disconnected: it could not be said.
+        OvsdbError, Disconnected: the report could not be written.
     """
     private = answering_row(southbound, chassis)
     if private is None:

@@ -33,24 +33,24 @@ EC2_VERSIONS = (
     "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01",
     "2009-04-04", "latest",
 )  # fmt: skip
-"""Versions of the EC2 format, likewise."""
+"""Versions of the EC2 format, as Nova lists them."""
 
-_INSTANCES = uuid.UUID("3e2ac5a6-6a5e-4d0f-9a39-6f1e8f7c8a57")  # of ids that are no UUIDs themselves
-_SEED = 512  # bytes of randomness for the instance's pool, as many as Nova gives
+_INSTANCES = uuid.UUID("3e2ac5a6-6a5e-4d0f-9a39-6f1e8f7c8a57")  # namespace of the UUIDs of ids that are not UUIDs
+_SEED = 512  # random bytes with which the instance seeds its pool, as many as Nova gives
 
 
 class BuiltinProvider:
     """A provider that needs no other service.
 
     Arguments:
-        store: what instances were booted with.
+        store: the userdata of instances.
     """
 
     def __init__(self, store: UserdataStore) -> None:
         self._store = store
 
     async def answer(self, instance: InstancePort, request: Request) -> Response:
-        """Return the document asked for."""
+        """Return the requested document."""
         if request.method not in ("GET", "HEAD"):
             return Response(405, b"405 Method Not Allowed\n")
         userdata = self._store.get(instance.device)
@@ -58,11 +58,11 @@ class BuiltinProvider:
         return read(openstack(instance, userdata) if first == "openstack" else ec2(instance, userdata), request.path)
 
     async def close(self) -> None:
-        """Do nothing: nothing is held."""
+        """Do nothing: the provider holds no resources."""
 
 
 def instance_uuid(device: str) -> str:
-    """Return an instance's UUID: its id, or one that follows from it."""
+    """Return an instance's UUID: its id, or a UUID derived from the id."""
     try:
         return str(uuid.UUID(device))
     except ValueError:
@@ -112,7 +112,7 @@ def meta_data(instance: InstancePort, userdata: InstanceUserdata) -> dict[str, A
 
 
 def network_data(instance: InstancePort) -> dict[str, Any]:
-    """Return the content of `network_data.json`: the port that asks, IPv4 by DHCP, IPv6 as it is."""
+    """Return the content of `network_data.json`: the requesting port, with IPv4 by DHCP and its IPv6 addresses."""
     link = f"tap{instance.port[:11]}"
     mtu = instance.mtu or None
     links = [

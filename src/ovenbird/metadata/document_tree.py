@@ -1,4 +1,4 @@
-"""A tree of documents that HTTP paths walk; a directory lists its entries one per line, as EC2's service does."""
+"""A tree of documents addressed by HTTP paths; a directory lists its entries one per line, as EC2's service does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Document:
 
     Arguments:
         body: its content.
-        content_type: what that is.
+        content_type: its media type.
     """
 
     body: bytes
@@ -29,9 +29,9 @@ class Directory:
     """An inner node.
 
     Arguments:
-        entries: what is in it, in the order of the listing.
-        label: what the listing of its parent says after the name and an equals sign, instead of a slash after the name.
-        bare: whether its directories are listed without a slash.
+        entries: its entries, in the order of the listing.
+        label: if not empty, the parent lists the directory as `NAME=LABEL` instead of `NAME/`.
+        bare: whether the directories in it are listed without a slash.
     """
 
     entries: Mapping[str, Entry]
@@ -57,7 +57,7 @@ def text(value: str) -> Document:
 
 
 def read(root: Directory, path: str) -> Response:
-    """Return what is at a path; slashes too many make no difference."""
+    """Return the response for a path; repeated slashes count as one."""
     entry: Entry | None = root
     for name in filter(None, path.split("/")):
         entry = entry.entries.get(name) if isinstance(entry, Directory) else None

@@ -12,18 +12,18 @@ class UnknownInstanceError(MetadataError):
 
 
 class PlumbingError(MetadataError):
-    """A namespace, a cable or an address could not be made, inspected or removed."""
+    """A namespace, a veth pair or an address could not be made, inspected or removed."""
 
 
 class RecordError(MetadataError):
-    """The file about an instance's boot holds something else."""
+    """The userdata file of an instance is invalid."""
 
 
 class UpstreamError(MetadataError):
-    """The metadata service behind the proxy gave no usable answer.
+    """The metadata service behind the proxy gave no valid answer.
 
     Arguments:
-        status: the HTTP status to tell the instance: 502, 503 or 504.
+        status: the HTTP status to return to the instance: 502, 503 or 504.
         message: what happened.
     """
 

@@ -34,7 +34,7 @@ class InstancePort:
         name: the port's name, which may be empty.
         mac: its hardware address.
         cidrs: its addresses, each with its prefix length.
-        mtu: of its network, in bytes; 0 where that is not known.
+        mtu: the MTU of its network in bytes; 0 if it is not known.
         address: the source address of the request.
         public: its floating IP; empty for none.
     """
@@ -55,14 +55,14 @@ def find_instance(southbound: Store, chassis: UUID, network: str, datapath: UUID
     """Return the instance that has an address.
 
     Arguments:
-        southbound: the rows.
+        southbound: Southbound's rows.
         chassis: this chassis's UUID.
         network: the network's id.
         datapath: the UUID of its datapath binding.
         address: the source address, IPv4 or IPv6, without a zone.
 
     Raises:
-        UnknownInstanceError: there is none, or there are several.
+        UnknownInstanceError: no instance has the address, or several have it.
     """
     wanted = ip_bytes(address)
     ports = [
@@ -97,7 +97,7 @@ def find_instance(southbound: Store, chassis: UUID, network: str, datapath: UUID
 
 
 def _pairs(port: PortBinding) -> Iterator[tuple[str, list[str]]]:
-    """Yield the hardware addresses of a port, each with its IP addresses; one that has any comes first."""
+    """Yield the hardware addresses of a port with their IP addresses; those that have any come first."""
     for text in sorted(port.mac, key=lambda text: (" " not in text, text)):
         mac, *addresses = text.split() or [""]
         if ":" in mac:
@@ -105,7 +105,7 @@ def _pairs(port: PortBinding) -> Iterator[tuple[str, list[str]]]:
 
 
 def _addresses(port: PortBinding) -> set[bytes]:
-    """Return the addresses that requests of a port may come from: its fixed ones, and IPv6's of the link."""
+    """Return the possible source addresses of a port's requests: its fixed IPs, and IPv6 link-local addresses."""
     texts = [cidr.partition("/")[0] for cidr in port.external_ids.get("neutron:cidrs", "").split()]
     fixed = bool(texts)
     found = set()
@@ -113,12 +113,12 @@ def _addresses(port: PortBinding) -> set[bytes]:
         try:
             found.add(link_local(mac_bytes(mac)))
         except PacketError:
-            continue  # `router`, `dynamic` and the like are no hardware addresses
+            continue  # `router`, `dynamic` and other keywords are not hardware addresses
         if not fixed:
             texts += addresses
     for text in texts:
         try:
             found.add(ip_bytes(text))
         except PacketError:
-            continue  # likewise
+            continue  # `dynamic` and other keywords are not IP addresses
     return found

@@ -1,8 +1,8 @@
-"""What instances were booted with: one JSON file per instance, named after the instance's id, in one directory.
+"""The userdata of instances: one JSON file per instance, named after the instance's id, in one directory.
 
-Whoever boots an instance writes its file before the instance starts; the metadata service reads the file at each
-request. The members are `hostname`, `keys` (name to public key), `user_data` (base64), `meta` (string to string) and
-`availability_zone`; each may be missing. User data may hold secrets, so only the file's owner may read it.
+The program that boots an instance writes its file before the instance starts; the metadata service reads the file at
+each request. The members are `hostname`, `keys` (name to public key), `user_data` (base64), `meta` (string to string)
+and `availability_zone`; all are optional. User data may hold secrets, so only the file's owner may read it.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MISSED = 1000
-"""Instances without a file of which it is remembered that this was said."""
+"""Instances without a file for which it is remembered that the log already says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceUserdata:
-    """What one instance was booted with.
+    """The userdata of one instance.
 
     Arguments:
-        hostname: its name; empty for that of its port.
+        hostname: its host name; empty for the name of its port.
         keys: public keys by name, as in `authorized_keys`.
-        user_data: what the user wants the instance to find; None for nothing.
-        meta: pairs that the user gave.
-        availability_zone: where it runs.
+        user_data: the user's data for the instance; None for none.
+        meta: the user's key-value pairs.
+        availability_zone: the availability zone in which it runs.
     """
 
     hostname: str = ""
@@ -60,10 +60,10 @@ class InstanceUserdata:
 
     @classmethod
     def from_json(cls, value: Any) -> InstanceUserdata:
-        """Read what `to_json` gave.
+        """Return the userdata from the content that `to_json` makes.
 
         Raises:
-            RecordError: it is something else.
+            RecordError: the content is invalid.
         """
         match value:
             case dict() if value.keys() <= cls().to_json().keys():
@@ -86,10 +86,10 @@ class InstanceUserdata:
 
 
 class UserdataStore:
-    """The directory of these files.
+    """The directory of the userdata files.
 
     Arguments:
-        directory: made when the first file is put there.
+        directory: its path; it is made when the first file is written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -97,11 +97,11 @@ class UserdataStore:
         self._missed: dict[str, None] = {}
 
     def path(self, device: str) -> Path:
-        """Return the file about an instance."""
+        """Return the path of an instance's file."""
         return self.directory / f"{quote(device, safe='')}.json"
 
     def put(self, device: str, userdata: InstanceUserdata) -> None:
-        """Record what an instance is booted with, in one step."""
+        """Write an instance's userdata atomically."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.path(device)
         draft = path.with_suffix(".new")
@@ -110,10 +110,10 @@ class UserdataStore:
         draft.replace(path)
 
     def get(self, device: str) -> InstanceUserdata:
-        """Return what an instance was booted with; nothing in particular if nobody has said, which is logged once.
+        """Return an instance's userdata; without a file return the defaults, which is logged once.
 
         Raises:
-            RecordError: its file is damaged, or cannot be read.
+            RecordError: its file is invalid, or cannot be read.
         """
         try:
             userdata = InstanceUserdata.from_json(json.loads(self.path(device).read_bytes()))
@@ -128,7 +128,7 @@ class UserdataStore:
         return userdata
 
     def _miss(self, device: str) -> None:
-        """Say that an instance has no file, unless that has been said of late."""
+        """Log that an instance has no file, unless this was logged recently."""
         if device not in self._missed:
             log.warning("%s: no such boot file: the instance gets no keys and no user data", self.path(device))
         self._missed[device] = None
@@ -136,5 +136,5 @@ class UserdataStore:
             del self._missed[next(iter(self._missed))]
 
     def remove(self, device: str) -> None:
-        """Forget an instance."""
+        """Remove an instance's file."""
         self.path(device).unlink(missing_ok=True)

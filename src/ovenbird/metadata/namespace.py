@@ -1,8 +1,9 @@
 """Network namespaces, veth pairs and addresses of localports, made with iproute2 (ip-netns(8), ip-link(8)).
 
 A network has the namespace `ovnmeta-<network>` and a veth pair: `tap<network[:10]>0` in the bridge's namespace and
-`tap<network[:10]>1` inside. Every step is idempotent: what exists as wanted is left alone, and what a crash left
-incomplete is completed or removed. Nothing is stored; the state is read from the kernel.
+`tap<network[:10]>1` inside; the pair is called the network's *cable*. Every step is idempotent: existing devices and
+addresses that are as wanted are not changed, and those that a crash left incomplete are completed or removed. No state
+is stored; it is read from the kernel.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ADDRESS = "169.254.169.254"
-"""Where instances ask over IPv4 (the address is EC2's)."""
+"""The address of the service over IPv4 (EC2's)."""
 
 ADDRESS6 = "fe80::a9fe:a9fe"
-"""Where instances ask over IPv6 (the address is Nova's)."""
+"""The address of the service over IPv6 (Nova's)."""
 
 DIRECTORY = Path("/run/netns")
-"""Where iproute2 keeps the names of namespaces."""
+"""The directory in which iproute2 keeps the names of namespaces."""
 
 _CLONE_NEWNET = 0x40000000  # setns(2)
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
@@ -49,13 +50,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def inside(path: Path, work: Callable[[], T]) -> T:
-    """Do something quick within a network namespace, and return what that returned.
+    """Call a function within a network namespace, and return its result.
 
-    A thread that lives no longer than this enters the namespace, so that no other code is ever inside. Sockets stay
-    where they were opened.
+    The call is made in a new thread, which enters the namespace and then ends, so that no other code ever runs inside.
+    A socket stays in the namespace in which it was opened. The function must be short: the caller waits for it.
 
     Raises:
-        OSError: the namespace cannot be entered; or whatever `work` raises.
+        OSError: the namespace cannot be entered; any exception of `work` is raised too.
     """
     result: list[T] = []
     failure: list[BaseException] = []
@@ -82,10 +83,10 @@ def inside(path: Path, work: Callable[[], T]) -> T:
 
 
 def _ip(*arguments: str, lines: Sequence[str] = ()) -> str:
-    """Run `ip`, with a batch if there are lines.
+    """Run `ip`; if there are lines, as a batch.
 
     Raises:
-        PlumbingError: it failed.
+        PlumbingError: `ip` failed.
     """
     argv = ("ip", *arguments, *(("-batch", "-") if lines else ()))
     text = "".join(f"{line}\n" for line in lines)
@@ -99,7 +100,7 @@ def _ip(*arguments: str, lines: Sequence[str] = ()) -> str:
 
 
 def _has_device(name: str) -> bool:
-    """Say whether the namespace that this thread is in has a device."""
+    """Return whether the namespace of this thread has a device."""
     try:
         socket.if_nametoindex(name)
     except OSError:
@@ -108,7 +109,7 @@ def _has_device(name: str) -> bool:
 
 
 def _no_checksum_offload(device: str) -> None:
-    """Have the kernel make checksums: the userspace datapath hands packets on without the ones left to "hardware"."""
+    """Make the kernel compute checksums: the userspace datapath does not compute those left to the hardware."""
     value = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_STXCSUM, 0))
     request = struct.pack("16sP", device.encode(), ctypes.addressof(value)).ljust(40, b"\0")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -116,7 +117,7 @@ def _no_checksum_offload(device: str) -> None:
 
 
 def departed(listening: socket.socket) -> bool:
-    """Read what `Plumbing.departures` has heard; return whether a device has gone, or so much happened that one may."""
+    """Read the messages of `Plumbing.departures`; return whether a device is gone, or messages were lost."""
     try:
         messages = memoryview(listening.recv(1 << 16))
     except BlockingIOError:
@@ -138,9 +139,9 @@ class Plumbing:
 
     Arguments:
         host: name of the namespace that the bridge is in; empty for this process's own.
-        prefix: what the names of the networks' namespaces begin with, before `ovnmeta-`; tells hypervisors on one
-            machine apart.
-        directory: where namespaces have their names.
+        prefix: prefix of the names of the networks' namespaces, before `ovnmeta-`; it distinguishes several
+            hypervisors on one machine.
+        directory: the directory of the names of namespaces.
     """
 
     def __init__(self, host: str = "", *, prefix: str = "", directory: Path = DIRECTORY) -> None:
@@ -155,7 +156,7 @@ class Plumbing:
         return self._directory / f"{self._start}{network}"
 
     def present(self) -> set[str]:
-        """Return the networks of which there is a namespace, even if only half of it."""
+        """Return the networks that have a namespace, even an incomplete one."""
         try:
             names = [entry.name for entry in os.scandir(self._directory)]
         except FileNotFoundError:
@@ -163,7 +164,7 @@ class Plumbing:
         return {name.removeprefix(self._start) for name in names if name.startswith(self._start)}
 
     def identity(self, network: str) -> tuple[int, int] | None:
-        """Return what tells a namespace from another of the same name; None if there is none that can be entered."""
+        """Return the device and inode numbers that identify a namespace; None if none can be entered under its name."""
         try:
             found = self.path(network).stat()
         except FileNotFoundError:
@@ -171,7 +172,7 @@ class Plumbing:
         return (found.st_dev, found.st_ino) if found.st_dev != self._directory.stat().st_dev else None
 
     def cabled(self, networks: Iterable[Network]) -> set[str]:
-        """Return those networks, by id, whose cable comes out where the bridge is.
+        """Return the ids of the networks whose cable has an end in the bridge's namespace.
 
         Raises:
             PlumbingError: the namespace that the bridge is in cannot be entered.
@@ -179,7 +180,7 @@ class Plumbing:
         return self._outside(lambda: {network.id for network in networks if _has_device(network.outer)})
 
     def departures(self) -> socket.socket:
-        """Return a socket that is readable when something has happened to devices where the bridge is (rtnetlink(7)).
+        """Return a socket that is readable after a change of devices in the bridge's namespace (rtnetlink(7)).
 
         Raises:
             PlumbingError: the namespace that the bridge is in cannot be entered.
@@ -194,14 +195,14 @@ class Plumbing:
         return self._outside(listen)
 
     def make(self, network: Network, *, offload: bool) -> None:
-        """Make the namespace, cable and addresses of a network, or put right what is there.
+        """Make the namespace, cable and addresses of a network, or correct the existing ones.
 
         Arguments:
-            network: which.
+            network: the network.
             offload: whether checksums may be left to the bridge's datapath.
 
         Raises:
-            PlumbingError: it cannot be done.
+            PlumbingError: a command failed, or the namespace cannot be entered.
         """
         path = self.path(network.id)
         if self.identity(network.id) is None:
@@ -217,7 +218,7 @@ class Plumbing:
             raise PlumbingError(f"network {network.id}: {error}") from error
 
     def _outside(self, work: Callable[[], T]) -> T:
-        """Do something quick where the bridge is."""
+        """Call a function in the bridge's namespace, as `inside` does."""
         if not self._host:
             return work()
         try:
@@ -229,7 +230,7 @@ class Plumbing:
         return self._outside(lambda: _has_device(device))
 
     def _lay(self, network: Network, *, stale: bool) -> None:
-        """Lay the cable; one that has lost its other end is removed first."""
+        """Make the veth pair; an old device that has lost its peer is removed first."""
         name = self.path(network.id).name
         if stale:
             _ip("-netns", name, "link", "delete", network.inner)
@@ -244,7 +245,7 @@ class Plumbing:
         )
 
     def _configure(self, network: Network, path: Path) -> None:
-        """Give the inner end its hardware address and its addresses, and take other addresses from it."""
+        """Set the hardware address and the IP addresses of the inner end, and remove all its other addresses."""
         device = network.inner
         wanted = [f"{ADDRESS}/32", *network.cidrs]
         if self._ipv6:
@@ -268,7 +269,7 @@ class Plumbing:
         _ip("-netns", path.name, lines=lines)
 
     def _tune(self, device: str, *, offload: bool) -> None:
-        """Set what iproute2 does not; called inside. A router's advertisements are for instances, not for us."""
+        """Set what iproute2 cannot set; called inside the namespace. Router advertisements are ignored there."""
         if self._ipv6:
             Path(f"/proc/sys/net/ipv6/conf/{device}/accept_ra").write_text("0")
         if not offload:
@@ -306,10 +307,10 @@ class Plumbing:
         return opened
 
     def remove(self, network: str) -> None:
-        """Remove a network's namespace and cable, whatever there is of them.
+        """Remove a network's namespace and cable, if they exist.
 
         Raises:
-            PlumbingError: something stays.
+            PlumbingError: one of them cannot be removed.
         """
         path = self.path(network)
         try:
@@ -324,5 +325,5 @@ class Plumbing:
 
     @staticmethod
     def _forget(path: Path) -> None:
-        """Remove the name of a namespace that was never mounted there."""
+        """Remove the name of a namespace whose file is not a mount point."""
         path.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEVICE = "ovnmeta-"
-"""What the device id of a network's localport, and its namespace's name, begin with."""
+"""Prefix of the device id of a network's localport, and of its namespace's name."""
 
 INSTANCE_TYPES = ("", "external")
 """Types of the port bindings that instances have."""
@@ -32,7 +32,7 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 
 
 def outer_name(network: str) -> str:
-    """Return the name of the end of a network's cable that is plugged into the integration bridge."""
+    """Return the name of the outer end of a network's cable, which is plugged into the integration bridge."""
     return f"tap{network[:10]}0"
 
 
@@ -66,7 +66,7 @@ class Network:
 
 
 def local_instances(southbound: Store, chassis: UUID) -> Iterator[PortBinding]:
-    """Yield the instances' ports that are bound to a chassis, or about to move to it."""
+    """Yield the instances' ports that are bound to a chassis, or have it as an additional chassis (live migration)."""
     seen = set()
     for column in (PortBinding.chassis, PortBinding.additional_chassis):
         for port in southbound.select(column, chassis):
@@ -93,7 +93,7 @@ def networks(southbound: Store, chassis: UUID) -> dict[str, Network]:
 
 
 def _network(port: PortBinding, datapath: UUID) -> Network | None:
-    """Return the network of a localport, if it is there for metadata."""
+    """Return the network of a localport; None if the localport does not serve metadata."""
     ids = port.external_ids
     device = ids.get("neutron:device_id", "")
     if not device.startswith(DEVICE):

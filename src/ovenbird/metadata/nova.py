@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORWARDED = frozenset((b"accept", b"content-type", b"user-agent"))
-"""Headers of the instance's request that Nova gets to see."""
+"""Headers of the instance's request that are forwarded to Nova."""
 
 TIMEOUT = 30.0
-"""Seconds for Nova to answer; it may have to ask others."""
+"""Seconds for Nova to answer, which may need requests to other services."""
 
 _POOL = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
@@ -42,9 +42,9 @@ class Nova:
     """Nova's metadata service.
 
     Arguments:
-        url: where it is: `http://controller:8775`.
-        secret: what it shares with us.
-        verify: for https, the authorities to trust; None for the system's.
+        url: its URL, as in `http://controller:8775`.
+        secret: the secret that both services share.
+        verify: for https, the certificate authorities to trust; None for the system's.
     """
 
     def __init__(self, url: str, *, secret: str, verify: ssl.SSLContext | None = None) -> None:
@@ -55,10 +55,10 @@ class Nova:
         )
 
     async def answer(self, instance: InstancePort, request: Request) -> Response:
-        """Ask Nova in the instance's name.
+        """Forward the request to Nova on behalf of the instance.
 
         Raises:
-            UpstreamError: it does not answer.
+            UpstreamError: Nova gives no valid answer in time.
         """
         headers = [(name, value) for name, value in request.headers if name in FORWARDED]
         headers += [

@@ -1,4 +1,4 @@
-"""The interface between the HTTP server and what answers instances: requests, responses and the `Provider` protocol."""
+"""The interface between the HTTP server and the providers of metadata: requests, responses, `Provider`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Request:
         method: as sent.
         target: path and query, beginning with a slash.
         headers: names in lower case, and values.
-        body: empty where there was none.
+        body: the body; empty if there is none.
     """
 
     method: str
@@ -33,12 +33,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer.
+    """A response.
 
     Arguments:
         status: the HTTP status.
         body: its content.
-        content_type: what that is.
+        content_type: its media type.
     """
 
     status: int
@@ -47,14 +47,14 @@ class Response:
 
 
 class Provider(Protocol):
-    """Answers instances."""
+    """Answers the requests of instances."""
 
     async def answer(self, instance: InstancePort, request: Request) -> Response:
-        """Return what an instance is told.
+        """Return the response to an instance's request.
 
         Raises:
-            UpstreamError: whoever knows cannot be asked.
+            UpstreamError: the service that has the metadata gives no valid answer.
         """
 
     async def close(self) -> None:
-        """Give up what the source holds."""
+        """Release the provider's resources, such as connections."""

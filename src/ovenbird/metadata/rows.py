@@ -25,7 +25,7 @@ class OpenVSwitch(Row, table="Open_vSwitch", max_rows=1):
 
 
 class SSL(Row, table="SSL", root=False, max_rows=1):
-    """Keys of this machine's programs."""
+    """The TLS keys of this machine's programs."""
 
     __slots__ = ()
 

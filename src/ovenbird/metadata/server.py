@@ -1,8 +1,8 @@
-"""An HTTP/1.1 server for untrusted guests: h11 on listening sockets, with a limit on all that a guest can use up.
+"""An HTTP/1.1 server for untrusted guests: h11 on listening sockets, with limits on connections, sizes and time.
 
 An address may have a few connections; a request must be small and complete within `PATIENCE` seconds; a malformed
-request ends its connection. One server serves one network; its handler receives the source address and nothing that
-the guest says of itself.
+request ends its connection. One server serves one network. Its handler identifies the guest by the source address only,
+never by data in the request.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMITS = Limits(connections=256, per_source=16)
-"""How many connections a network may have at once, and one of its addresses."""
+"""The number of concurrent connections of a network, and of one of its addresses."""
 
 PATIENCE = 15.0
-"""Seconds for a request to come, from the connection's beginning or the last response, and for a response to go."""
+"""Seconds to receive a request, from the connection's start or the last response, and to send a response."""
 
 LARGEST_HEAD = 16 << 10
 """Bytes of a request's first line and headers."""
@@ -41,9 +41,9 @@ class MetadataServer:
     """The server of one network.
 
     Arguments:
-        handle: makes the response to the request of a source address.
-        name: what the log calls it.
-        limits: how many connections there may be.
+        handle: returns the response to the request of a source address.
+        name: its name in the log.
+        limits: the limits on connections.
     """
 
     def __init__(
@@ -60,25 +60,25 @@ class MetadataServer:
 
     @property
     def connections(self) -> int:
-        """How many connections there are."""
+        """The number of connections."""
         return 0 if self._listener is None else len(self._listener)
 
     @property
     def refused(self) -> int:
-        """How many were closed because there were too many."""
+        """The number of connections that were closed because a limit was reached."""
         return 0 if self._listener is None else self._listener.refused
 
     async def start(self, sockets: Iterable[socket.socket]) -> None:
-        """Serve what connects to these sockets, which are bound already."""
+        """Serve the connections to these sockets, which are bound already."""
         self._listener = Listener(self._name, self._protocol, self._limits, source=guest_of)
         self._listener.start(sockets)
 
     async def stop(self) -> None:
-        """Close every socket; when this returns nothing holds the namespace that they are in."""
+        """Close every socket; afterwards no socket keeps the network's namespace alive."""
         if self._listener is not None:
             self._listener.close()
             await self._listener.wait_closed()
-            await asyncio.sleep(0)  # what was accepted last begins to talk
+            await asyncio.sleep(0)  # the tasks of the connections accepted last start
         tasks = list(self._talking)
         for task in tasks:
             self._talking[task].transport.abort()
@@ -93,7 +93,7 @@ class MetadataServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         peer = writer.get_extra_info("peername")
-        if task is None or peer is None:  # it has gone already
+        if task is None or peer is None:  # the guest has disconnected already
             writer.close()
             return
         address = guest_of(peer)
@@ -106,11 +106,11 @@ class MetadataServer:
         except (OSError, TimeoutError, asyncio.CancelledError) as error:
             log.debug("%s: connection ends: %r", address, error)
         finally:
-            writer.transport.abort()  # with what the guest has not taken by now
+            writer.transport.abort()  # drops the data that the guest has not received
             del self._talking[task]
 
     async def _converse(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request after the other."""
+        """Answer the requests of a connection, one after the other."""
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
         try:
             while True:
@@ -140,7 +140,7 @@ class MetadataServer:
             log.warning("%s", error)
             return _plain(error.status)
         except MetadataError as error:
-            log.error("%s asks for %s: %s", address, request.target, error)  # noqa: TRY400 - the text says it all
+            log.error("%s asks for %s: %s", address, request.target, error)  # noqa: TRY400 - the text is enough
             return _plain(500)
         except Exception:
             log.exception("%s asks for %s", address, request.target)
@@ -148,7 +148,7 @@ class MetadataServer:
 
 
 def guest_of(peer: Any) -> str:
-    """Return a guest's address, which is its own on the network: port security has made sure of it."""
+    """Return a guest's source address, which port security guarantees to be its own."""
     return str(peer[0]).partition("%")[0]
 
 
@@ -159,7 +159,7 @@ def _plain(status: int) -> Response:
 async def _receive(
     connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> Request | None:
-    """Return the next request, None when no more will come.
+    """Return the next request; None at the end of the connection.
 
     Raises:
         RemoteProtocolError: it is malformed or too large.
@@ -181,7 +181,7 @@ async def _receive(
         elif isinstance(event, h11.EndOfMessage) and head is not None:
             method, target = head.method.decode("ascii"), head.target.decode("ascii")
             return Request(method=method, target=target, headers=tuple(head.headers), body=bytes(body))
-        else:  # the end of the connection, or an upgrade that was not answered
+        else:  # the connection has ended, or the guest requested an upgrade that is not granted
             return None
 
 

@@ -1,11 +1,12 @@
-"""The metadata service: it keeps the namespaces of this chassis's networks equal to what Southbound asks for.
+"""The metadata service: it keeps the namespaces of this chassis equal to the networks that Southbound requires here.
 
     a change in Southbound or Open_vSwitch → the networks with instances on this chassis → their namespaces are created,
     plugged into the bridge and listened in; those of other networks are unplugged and removed
 
-When the service starts it compares what earlier runs left on the machine with what is wanted; it keeps no state of
-its own. A network is removed only `LINGER` seconds after its last instance has gone, so that instances keep their
-metadata while a controller restarts. While Southbound is unreachable, or has no row of this chassis, nothing changes.
+When the service starts it compares the namespaces that exist on the machine with the networks to serve; it stores no
+state of its own. A network is removed only `LINGER` seconds after its last instance is gone, so that instances keep
+their metadata while a controller restarts. While Southbound is unreachable, or has no row of this chassis, nothing
+changes.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LINGER = 5.0
-"""Seconds that a network without instances is served on."""
+"""Seconds for which a network is still served after its last instance is gone."""
 
 RETRY = 5.0
-"""Seconds until something that failed is tried again."""
+"""Seconds before a failed step is tried again."""
 
 RECONFIGURATION = 10.0
-"""Seconds to wait for the switch to act on its configuration."""
+"""Seconds to wait for the switch to apply its configuration."""
 
-_AT_ONCE = 4  # networks that are made at the same time: more would only queue for the kernel's lock on devices
-_NOBODY = [False]  # the condition that no row meets (ovsdb-server(7), section 4.1.12)
+_AT_ONCE = 4  # networks made concurrently: more would only wait for the kernel's lock on devices
+_NOBODY = [False]  # the condition that no row satisfies (ovsdb-server(7), section 4.1.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class Served:
     """A network that is served.
 
     Arguments:
-        network: as it was when it was made.
-        identity: of its namespace.
-        server: what listens there.
+        network: the network, as it was when its namespace was made.
+        identity: the identity of its namespace.
+        server: the HTTP server in the namespace.
     """
 
     network: Network
@@ -68,7 +69,7 @@ class Served:
 
 
 CLEARING = 5.0
-"""Seconds that the local database may take to answer a service that ends."""
+"""Seconds that the local database may take to answer `clear`."""
 
 
 class MetadataService:
@@ -78,7 +79,7 @@ class MetadataService:
         local_remote: the local Open_vSwitch database.
         plumbing: makes and removes namespaces.
         provider: what answers instances.
-        chassis: this chassis's name, if it is not to be the database's.
+        chassis: this chassis's name; empty for the one in the local database.
         keys: for a Southbound at `ssl:`; without them those of the local database are used.
         linger: see `LINGER`.
     """
@@ -114,23 +115,23 @@ class MetadataService:
 
     @property
     def settings(self) -> ChassisSettings:
-        """The configuration, as the local database has it now."""
+        """The current configuration in the local database."""
         return ChassisSettings.read(self._switch.store, self._chassis)
 
     @property
     def connected(self) -> bool:
-        """Whether Southbound is there."""
+        """Whether Southbound is connected."""
         return self._southbound is not None and self._southbound.connected
 
     @property
     def served(self) -> list[Network]:
-        """The networks that are served, by id."""
+        """The networks that are served, ordered by id."""
         return [self._served[network].network for network in sorted(self._served)]
 
     # -- running ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Serve until cancelled; what was made stays, for the next to run."""
+        """Serve until cancelled; the namespaces stay, for the next run to take over."""
         loop, listening = asyncio.get_running_loop(), self._plumbing.departures()
 
         def heard() -> None:
@@ -162,7 +163,7 @@ class MetadataService:
         self._wake.clear()
 
     async def _follow(self, settings: ChassisSettings) -> None:
-        """Follow one Southbound until the configuration changes."""
+        """Serve the networks of one Southbound until the configuration changes."""
         if not settings.chassis or (lack := lacks_remote(settings.remote)):
             lack = lack if settings.chassis else "no system-id"
             log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch: %s", lack)
@@ -198,7 +199,7 @@ class MetadataService:
             await southbound.close()
 
     async def _look(self, southbound: Replica, settings: ChassisSettings) -> None:
-        """Compare what is with what should be, and make it so."""
+        """Make the networks that are served equal to those that should be, and report the `nb_cfg` reached."""
         if not southbound.connected:
             return
         row = southbound.store.find(Chassis.name, settings.chassis)
@@ -227,18 +228,18 @@ class MetadataService:
             self._asked_for = row.uuid
         try:
             await self._reconcile(networks(southbound.store, row.uuid), settings)
-            if not lacking:  # until then what Southbound wants is not served
+            if not lacking:  # without the bridge the networks are not served yet
                 await report(southbound, settings.chassis)
         except (OvsdbError, Disconnected, PlumbingError) as error:
             self._failed(error)
-        except Exception:  # what is served already is served on
+        except Exception:  # networks that are served already are served further
             log.exception("networks are not compared with what Southbound wants")
             self._retry()
 
     def _retry(self, after: float = RETRY) -> None:
         asyncio.get_running_loop().call_later(after, self._wake.set)
 
-    # -- what is, and what should be ----------------------------------------------------------------------------------
+    # -- reconciliation -----------------------------------------------------------------------------------------------
 
     async def _reconcile(self, wanted: dict[str, Network], settings: ChassisSettings) -> None:
         there = self._plumbing.present() | plugged(self._switch.store).keys() | self._served.keys()
@@ -256,7 +257,7 @@ class MetadataService:
             await self._remove(name)
 
     def _given_up(self, deserted: Iterable[str], wanted: dict[str, Network]) -> list[str]:
-        """Return the networks that have been without instances for long enough."""
+        """Return the networks that have been without instances for `linger` seconds."""
         now = asyncio.get_running_loop().time()
         for network in wanted:
             self._deserted.pop(network, None)
@@ -271,7 +272,7 @@ class MetadataService:
         return given_up
 
     def _stands(self, network: Network) -> bool:
-        """Say whether a network is served as it should be, in the namespace that has its name."""
+        """Return whether a network is served with its current properties, in the namespace that has its name."""
         served = self._served.get(network.id)
         if served is None or served.network != network:
             return False
@@ -321,7 +322,7 @@ class MetadataService:
         log.info("network %s is no longer served", network)
 
     def _failed(self, error: Exception) -> None:
-        """Tell of a failure that concerns nothing else, and try again later."""
+        """Log a failure, and schedule a retry."""
         log.error("%s", error)
         self._retry()
 
@@ -332,9 +333,9 @@ class MetadataService:
             await self._switch.commit(transaction)
 
     async def _unplug(self, broken: Iterable[str], bridge: str) -> None:
-        """Take devices that are gone out of the bridge, and return when the switch has let go of them.
+        """Remove devices that no longer exist from the bridge, and return when the switch has released them.
 
-        It would never look at another device of the same name otherwise.
+        Otherwise the switch would never open a new device of the same name.
         """
         switch = self._switch
         transaction = switch.transaction()
@@ -356,9 +357,9 @@ class MetadataService:
             self._wake.set()
 
     async def clear(self) -> None:
-        """Remove everything that was made on this hypervisor; `run` must have ended.
+        """Remove everything that the service made on this hypervisor; `run` must have ended.
 
-        Where the local database does not answer, what is plugged into the switch stays there.
+        If the local database does not answer, the interfaces stay in the switch's configuration.
         """
         switch = self._switch
         names = self._plumbing.present()

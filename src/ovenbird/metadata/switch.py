@@ -1,7 +1,7 @@
 """The local Open_vSwitch database: this chassis's name, and the localports plugged into the integration bridge.
 
-An interface of this service has its network's id in `external_ids`, beside the localport's name in `iface-id`. By that
-id the service finds its interfaces again after a crash.
+An interface of this service has its network's id in `external_ids`, beside the localport's name in `iface-id`. With
+this id the service finds its interfaces again after a crash.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 MARK = "ovenbird-metadata"
-"""The key of an interface's external_ids that holds the network it is for."""
+"""The key of an interface's external_ids that holds its network's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChassisSettings:
-    """What the local database says about this chassis (ovn-controller(8), "Configuration").
+    """The configuration of this chassis in the local database (ovn-controller(8), "Configuration").
 
     Arguments:
-        chassis: its name; empty while nobody has said.
-        remote: where Southbound is, likewise.
+        chassis: its name; empty while it is not set.
+        remote: the address of Southbound; empty while it is not set.
         bridge: the integration bridge's name.
     """
 
@@ -39,11 +39,11 @@ class ChassisSettings:
 
     @classmethod
     def read(cls, switch: Store, chassis: str = "") -> ChassisSettings:
-        """Read them.
+        """Read the settings.
 
         Arguments:
-            switch: the rows.
-            chassis: its name, if that is not to be the database's.
+            switch: the rows of Open_vSwitch.
+            chassis: the chassis's name; empty for the one in the database.
         """
         ids = next((row.external_ids for row in switch.table(OpenVSwitch)), {})
         name = chassis or ids.get("system-id", "")
@@ -55,7 +55,7 @@ class ChassisSettings:
 
 
 def plugged(switch: Store) -> dict[str, list[Interface]]:
-    """Return the interfaces of ours, by network."""
+    """Return the interfaces of this service, by network."""
     found: dict[str, list[Interface]] = {}
     for interface in switch.table(Interface):
         network = interface.external_ids.get(MARK)
@@ -65,7 +65,7 @@ def plugged(switch: Store) -> dict[str, list[Interface]]:
 
 
 def userspace(switch: Store, bridge: str) -> bool:
-    """Say whether a bridge's packets are forwarded by ovs-vswitchd itself."""
+    """Return whether a bridge uses the userspace datapath."""
     row = switch.find(Bridge.name, bridge)
     return row is not None and row.datapath_type == "netdev"
 
@@ -73,13 +73,13 @@ def userspace(switch: Store, bridge: str) -> bool:
 def plan(
     switch: Store, bridge: str, wanted: Iterable[Network], unwanted: Iterable[str], transaction: Transaction
 ) -> None:
-    """Put into a transaction what makes some networks plugged in and others not.
+    """Write the interfaces to plug in and to unplug into a transaction.
 
     Arguments:
-        switch: the rows.
-        bridge: the integration bridge's name; nothing is plugged in where it does not exist.
-        wanted: the networks to plug in; an interface of the right name that somebody else has made is taken over.
-        unwanted: the ids of those to unplug.
+        switch: the rows of Open_vSwitch.
+        bridge: the integration bridge's name; nothing is plugged in if it does not exist.
+        wanted: the networks to plug in; an existing interface of the same name is taken over.
+        unwanted: the ids of the networks to unplug.
         transaction: of the local database.
     """
     row: Bridge | None = switch.find(Bridge.name, bridge)
@@ -105,12 +105,12 @@ def plan(
 
 
 def unplug(switch: Store, interface: Interface, transaction: Transaction) -> None:
-    """Put into a transaction what takes an interface out of its bridge.
+    """Write the removal of an interface from its bridge into a transaction.
 
     Arguments:
-        switch: the store of Open_vSwitch.
-        interface: which.
-        transaction: on it.
+        switch: the rows of Open_vSwitch.
+        interface: the interface.
+        transaction: of the local database.
     """
     port = _port_of(interface)
     for bridge in switch.select(Bridge.ports, port):

@@ -1,4 +1,4 @@
-"""What compilers and chassis share: stages, logical registers and OpenFlow tables (ovn-architecture(7)).
+"""The definitions that northd and chassis share: stages, logical registers, OpenFlow tables (ovn-architecture(7)).
 
-Numbers are computed from the order of names, or are OVN's own where the original's chassis depend on them.
+Numbers follow from the order of the names, or are OVN's own where OVN's chassis depend on them.
 """

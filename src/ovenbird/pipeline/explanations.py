@@ -1,8 +1,8 @@
-"""What stands behind logical flows, in words: by the features that make them, for whoever explains a packet's fate.
+"""Explanations of logical flows in words, given by the features of northd, for programs that explain a packet's fate.
 
 A flow that was made for a Northbound row carries the first eight digits of that row's UUID (`stage-hint`,
-ovn-northd(8)). A feature names the tables of those rows, and says of each how a row reads. Where it drops packets by a
-flow that was made for no row, it says why.
+ovn-northd(8)). A feature lists the tables of those rows, and describes a row in words. For a flow that drops packets
+and was made for no row, the feature gives the reason of the drop.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HintedTable:
-    """A table whose rows flows are made for.
+    """A table for whose rows flows are made.
 
     Arguments:
         row_class: the table.
-        sentence: what a row is in words and, behind it, the packets that it is about; rows of other tables are called
-            by their names.
-        owners: the columns by which rows without a name belong to somebody who has one.
+        sentence: returns a row in words and, as a second text, the packets that it concerns; if None, the row's name
+            is shown.
+        owners: the columns that refer to rows without a name from the rows that own them.
     """
 
     row_class: type[Row]
@@ -34,12 +34,12 @@ class HintedTable:
 
 @dataclass(frozen=True, slots=True)
 class Explanations:
-    """What features say of their flows.
+    """The explanations of the features' flows.
 
     Arguments:
-        tables: the tables whose rows flows are made for.
-        drops: by the name of a stage and the flow's priority, None for any, why a packet ends there by a flow that was
-            made for no row.
+        tables: the tables for whose rows flows are made.
+        drops: the reason of a drop by a flow that was made for no row, by the stage's name and the flow's priority
+            (None for any).
     """
 
     tables: tuple[HintedTable, ...] = ()
@@ -47,4 +47,4 @@ class Explanations:
 
 
 NOTHING = Explanations()
-"""What is said where no feature is at hand."""
+"""No explanations, for callers without features."""

@@ -8,11 +8,11 @@ from ovenbird.openflow.fields import FIELDS, Subfield
 
 
 class FlagBit(IntEnum):
-    """Bits of `flags`: where a packet may go, and where a subroutine leaves its answer."""
+    """Bits of `flags`: where a packet may be output, and the results of subroutines."""
 
-    LOOPBACK = 0  # back out of the port that it came from, too
+    LOOPBACK = 0  # the packet may be output to its ingress port
     FROM_VTEP = 1
-    LOCAL_ONLY = 4  # to no other chassis
+    LOCAL_ONLY = 4  # the packet must not go to another chassis
     MAC_FOUND = 6
     HAIRPIN = 7
     FDB_FOUND = 8
@@ -23,10 +23,10 @@ class FlagBit(IntEnum):
 
     @property
     def bits(self) -> Subfield:
-        """Return the bit as OpenFlow knows it."""
+        """Return the bit as an OpenFlow subfield."""
         return Subfield(FIELDS["reg10"], ofs=self.value, n_bits=1)
 
     @property
     def mask(self) -> int:
-        """Return the bit as a number of the whole register."""
+        """Return the bit as a mask of the whole register."""
         return 1 << self.value

@@ -1,4 +1,4 @@
-"""The multicast groups that datapaths have of themselves: names and tunnel keys, those of ovn-northd."""
+"""The predefined multicast groups of datapaths: names and tunnel keys, the same as ovn-northd's."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ FLOOD_UNKNOWN = ("_MC_unknown", 32_769)
 """The ports with unknown addresses."""
 
 MROUTER_FLOOD = ("_MC_mrouter_flood", 32_770)
-"""The ports behind which there are multicast routers: all reports go there."""
+"""The ports with multicast routers behind them, which receive all reports."""
 
 STATIC = ("_MC_static", 32_771)
-"""The ports that take all multicast, whoever has joined."""
+"""The ports that receive all multicast, without joining groups."""
 
 FLOOD_L2 = ("_MC_flood_l2", 32_772)
-"""Every enabled port but those to routers."""
+"""Every enabled port except those to routers."""
 
 FIRST_IP_GROUP, LAST_IP_GROUP = 32_773, 65_535
-"""The keys of the groups that are IP multicast addresses."""
+"""The range of keys for groups of IP multicast addresses."""
 
 MROUTERS = "mrouters"
-"""The address of rows of IGMP_Group that name the ports of multicast routers."""
+"""The address, in IGMP_Group, of rows that list the ports of multicast routers."""

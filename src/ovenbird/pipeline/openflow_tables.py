@@ -1,7 +1,7 @@
 """OpenFlow's tables on a chassis, under OVN's names (ovn-architecture(7), "Life Cycle of a Packet").
 
-The stages of the logical pipelines have a range of tables each. The numbers follow from where a range begins and from
-the order of names; they come out as OVN 23.03's, so that flows of ours and of the original read alike.
+Each logical pipeline has a range of tables for its stages. The numbers follow from the start of a range and the order
+of the names; they are the same as in OVN 23.03, so that the flows of both can be compared.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum, auto
 
 PIPELINE_LENGTH = 29
-"""The most stages that a pipeline may have, of ours or of the original's."""
+"""The largest number of stages of a pipeline, here and in OVN."""
 
 
 class OFTable(IntEnum):
@@ -38,4 +38,4 @@ class OFTable(IntEnum):
     ECMP_NH_MAC = auto()
     ECMP_NH = auto()
     CHK_LB_AFFINITY = auto()
-    FLOOD_PIECE = 127  # of this project alone, and far from where the original's tables go
+    FLOOD_PIECE = 127  # unknown to OVN, and far above OVN's tables

@@ -1,4 +1,4 @@
-"""The logical registers that stages use to pass values to later stages, and between which stages each is in use.
+"""The logical registers, with which stages pass values to later stages, and the stages between which each is in use.
 
 Two registers may share bits only if the ranges of stages in which they are in use do not overlap; a test checks this.
 Registers are zero at the start of each pipeline. The positions are OVN 23.03's, for the chassis's own tables (port
@@ -15,13 +15,13 @@ from ovenbird.pipeline.stages import Stage, stage
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A named place in a register.
+    """A named range of bits in a register.
 
     Arguments:
-        name: what it says.
+        name: the meaning of its value.
         register: the whole register's name.
         low, high: the bits, both ends included.
-        lives: for each pipeline that uses it, the first and the last stage between which it has a meaning.
+        lives: for each pipeline that uses it, the first and the last stage between which it is in use.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Register:
         return f"{self.register}[{self.low}]" if self.low == self.high else f"{self.register}[{self.low}..{self.high}]"
 
     def collides(self, other: Register) -> bool:
-        """Return whether both have a bit in common while both have a meaning."""
+        """Return whether both use the same bit in the same stage."""
         if self.register != other.register or self.high < other.low or other.high < self.low:
             return False
         return any(
@@ -48,7 +48,7 @@ class Register:
 
 
 REGISTERS: list[Register] = []
-"""Every register declared, for the test that finds collisions."""
+"""Every declared register, for the test that finds collisions."""
 
 
 def _register(name: str, place: str, *lives: tuple[str, str]) -> Register:
@@ -118,7 +118,7 @@ LOOPED = _register(
 )  # fmt: skip
 TOO_LARGE = _register("larger than the port's MTU", "reg9[1]", ("lr_in_admission", "lr_in_larger_pkts"))
 QUOTES_INSIDE = "flags[17]"
-"""An ICMP error that a router makes about a packet whose destination it has translated already; as OVN 24.03's flag."""
+"""Marks an ICMP error that a router makes about a packet after translating its destination; OVN 24.03 has this flag."""
 NEIGHBOR_KNOWN = _register(
     "the neighbour is known as it says", "reg9[2]", ("lr_in_lookup_neighbor", "lr_in_learn_neighbor")
 )

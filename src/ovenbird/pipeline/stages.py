@@ -1,9 +1,9 @@
 """The stages of the pipelines of logical switches and logical routers.
 
 A stage's number is its position in these lists and is written nowhere else: a new stage is one line here. The word
-after its name says what happens to a packet that matches none of its flows; without a word it continues in the next
-stage. Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that ``lflow-list`` and
-``ovn-trace`` work with both.
+after its name says what happens to a packet that matches none of its flows; without one the packet continues in the
+next stage. Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that
+``lflow-list`` and ``ovn-trace`` work with both.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ class Pipeline(StrEnum):
 
 
 class Miss(StrEnum):
-    """What a stage does with a packet that nothing matched."""
+    """What a stage does with a packet that matches none of its flows."""
 
-    NEXT = "next"  # hands it to the next stage
+    NEXT = "next"  # passes it to the next stage
     DROP = "drop"
-    OWN = "own"  # what the feature whose stage it is says
+    OWN = "own"  # applies the flows that the stage's feature installs for this
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """One table of one pipeline; there is one object for each.
+    """One table of one pipeline; each is a single object.
 
     Arguments:
-        name: as `lflow-list` and `external_ids:stage-name` give it.
+        name: as in `lflow-list` and `external_ids:stage-name`.
         pipeline: `ingress` or `egress`.
         table: the number of the logical table.
-        miss: what it does with a packet that nothing matched.
+        miss: what it does with a packet that matches none of its flows.
     """
 
     name: str
@@ -151,7 +151,7 @@ STAGES = {stage.name: stage for stage in (*SWITCH_INGRESS, *SWITCH_EGRESS, *ROUT
 
 
 def stage(name: str) -> Stage:
-    """Return the stage of that name.
+    """Return the stage with this name.
 
     Raises:
         KeyError: there is none.

@@ -1,10 +1,10 @@
 """A listener with limits on connections, which reserves file descriptors for more important listeners.
 
 asyncio's own servers accept every connection, and when no descriptor is left they log a traceback for each place in the
-backlog, repeatedly. Here a connection beyond a limit is closed at once, so that the client learns of it and no other
-waits behind it. A listener with a larger reserve stops accepting before one with a smaller reserve.
+backlog, repeatedly. Here a connection beyond a limit is closed at once, so that its client notices and other clients do
+not wait behind it. A listener with a larger reserve stops accepting before one with a smaller reserve.
 
-A new descriptor has the lowest free number (accept(2), open(2)), which tells how many are left.
+A new descriptor has the lowest free number (accept(2), open(2)), from which follows how many are left.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ BACKLOG = 512
 """Connections that the kernel keeps until they are accepted."""
 
 AT_ONCE = 32
-"""Connections that are accepted before anything else has its turn."""
+"""Connections that are accepted before the event loop runs other callbacks."""
 
 PAUSE = 1.0
-"""Seconds without accepting once the system has no descriptor or memory for another connection."""
+"""Seconds for which nothing is accepted after the system had no descriptor or memory for a connection."""
 
 HANDSHAKE = 10.0
 """Seconds for a TLS handshake."""
@@ -43,12 +43,12 @@ _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the peers of a listener may take together.
+    """The limits on the connections of a listener.
 
     Arguments:
-        connections: at once, of all peers.
-        per_source: at once, of one source as `source_of` tells them apart.
-        reserve: descriptors of the process that are left to others; at most a quarter of all.
+        connections: concurrent connections of all peers.
+        per_source: concurrent connections of one source, as `source_of` defines it.
+        reserve: descriptors of the process that the listener leaves to others; at most a quarter of all.
     """
 
     connections: int
@@ -57,10 +57,10 @@ class Limits:
 
 
 def source_of(address: Any) -> str:
-    """Return to whom a peer's address belongs: an IPv4 address, a link-local one, or the /64 that a host is given.
+    """Return the source that a peer's address belongs to: the IPv4 or link-local address itself, or the IPv6 /64.
 
     Arguments:
-        address: as accept(2) returns it; that of a unix socket says nothing, and all of them are one source.
+        address: as accept(2) returns it; all peers of a unix socket have the source "", which has no limit of its own.
     """
     if not isinstance(address, tuple):
         return ""
@@ -77,11 +77,11 @@ class Listener:
     """Accepts connections at some sockets and gives each a protocol.
 
     Arguments:
-        name: what the log calls it.
+        name: its name in the log.
         factory: makes the protocol of a connection.
-        limits: of what its peers may take.
-        context: keys, where connections are TLS, or what returns them for the next connection; it may raise `OSError`.
-        source: tells from a peer's address to whom it belongs.
+        limits: the limits on connections.
+        context: for TLS, the context or a function that returns it for each connection and may raise `OSError`.
+        source: returns the source of a peer's address.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Listener:
         self.limits = limits
         self.sockets: list[socket.socket] = []
         self.refused = 0
-        """How many connections were closed because there were too many."""
+        """The number of connections that were closed because a limit was reached."""
         self._factory = factory
         self._context = context
         self._loop: asyncio.AbstractEventLoop
@@ -107,11 +107,11 @@ class Listener:
         self._paused: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Return how many connections there are."""
+        """Return the number of connections."""
         return len(self._open)
 
     def start(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept at these sockets, which are bound already, until `close`; a running loop is needed."""
+        """Accept connections on these bound sockets until `close`; requires a running event loop."""
         self._loop = asyncio.get_running_loop()
         for listening in sockets:
             listening.setblocking(False)
@@ -120,7 +120,7 @@ class Listener:
             self._loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
-        """Accept no more. Connections that there are go on."""
+        """Stop accepting. Existing connections stay open."""
         if self._paused is not None:
             self._paused.cancel()
         for listening in self.sockets:
@@ -129,7 +129,7 @@ class Listener:
         self.sockets = []
 
     async def wait_closed(self) -> None:
-        """Wait until connections that were being set up when `close` was called are."""
+        """Wait for the connections that were being set up when `close` was called."""
         if self._starting:
             await asyncio.wait(self._starting)
 
@@ -162,7 +162,7 @@ class Listener:
             task.add_done_callback(self._starting.discard)
 
     def _objection(self, descriptor: int, source: str) -> str:
-        """Return why another connection cannot be, or the empty text."""
+        """Return why another connection cannot be accepted; empty if it can."""
         limits = self.limits
         if len(self._open) >= limits.connections:
             return f"there are {len(self._open)} connections"
@@ -174,7 +174,7 @@ class Listener:
         return ""
 
     def _pause(self, error: OSError) -> None:
-        """Accept nothing for a while: what waits would fail over and over."""
+        """Stop accepting for `PAUSE` seconds, since accepting would fail again at once."""
         log.warning("%s: accepts no connections for %g s: %s", self.name, PAUSE, error.strerror)
         for listening in self.sockets:
             self._loop.remove_reader(listening)
@@ -186,13 +186,13 @@ class Listener:
             self._loop.add_reader(listening, self._accept, listening)
 
     async def _begin(self, accepted: _Accepted) -> None:
-        """Give a connection its protocol, after the handshake where there is one."""
+        """Give a connection its protocol, after the TLS handshake if there is one."""
         limit = None if self._context is None else HANDSHAKE
         try:
             context = self._context() if callable(self._context) else self._context
             await self._loop.connect_accepted_socket(self._factory, accepted, ssl=context, ssl_handshake_timeout=limit)
         except (OSError, TimeoutError) as error:
-            level = logging.INFO if self._context is None else logging.WARNING  # wrong keys are somebody's to mend
+            level = logging.INFO if self._context is None else logging.WARNING  # wrong keys need an operator
             why = str(error) or "the peer ends it during the handshake"
             log.log(level, "%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", why)
             accepted.close()
@@ -201,7 +201,7 @@ class Listener:
             raise
 
     def left(self, accepted: _Accepted) -> None:
-        """Forget a connection, which has been closed."""
+        """Remove a closed connection from the counts."""
         if accepted in self._open:
             self._open.discard(accepted)
             self._of[accepted.source] -= 1
@@ -210,12 +210,12 @@ class Listener:
 
 
 class _Accepted(socket.socket):
-    """A connection's socket, which tells its listener when it is closed, by whomever.
+    """A connection's socket, which notifies its listener when it is closed.
 
     Arguments:
-        listener: which.
-        source: to whom the peer's address belongs.
-        plain: the socket as it was accepted; it is used up.
+        listener: the listener that accepted it.
+        source: the source of the peer's address.
+        plain: the socket as it was accepted; it is detached.
     """
 
     def __init__(self, listener: Listener, source: str, plain: socket.socket) -> None:
@@ -224,16 +224,16 @@ class _Accepted(socket.socket):
         self._listener = listener
 
     def close(self) -> None:
-        """Close it."""
+        """Close the socket."""
         super().close()
         self._listener.left(self)
 
 
 def unix_socket(path: str) -> socket.socket:
-    """Return a socket bound to a path, in place of one that somebody left there.
+    """Return a socket bound to a path; a socket that is left there is replaced.
 
     Raises:
-        OSError: it cannot be had; something else is there, say.
+        OSError: the socket cannot be bound, for example since another kind of file is there.
     """
     with contextlib.suppress(FileNotFoundError):
         if Path(path).is_socket():
@@ -251,10 +251,10 @@ async def bound(host: str, port: int, *, dual: bool = False) -> list[socket.sock
     Arguments:
         host: a name or an address; empty for every address of this machine.
         port: TCP port; 0 for a free one.
-        dual: whether `::` stands for the addresses of IPv4, too.
+        dual: whether an IPv6 socket accepts IPv4 too, as for `::`.
 
     Raises:
-        OSError: one of them cannot be had.
+        OSError: an address cannot be bound.
     """
     loop = asyncio.get_running_loop()
     flags = socket.AI_PASSIVE

@@ -1,4 +1,4 @@
-"""The run directories of Open vSwitch and OVN, in which relative paths of sockets and pid files are."""
+"""The run directories of Open vSwitch and OVN, to which the paths of sockets and pid files are relative."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def run_directory(kind: str) -> str:
-    """Return the directory for sockets and pid files, as `OVS_RUNDIR` or `OVN_RUNDIR` says.
+    """Return the directory for sockets and pid files, from `OVS_RUNDIR` or `OVN_RUNDIR` if set.
 
     Arguments:
         kind: `"ovs"` or `"ovn"`.
@@ -17,8 +17,8 @@ def run_directory(kind: str) -> str:
 
 
 def socket_path(path: str) -> str:
-    """Return where a unix socket is.
+    """Return the full path of a unix socket.
 
-    As in Open vSwitch's library, a relative one begins in `OVS_RUNDIR`, for OVN's programs too.
+    As in Open vSwitch's library, a relative path is relative to `OVS_RUNDIR`, for OVN's programs too.
     """
     return str(Path(run_directory("ovs"), path))
