@@ -1,7 +1,7 @@
 """Addresses as numbers, bytes and text.
 
 A MAC address is 6 bytes, an IPv4 address 4, an IPv6 address 16; as numbers they are big-endian. Text is parsed
-strictly: what is not exactly an address raises `PacketError`.
+strictly: a text that is not exactly an address raises `PacketError`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def mac_bytes(text: str) -> bytes:
     """Parse `aa:bb:cc:dd:ee:ff`; leading zeros of a part may be left out, as Open vSwitch allows.
 
     Raises:
-        PacketError: it is no such address.
+        PacketError: the text is not a MAC address.
     """
     if not _MAC.fullmatch(text):
         raise PacketError(f"{text!r} is not a MAC address")
@@ -48,7 +48,7 @@ def ipv4_bytes(text: str) -> bytes:
     """Parse a dotted quad.
 
     Raises:
-        PacketError: it is none.
+        PacketError: the text is not an IPv4 address.
     """
     try:
         return socket.inet_pton(socket.AF_INET, text)
@@ -65,7 +65,7 @@ def ipv6_bytes(text: str) -> bytes:
     """Parse an IPv6 address.
 
     Raises:
-        PacketError: it is none, or it has a zone (`%eth0`).
+        PacketError: the text is not an IPv6 address, or has a zone (`%eth0`).
     """
     try:
         return socket.inet_pton(socket.AF_INET6, text)
@@ -84,7 +84,7 @@ def ip_bytes(text: str) -> bytes:
 
 
 def ip_text(address: bytes) -> str:
-    """Format 4 bytes or 16."""
+    """Format an address of 4 or 16 bytes."""
     return ipv4_text(address) if len(address) == 4 else ipv6_text(address)
 
 

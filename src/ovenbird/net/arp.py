@@ -31,7 +31,7 @@ class Arp:
         """Decode; bytes after the packet are padding.
 
         Raises:
-            PacketError: the packet is cut short, or about other hardware or another protocol than Ethernet and IPv4.
+            PacketError: the packet is truncated, or not for Ethernet and IPv4.
         """
         if len(data) < _ARP.size:
             raise PacketError(f"ARP packet of {len(data)} bytes")

@@ -16,7 +16,7 @@ _POLL, _FINAL, _AUTHENTICATION, _MULTIPOINT = 0x20, 0x10, 0x04, 0x01
 
 
 class BfdState(IntEnum):
-    """A session's state, as both ends tell each other."""
+    """The state of a session, which each end sends to the other."""
 
     ADMIN_DOWN = 0
     DOWN = 1
@@ -60,7 +60,7 @@ class Control:
         """Decode a control packet.
 
         Raises:
-            PacketError: section 6.8.6 has it discarded, for authentication among other reasons.
+            PacketError: section 6.8.6 requires that it is discarded; also if it is authenticated.
         """
         if len(data) < _PACKET.size:
             raise PacketError(f"BFD packet of {len(data)} bytes")

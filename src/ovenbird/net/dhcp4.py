@@ -101,7 +101,7 @@ class Dhcp4:
         """Decode a message.
 
         Raises:
-            PacketError: the message is cut short, its cookie is wrong, or an option is malformed.
+            PacketError: the message is truncated, its cookie is wrong, or an option is malformed.
         """
         if len(data) < _HEADER.size:
             raise PacketError(f"DHCP message of {len(data)} bytes")

@@ -15,7 +15,7 @@ CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDR, ORO, PREFERENCE = range(1, 8)
 ELAPSED_TIME = 8
 STATUS_CODE, RAPID_COMMIT, DNS_SERVERS, DOMAIN_LIST, IA_PD, IA_PREFIX, BOOTFILE_URL = 13, 14, 23, 24, 25, 26, 59
 FOREVER = 0xFFFFFFFF
-"""The lifetime, in seconds, of what does not lapse (RFC 8415, section 7.7)."""
+"""The lifetime, in seconds, that never expires (RFC 8415, section 7.7)."""
 
 Options = tuple[tuple[int, bytes], ...]
 
@@ -24,7 +24,7 @@ def encode_options(options: Options) -> bytes:
     """Encode (code, value) options in order.
 
     Raises:
-        PacketError: a code is over 65,535, or a value is as long.
+        PacketError: a code, or the length of a value, is over 65,535.
     """
     try:
         return b"".join(struct.pack(">HH", code, len(value)) + value for code, value in options)
@@ -33,10 +33,10 @@ def encode_options(options: Options) -> bytes:
 
 
 def decode_options(data: bytes) -> Options:
-    """Decode options, of a message or within an option.
+    """Decode the options of a message, or those within an option.
 
     Raises:
-        PacketError: one is cut short.
+        PacketError: one is truncated.
     """
     options, offset = [], 0
     while offset < len(data):
@@ -65,7 +65,7 @@ class Dhcp6:
         """Decode a message.
 
         Raises:
-            PacketError: the message is cut short, or one between relays (types 12 and 13).
+            PacketError: the message is truncated, or is a relay message (types 12 and 13).
         """
         if len(data) < 4 or data[0] in {12, 13}:
             raise PacketError(f"DHCPv6 message {data[:1].hex()} of {len(data)} bytes")
@@ -94,7 +94,7 @@ class IaNa:
         """Decode the value of option `IA_NA` or `IA_PD`.
 
         Raises:
-            PacketError: it is cut short.
+            PacketError: it is truncated.
         """
         if len(value) < 12:
             raise PacketError(f"identity association of {len(value)} bytes")
@@ -131,7 +131,7 @@ class IaPrefix:
         """Decode the option's value.
 
         Raises:
-            PacketError: it is cut short, or a prefix of over 128 bits.
+            PacketError: it is truncated, or a prefix of over 128 bits.
         """
         if len(value) < 25 or value[8] > 128:
             raise PacketError(f"delegated prefix of {len(value)} bytes")

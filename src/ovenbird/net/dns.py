@@ -45,10 +45,10 @@ class DnsQuery:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode a query; records after the question (EDNS) are not looked at.
+        """Decode a query; records after the question (EDNS) are ignored.
 
         Raises:
-            PacketError: it is anything but a standard query with exactly one question and a plain name.
+            PacketError: it is not a standard query with exactly one question and an uncompressed name.
         """
         if len(data) < 12:
             raise PacketError(f"DNS message of {len(data)} bytes")
@@ -58,7 +58,7 @@ class DnsQuery:
         labels, offset = [], 12
         while offset < len(data) and (size := data[offset]):
             if size > 63 or offset + 1 + size > len(data) or offset + size > 12 + 254:
-                raise PacketError("DNS name cut short, compressed, or too long")
+                raise PacketError("DNS name truncated, compressed, or too long")
             labels.append(data[offset + 1 : offset + 1 + size].decode("latin-1"))
             offset += 1 + size
         if offset + 5 > len(data):
@@ -77,7 +77,7 @@ class DnsQuery:
 
         Arguments:
             records: (type, data) of each record.
-            ttl: seconds for which the records may be kept.
+            ttl: seconds for which the records may be cached.
             rcode: 0 for success, 3 for no such name (RFC 1035, section 4.1.1).
         """
         flags = _RESPONSE | _AUTHORITATIVE | (self.flags & _RECURSION_DESIRED) | _RECURSION_AVAILABLE | rcode

@@ -2,4 +2,4 @@
 
 
 class PacketError(ValueError):
-    """Bytes are not the packet they should be, or a value does not fit its place in one."""
+    """Bytes are not a valid packet of the expected kind, or a value does not fit its field."""

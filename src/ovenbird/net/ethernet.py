@@ -31,7 +31,7 @@ class Ethernet:
         """Decode a frame.
 
         Raises:
-            PacketError: it is cut short.
+            PacketError: it is truncated.
         """
         if len(data) < 14:
             raise PacketError(f"Ethernet frame of {len(data)} bytes")

@@ -35,10 +35,10 @@ class Icmp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum.
+        """Decode without checking the checksum.
 
         Raises:
-            PacketError: the message is cut short.
+            PacketError: the message is truncated.
         """
         if len(data) < 4:
             raise PacketError(f"ICMP message of {len(data)} bytes")

@@ -1,4 +1,4 @@
-"""IGMP: IPv4 hosts report the groups whose packets they want (RFC 1112, RFC 2236, RFC 3376)."""
+"""IGMP, by which IPv4 hosts report their multicast groups (RFC 1112, RFC 2236, RFC 3376)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ QUERY, V1_REPORT, V2_REPORT, LEAVE, V3_REPORT = 0x11, 0x12, 0x16, 0x17, 0x22
 
 ALL_HOSTS = bytes([224, 0, 0, 1])
 ROUTER_ALERT = bytes([0x94, 4, 0, 0])
-"""RFC 2113."""
+"""The IP option of these packets (RFC 2113)."""
 INTERNETWORK_CONTROL = 0xC0
 """The type of service of these packets (RFC 3376, section 4)."""
 
 _TENTHS = 10
 _MOST_SECONDS = 31_744
-"""What the code of an interval can say at most."""
+"""The longest interval that its 8-bit code can represent."""
 
 
 def decode(packet: IPv4) -> Membership:
-    """Return what a packet says.
+    """Decode a packet.
 
     Raises:
-        PacketError: it is no whole IGMP message from this link.
+        PacketError: it is not a complete IGMP message, or does not come from the local link.
     """
     data = packet.payload
     if packet.proto != IGMP or packet.fragment & 0x3FFF or packet.ttl != 1:
@@ -50,11 +50,11 @@ def decode(packet: IPv4) -> Membership:
 
 
 def general_query(source: bytes, *, max_response: int, interval: int) -> IPv4:
-    """Return the packet that asks all hosts for all their groups.
+    """Return a general query, which all hosts answer with all their groups.
 
     Arguments:
-        source: the IPv4 address that asks.
-        max_response: seconds within which hosts are to answer, 1 to 25.
+        source: the querier's IPv4 address.
+        max_response: seconds within which hosts must answer, 1 to 25.
         interval: seconds between queries.
     """
     flags = bytes([ROBUSTNESS, code(min(interval, _MOST_SECONDS), bits=8)])

@@ -24,7 +24,7 @@ def ip_address(text: str) -> IPv4Address | IPv6Address:
     """Parse an address of either version.
 
     Raises:
-        PacketError: it is none; a `ValueError`.
+        PacketError: the text is not an address; this is a `ValueError`.
     """
     return ipv6_address(text) if ":" in _string(text) else ipv4_address(text)
 
@@ -39,7 +39,7 @@ def is_address(text: str) -> bool:
 
 
 def is_prefix(text: str) -> bool:
-    """Return whether a text is a prefix without bits behind its length, or an address."""
+    """Return whether a text is an address, or a prefix whose host bits are zero."""
     try:
         ip_network(text)
     except PacketError:
@@ -66,7 +66,7 @@ def ipv6_address(text: str) -> IPv6Address:
 
 
 def ip_interface(text: str) -> IPv4Interface | IPv6Interface:
-    """Parse an address with the length of its network's prefix; one without is a network of its own.
+    """Parse an address with its prefix length; without one the prefix is the address itself.
 
     Raises:
         PacketError: it is none.
@@ -98,8 +98,8 @@ def ip_network(text: str, *, strict: bool = True) -> IPv4Network | IPv6Network:
     """Parse a prefix.
 
     Arguments:
-        text: an address, and a length unless it is the whole.
-        strict: whether bits behind the length are a mistake.
+        text: an address and a prefix length, which defaults to the address's whole length.
+        strict: whether non-zero host bits are an error.
 
     Raises:
         PacketError: it is none.
@@ -135,7 +135,7 @@ def ipv6_network(text: str, *, strict: bool = True) -> IPv6Network:
 
 def _string(text: str) -> str:
     if not isinstance(text, str):
-        raise PacketError(f"{text!r} is not an address: it is no text")
+        raise PacketError(f"{text!r} is not an address: it is not a string")
     return text
 
 
@@ -145,7 +145,7 @@ def _split(text: str) -> tuple[str, str | None]:
 
 
 def _length(text: str, given: str | None, bits: int) -> int:
-    """Return the length of a prefix, which is the whole address if none is given."""
+    """Return the length of a prefix: that of the whole address if none is given."""
     if given is None:
         return bits
     if _LENGTH.fullmatch(given) and int(given) <= bits:

@@ -46,7 +46,7 @@ class IPv4:
         """Decode; bytes after the packet's length are padding.
 
         Raises:
-            PacketError: the packet is cut short, of another version, or its header's checksum is wrong.
+            PacketError: the packet is truncated, of another version, or its header's checksum is wrong.
         """
         if len(data) < 20:
             raise PacketError(f"IPv4 packet of {len(data)} bytes")

@@ -17,7 +17,7 @@ _HEADER = struct.Struct(">IHBB16s16s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IPv6:
-    """A packet; `next_header` is what the payload begins with, which may be an extension header."""
+    """A packet; `next_header` is the type of the payload's first header, which may be an extension header."""
 
     src: bytes
     dst: bytes
@@ -44,7 +44,7 @@ class IPv6:
         """Decode; bytes after the packet's length are padding.
 
         Raises:
-            PacketError: the packet is cut short, or of another version.
+            PacketError: the packet is truncated, or of another version.
         """
         if len(data) < 40:
             raise PacketError(f"IPv6 packet of {len(data)} bytes")
@@ -63,10 +63,10 @@ class IPv6:
         )
 
     def upper(self) -> tuple[int, bytes]:
-        """Return protocol and bytes behind the extension headers.
+        """Return the upper-layer protocol and its bytes, after the extension headers.
 
         Raises:
-            PacketError: one is cut short.
+            PacketError: one is truncated.
         """
         proto, data = self.next_header, self.payload
         while proto in _EXTENSIONS or proto in {_FRAGMENT, _AUTHENTICATION}:

@@ -1,4 +1,4 @@
-"""What IGMP and MLD have in common: who wants the packets of which multicast groups (RFC 3376, RFC 3810)."""
+"""The common parts of IGMP and MLD: queries, joins and leaves of multicast groups (RFC 3376, RFC 3810)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MODE_IS_INCLUDE, MODE_IS_EXCLUDE, TO_INCLUDE, TO_EXCLUDE, ALLOW_SOURCES, BLOCK_S
 """Types of group records (RFC 3376, section 4.2.12; RFC 3810, section 5.2.12)."""
 
 ROBUSTNESS = 2
-"""How many queries in a row may be lost (RFC 3376, section 8.1)."""
+"""The robustness variable: one less than this number of packets may be lost (RFC 3376, section 8.1)."""
 
 
 class MembershipKind(Enum):
-    """What a message is."""
+    """The kind of a message."""
 
     QUERY = "query"
     REPORT = "report"
@@ -25,12 +25,12 @@ class MembershipKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """What a message says.
+    """The content of a message.
 
     Arguments:
-        kind: a multicast router asks, a host answers, or neither.
-        joined: addresses of the groups that the sender wants, or still wants.
-        left: those that it does not want any more.
+        kind: whether it is a query of a multicast router, a report of a host, or neither.
+        joined: addresses of the groups that the sender joins or is a member of.
+        left: addresses of the groups that the sender leaves.
     """
 
     kind: MembershipKind
@@ -39,23 +39,23 @@ class Membership:
 
 
 def is_multicast(address: bytes) -> bool:
-    """Return whether an IPv4 or IPv6 address is a group's."""
+    """Return whether an IPv4 or IPv6 address is a multicast address."""
     return address[0] >> 4 == 14 if len(address) == 4 else address[0] == 255
 
 
 def records(data: bytes, *, count: int, width: int) -> Membership:
-    """Return what the group records of a report say.
+    """Decode the group records of a report.
 
-    A record without sources is about all of them. Sources that are blocked say nothing of the others that the sender
-    may want.
+    A record without sources concerns all sources. A record that only blocks sources is ignored, since the sender may
+    still want other sources of the group.
 
     Arguments:
         data: the records.
-        count: how many there are.
+        count: the number of records.
         width: the length of an address in bytes.
 
     Raises:
-        PacketError: one is cut short.
+        PacketError: a record is truncated.
     """
     joined: dict[bytes, None] = {}
     left: dict[bytes, None] = {}
@@ -78,10 +78,10 @@ def records(data: bytes, *, count: int, width: int) -> Membership:
 
 
 def code(value: int, *, bits: int) -> int:
-    """Return a time as queries carry it: large ones as a mantissa and an exponent (RFC 3376, section 4.1.1).
+    """Encode a time as in queries: a large one as mantissa and exponent (RFC 3376, section 4.1.1).
 
     Arguments:
-        value: the time in whatever unit, at most what the code can say.
+        value: the time in the unit of the field, at most the largest value that the code can represent.
         bits: the width of the code: 8, or 16 for the response time of MLD (RFC 3810, section 5.1.3).
     """
     mantissa = bits - 4

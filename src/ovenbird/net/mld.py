@@ -1,4 +1,4 @@
-"""MLD: IPv6 hosts report the groups whose packets they want, in ICMPv6 messages (RFC 2710, RFC 3810)."""
+"""MLD, by which IPv6 hosts report their multicast groups in ICMPv6 messages (RFC 2710, RFC 3810)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ QUERY, V1_REPORT, DONE, V2_REPORT = 130, 131, 132, 143
 
 _HOP_BY_HOP = 0
 _ROUTER_ALERT = bytes([ICMPV6, 0, 5, 2, 0, 0, 1, 0])
-"""The hop-by-hop header with the option of RFC 2711, padded."""
+"""The hop-by-hop header with the router alert option (RFC 2711), padded."""
 _MILLISECONDS = 1000
 _MOST_SECONDS = 31_744
-"""What the code of an interval can say at most."""
+"""The longest interval that its 8-bit code can represent."""
 
 
 def decode(packet: IPv6) -> Membership:
-    """Return what a packet says.
+    """Decode a packet.
 
     Raises:
-        PacketError: it is no whole MLD message from this link.
+        PacketError: it is not a complete MLD message, or does not come from the local link.
     """
     protocol, data = packet.upper()
     if protocol != ICMPV6 or packet.hop_limit != 1:
@@ -50,11 +50,11 @@ def decode(packet: IPv6) -> Membership:
 
 
 def general_query(source: bytes, *, max_response: int, interval: int) -> IPv6:
-    """Return the packet that asks all nodes for all their groups.
+    """Return a general query, which all nodes answer with all their groups.
 
     Arguments:
-        source: the link-local address that asks.
-        max_response: seconds within which nodes are to answer, 1 to 25.
+        source: the querier's link-local address.
+        max_response: seconds within which nodes must answer, 1 to 25.
         interval: seconds between queries.
     """
     head = struct.pack(">H2x16x", code(max_response * _MILLISECONDS, bits=16))

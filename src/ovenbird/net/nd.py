@@ -13,16 +13,16 @@ ROUTER_SOLICIT, ROUTER_ADVERT, NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 133, 134, 135
 SOURCE_LLA, TARGET_LLA, PREFIX_INFORMATION, MTU, ROUTE_INFORMATION, RDNSS, DNSSL = 1, 2, 3, 5, 24, 25, 31
 ROUTER, SOLICITED, OVERRIDE = 0x80000000, 0x40000000, 0x20000000
 FOREVER = 0xFFFFFFFF
-"""The lifetime, in seconds, of what does not lapse."""
+"""The lifetime, in seconds, that never expires."""
 
 Options = tuple[tuple[int, bytes], ...]
 
 
 def encode_options(options: Options) -> bytes:
-    """Encode (type, value) options; each value's length must be 2 short of a multiple of 8, or it is padded to it.
+    """Encode (type, value) options, each padded with zeros to a multiple of 8 bytes.
 
     Raises:
-        PacketError: an option is longer than its length field tells, 2,040 bytes.
+        PacketError: an option is longer than 2,040 bytes, the largest value of its length field.
     """
     out = b""
     for kind, value in options:
@@ -37,7 +37,7 @@ def decode_options(data: bytes) -> Options:
     """Decode options.
 
     Raises:
-        PacketError: one has no length (RFC 4861, section 4.6), or is cut short.
+        PacketError: an option has length 0 (RFC 4861, section 4.6), or is truncated.
     """
     options, offset = [], 0
     while offset < len(data):
@@ -114,11 +114,11 @@ class RouterAdvert:
 
 
 def prefix_information(prefix: bytes, length: int, *, autonomous: bool) -> tuple[int, bytes]:
-    """Return the option of a prefix that is on the link for ever (RFC 4861, section 4.6.2).
+    """Return the prefix information option of a prefix that is on the link for ever (RFC 4861, section 4.6.2).
 
     Arguments:
-        prefix: an address of it, 16 bytes.
+        prefix: an address of the prefix, 16 bytes.
         length: of the prefix, in bits from 0 to 128.
-        autonomous: whether hosts may make addresses of it.
+        autonomous: whether hosts may form addresses from it (SLAAC).
     """
     return PREFIX_INFORMATION, struct.pack(">BBII4x16s", length, 0x80 | autonomous << 6, FOREVER, FOREVER, prefix)

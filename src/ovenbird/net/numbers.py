@@ -1,7 +1,7 @@
-"""The parser of numbers in text that people and other programs write.
+"""The parser of numbers in texts that users and other programs write.
 
 Python's `int` accepts digits of every script, blanks and underscores, and raises for texts of thousands of digits; a
-column that others write may contain any of these.
+column that other programs write may contain any of these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ INT64 = (1 << 63) - 1
 
 
 def integer(text: str, low: int = 0, high: int = INT64) -> int | None:
-    """Return the number that a text holds: decimal digits, maybe behind a sign, and nothing else.
+    """Return the number in a text of decimal digits with an optional sign, and nothing else.
 
     Arguments:
         text: of any length.
@@ -22,7 +22,7 @@ def integer(text: str, low: int = 0, high: int = INT64) -> int | None:
         high: the greatest, of at most 19 digits.
 
     Returns:
-        The number; None if the text holds none, or one out of range.
+        The number; None if the text is not a number, or the number is out of range.
     """
     found = _INTEGER.fullmatch(text)
     if found is None:

@@ -52,10 +52,10 @@ class Sctp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum.
+        """Decode without checking the checksum.
 
         Raises:
-            PacketError: the packet is cut short.
+            PacketError: the packet is truncated.
         """
         if len(data) < _HEADER.size + _CHUNK.size:
             raise PacketError(f"SCTP packet of {len(data)} bytes")
@@ -66,10 +66,10 @@ class Sctp:
         )
 
     def abort(self) -> Sctp | None:
-        """Return the abort that answers this packet (section 8.4), or `None` for an abort: nothing answers it.
+        """Return the abort that answers this packet (section 8.4), or `None` for an abort, which must not be answered.
 
         Raises:
-            PacketError: it opens an association, and is cut short.
+            PacketError: the packet opens an association and is truncated.
         """
         if self.chunk == ABORT:
             return None

@@ -43,10 +43,10 @@ class Tcp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum.
+        """Decode without checking the checksum.
 
         Raises:
-            PacketError: the segment is cut short.
+            PacketError: the segment is truncated.
         """
         if len(data) < 20:
             raise PacketError(f"TCP segment of {len(data)} bytes")
@@ -67,7 +67,7 @@ class Tcp:
         )
 
     def reset(self) -> Tcp | None:
-        """Return the reset that answers this segment (section 3.10.7.1), or `None` for a reset: nothing answers it."""
+        """Return the reset that answers this segment (section 3.10.7.1); None for a reset, which is never answered."""
         if self.flags & RST:
             return None
         if self.flags & ACK:

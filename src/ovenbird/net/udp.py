@@ -35,10 +35,10 @@ class Udp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum.
+        """Decode without checking the checksum.
 
         Raises:
-            PacketError: the datagram is cut short.
+            PacketError: the datagram is truncated.
         """
         if len(data) < 8:
             raise PacketError(f"UDP datagram of {len(data)} bytes")

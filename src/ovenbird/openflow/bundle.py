@@ -1,8 +1,8 @@
 """A bundle: changes that the switch makes all at once or not at all (ONF extension 230 for OpenFlow 1.3).
 
-The switch collects and checks what is added while the sender computes the rest; `commit` then costs only the changes
-themselves. Open vSwitch discards a bundle to which nothing is added for 10 seconds (`bundle-idle-timeout`): then
-`commit` raises. Any exception ends the bundle, and the switch is unchanged.
+The switch collects and checks changes while the sender computes further ones, so `commit` costs only the changes
+themselves. Open vSwitch discards a bundle to which nothing is added for 10 seconds (`bundle-idle-timeout`); `commit`
+then raises. Any exception ends the bundle, and the switch is unchanged.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from ovenbird.openflow.transport import OpenFlowSession
 
 FIRST = 0x80000000
-"""The transaction id of a bundle's first change. Others' messages may go out between changes; their ids are below."""
+"""The transaction id of a bundle's first change. Other messages may be sent between changes; their ids are smaller."""
 
 
 class Bundle:
     """A bundle; `Session.open_bundle` makes it.
 
     Arguments:
-        session: where.
-        number: its id.
+        session: the session to the switch.
+        number: the bundle's id.
         xid: the transaction id of the request that opens it.
         flags: `ATOMIC`, `ORDERED` or both.
     """
@@ -41,22 +41,22 @@ class Bundle:
         self._next = FIRST
 
     def concerns(self, xid: int) -> bool:
-        """Return whether an error under this transaction id is about the bundle."""
+        """Return whether an error with this transaction id concerns the bundle."""
         return xid >= FIRST or xid == self._xid
 
     @property
     def forgotten(self) -> bool:
-        """Whether the switch has waited too long for more."""
+        """Whether the switch has discarded the bundle because nothing was added for too long."""
         return self._xid in self.errors
 
     async def open(self) -> None:
-        """Have the switch open it."""
+        """Open the bundle in the switch."""
         await self._control(BundleControlType.OPEN_REQUEST, self._xid)
 
     async def add(self, messages: Sequence[Message]) -> None:
         """Add changes.
 
-        Raises `EncodeError` for a message that cannot be, and `ConnectionLostError`.
+        Raises `EncodeError` for a message without an encoding, and `ConnectionLostError`.
         """
         first, self._next = self._next, self._next + len(messages)
         await self._write(
@@ -73,10 +73,10 @@ class Bundle:
         )
 
     async def commit(self) -> None:
-        """Have the switch make the changes.
+        """Commit the bundle: the switch makes the changes.
 
-        Raises `SwitchError` with the switch's reason, and as `index` the place of the change it did not like among all
-        that were added; `ConnectionLostError`.
+        Raises `SwitchError` with the switch's reason, and as `index` the position of the refused change among all
+        added changes; `ConnectionLostError`.
         """
         try:
             await self._control(BundleControlType.CLOSE_REQUEST)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message came under a transaction id."""
+    """A message was received, with its transaction id."""
 
     xid: int
     message: Message
@@ -28,7 +28,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A whole message came that does not decode."""
+    """A complete message was received that cannot be decoded."""
 
     xid: int
     data: bytes
@@ -41,7 +41,7 @@ Event = Received | Malformed
 class OpenFlowConnection:
     """Protocol state of one side of a connection; both sides are alike.
 
-    Send what `data_to_send` gives, also at the start.
+    The caller sends the bytes that `data_to_send` returns, also directly after the start.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class OpenFlowConnection:
         self._xid = 0
 
     def next_xid(self) -> int:
-        """Return a new transaction id between 1 and 0x7fffffff; the upper half is the caller's."""
+        """Return a new transaction id between 1 and 0x7fffffff; the caller may use the larger ones."""
         self._xid = self._xid % 0x7FFFFFFF + 1
         return self._xid
 
@@ -63,17 +63,17 @@ class OpenFlowConnection:
         return xid
 
     def data_to_send(self) -> bytes:
-        """Return what has to go to the peer now, and forget it."""
+        """Return the bytes to send to the peer, and clear the buffer."""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take bytes of the stream, however they are cut; return the events they complete.
+        """Process bytes of the stream, in pieces of any size; return the events that they complete.
 
         Raises:
-            NegotiationError: the peer does not speak OpenFlow 1.3.
-            DecodeError: it does not speak OpenFlow at all.
+            NegotiationError: the peer does not support OpenFlow 1.3.
+            DecodeError: the stream is not OpenFlow.
         """
         self._received += data
         events: list[Event] = []

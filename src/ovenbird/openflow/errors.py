@@ -1,7 +1,7 @@
 """Errors of OpenFlow, by their cause.
 
-`EncodeError` is the caller's (a value that has no encoding), `DecodeError` is the peer's (bytes that are not OpenFlow),
-`SwitchError` is a valid request that the switch refuses (OFPT_ERROR), and the rest belong to the connection.
+`EncodeError` is an error of the caller (a value without an encoding), `DecodeError` one of the peer (bytes that are not
+OpenFlow); `SwitchError` is the refusal of a request by the switch (OFPT_ERROR); the others concern the connection.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class EncodeError(OpenFlowError, ValueError):
 
 
 class DecodeError(OpenFlowError, ValueError):
-    """Bytes from the peer are not what the protocol allows."""
+    """Bytes from the peer violate the protocol."""
 
 
 class NegotiationError(OpenFlowError):
-    """The peer speaks no protocol version that we speak."""
+    """The two sides have no protocol version in common."""
 
 
 class ConnectionLostError(OpenFlowError):
@@ -35,7 +35,7 @@ _TYPES = {
     11: "role_request_failed", 12: "meter_mod_failed", 13: "table_features_failed", 0xFFFF: "experimenter",
 }  # fmt: skip
 
-# The codes that a controller meets in practice; others print as numbers.
+# The codes that occur in practice; others print as numbers.
 _CODES = {
     (0, 0): "incompatible", (0, 1): "eperm",
     (1, 0): "bad_version", (1, 1): "bad_type", (1, 2): "bad_multipart", (1, 3): "bad_experimenter", (1,
@@ -67,7 +67,7 @@ _BUNDLE_CODES = (
 
 
 def error_name(error_type: int, *, code: int) -> str:
-    """Name an error as Open vSwitch's log does, such as `bad_match.bad_prereq`; unknown codes stay numbers.
+    """Return an error's name as in Open vSwitch's log, such as `bad_match.bad_prereq`; unknown codes stay numbers.
 
     For experimenter errors (type 0xffff) `code` is the experimenter's type.
     """
@@ -79,7 +79,7 @@ def error_name(error_type: int, *, code: int) -> str:
 class SwitchError(OpenFlowError):
     """The switch refused a request: OFPT_ERROR.
 
-    `error_type` and `code` are the wire's, `xid` names the request, `data` holds at least its first 64 bytes; `index`
+    `error_type` and `code` are those of the message; `data` holds at least the first 64 bytes of request `xid`; `index`
     is the request's place in its bundle, if it was in one.
     """
 

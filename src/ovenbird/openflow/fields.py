@@ -1,7 +1,7 @@
 """Match fields: one row per field of ovs-fields(7), in the order in which a match carries them.
 
 Invariants: a field's prerequisites stand above it, so that a match written in table order satisfies Open vSwitch's
-demand that prerequisites come first; the first code point of a row is the one we send, all of them are understood;
+rule that prerequisites come first; the first code point of a row is used for encoding, and all of them are decoded;
 names are ovs-fields(7)'s main names, and `ALIASES` maps the others to them. A code point is an OXM class and number,
 and for class 0xffff an experimenter (OpenFlow 1.3.5, section 7.2.3; ovs-fields(7), "Fields reference").
 """
@@ -32,7 +32,7 @@ _CLASSES = {
 _M, _X = True, False  # arbitrary bitwise masks, or exact match only
 _RW, _RO = True, False  # writable by set_field and friends, or not
 
-# name, significant bits, bytes on the wire, code points, maskable, writable, prerequisite
+# name, significant bits, encoded bytes, code points, maskable, writable, prerequisite
 _TABLE: tuple[tuple[str, int, int, str, bool, bool, str], ...] = (
     ("packet_type", 32, 4, "OXM_OF:44", _X, _RO, "none"),
     ("in_port", 16, 2, "NXM_OF:0", _X, _RW, "none"),
@@ -161,14 +161,14 @@ PREREQUISITES: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodePoint:
-    """Where a field lives in OXM: class, number, and for class 0xffff the experimenter (otherwise 0)."""
+    """The identification of a field in OXM: class, number, and for class 0xffff the experimenter (otherwise 0)."""
 
     oxm_class: int
     number: int
     experimenter: int
 
     def header(self, n_bytes: int, *, masked: bool = False) -> bytes:
-        """Encode the OXM header for a value of `n_bytes`; a masked one announces value and mask."""
+        """Encode the OXM header for a value of `n_bytes`, or, if masked, for a value and a mask."""
         length = n_bytes * (2 if masked else 1) + (4 if self.experimenter else 0)
         head = (self.oxm_class << 16 | self.number << 9 | masked << 8 | length).to_bytes(4, "big")
         return head + self.experimenter.to_bytes(4, "big") if self.experimenter else head
@@ -178,9 +178,9 @@ class CodePoint:
 class Field:
     """One match field; fields are singletons, compared by identity.
 
-    `bits` counts the significant low bits of the `n_bytes` on the wire; `mask` is all ones in `bits`; `prerequisites`
-    is a key of `PREREQUISITES`; `rank` is the row's place in the table; `header` and `masked_header` are the OXM
-    headers of the code point that we send; `code_points` lists all that we understand.
+    `bits` counts the significant low bits of the `n_bytes` encoded; `mask` is all ones in `bits`; `prerequisites`
+    is a key of `PREREQUISITES`; `rank` is the row's position in the table; `header` and `masked_header` are the OXM
+    headers for encoding; `code_points` lists all code points that are decoded.
     """
 
     name: str
@@ -197,7 +197,7 @@ class Field:
 
     @property
     def variable(self) -> bool:
-        """Say whether values may be shorter than `n_bytes`: true of tun_metadata0-63 alone."""
+        """Return whether values may be shorter than `n_bytes`; true for tun_metadata0-63 only."""
         return self.n_bytes == 124
 
     def __str__(self) -> str:
@@ -252,7 +252,7 @@ def field_named(name: str) -> Field:
     """Return the field of a name, which may be an alias of ovs-fields(7).
 
     Raises:
-        EncodeError: there is none.
+        EncodeError: no field has this name.
     """
     field = FIELDS.get(name) or FIELDS.get(ALIASES.get(name, ""))
     if field is None:
@@ -262,7 +262,7 @@ def field_named(name: str) -> Field:
 
 @dataclass(frozen=True, slots=True)
 class Subfield:
-    """Bits `ofs` up to and without `ofs + n_bits` of a field, counted from the least significant."""
+    """The bits from `ofs` to `ofs + n_bits - 1` of a field, counted from the least significant."""
 
     field: Field
     _: KW_ONLY
@@ -270,7 +270,7 @@ class Subfield:
     n_bits: int
 
     def __post_init__(self) -> None:
-        """Refuse bits that the field has not."""
+        """Refuse bits beyond the field's width."""
         if self.ofs < 0 or self.n_bits < 1 or self.ofs + self.n_bits > self.field.n_bytes * 8:
             raise EncodeError(f"{self.field.name} has no bits {self.ofs}..{self.ofs + self.n_bits - 1}")
 

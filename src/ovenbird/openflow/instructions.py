@@ -1,4 +1,4 @@
-"""Instructions: what a flow does in its table's turn (OpenFlow 1.3.5, section 7.2.4)."""
+"""Instructions of flows (OpenFlow 1.3.5, section 7.2.4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _METER_ACTION = MeterAction(0).encode()[:4]
 
 @dataclass(frozen=True, slots=True)
 class GotoTable:
-    """Go on in a later table."""
+    """Continue in a later table."""
 
     table: int
 
@@ -26,7 +26,7 @@ class GotoTable:
 
 @dataclass(frozen=True, slots=True)
 class WriteMetadata:
-    """Write the bits of the metadata field that `mask` names."""
+    """Write the bits of the metadata field that are set in `mask`."""
 
     metadata: int
     _: KW_ONLY
@@ -89,9 +89,9 @@ def _with_actions(kind: int, actions: bytes) -> bytes:
 
 
 def encode_apply(actions: bytes) -> bytes:
-    """Return the instructions that apply encoded actions: OFPIT_METER for one in front of them, OFPIT_APPLY_ACTIONS.
+    """Return the instructions for encoded actions: OFPIT_METER if a meter is first, then OFPIT_APPLY_ACTIONS.
 
-    No actions are no instruction, which drops the packet.
+    Without actions there are no instructions, and the flow drops packets.
     """
     if actions.startswith(_METER_ACTION):
         return Meter(int.from_bytes(actions[4:8], "big")).encode() + encode_apply(actions[8:])

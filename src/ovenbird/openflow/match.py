@@ -1,11 +1,11 @@
-"""Matches: which packets a flow applies to.
+"""Matches: the packets that a flow applies to.
 
 A match is an immutable mapping from a field's name to `(value, mask)`; a mask of all ones is an exact match, and a
 field that is absent is a wildcard. On the wire it is a list of OXM entries (OpenFlow 1.3.5, section 7.2.3), which
-`encode` writes in the order of the field table, so that prerequisites come first. Bits outside the mask must be zero,
-as the switch demands.
+`encode` writes in the order of the field table, so that prerequisites come first. The switch requires that bits outside
+the mask are zero.
 
-Encoding is a hot path (a hundred thousand flows are encoded in one breath), hence the tuples below in place of field
+Encoding is a hot path (a hundred thousand flows are encoded in one batch), hence the tuples below in place of field
 objects.
 """
 
@@ -33,7 +33,7 @@ def encode_oxm(fields: Mapping[str, tuple[int, int]]) -> bytes:
     """Encode fields as a bare OXM list, in table order.
 
     Raises:
-        EncodeError: no field has a name, or a value or its mask has no encoding.
+        EncodeError: a name is not that of a field, or a value or its mask has no encoding.
     """
     out = []
     wire = _WIRE
@@ -117,8 +117,7 @@ def decode_oxm(data: bytes) -> dict[str, tuple[int, int]]:
 class Match(Mapping[str, tuple[int, int]]):
     """An immutable mapping of field names (main names of `FIELDS`) to `(value, mask)`; equal and hashable by content.
 
-    The constructor takes the fields as they are and checks nothing: `encode` does. `Match.exact` is the convenient
-    form.
+    The constructor does not check the fields; `encode` does. `Match.exact` is more convenient for whole fields.
     """
 
     __slots__ = ("_fields",)
@@ -128,11 +127,11 @@ class Match(Mapping[str, tuple[int, int]]):
 
     @classmethod
     def exact(cls, **values: int) -> Self:
-        """Return a match on whole fields; aliases of ovs-fields(7) are taken too."""
+        """Return a match on whole fields; aliases of ovs-fields(7) are allowed."""
         return cls({(field := field_named(name)).name: (value, field.mask) for name, value in values.items()})
 
     def with_field(self, name: str, value: int, *, mask: int | None = None) -> Self:
-        """Return this match with one field more, or replaced.
+        """Return this match with one field added or replaced.
 
         Arguments:
             name: of the field.
@@ -161,7 +160,7 @@ class Match(Mapping[str, tuple[int, int]]):
         return f"Match({self!s})"
 
     def __str__(self) -> str:
-        """Format in the order of the wire, as `eth_type=0x800,ip_src=0xa000000/0xff000000`."""
+        """Format in the order of the encoding, as `eth_type=0x800,ip_src=0xa000000/0xff000000`."""
         return ",".join(
             f"{name}={value:#x}" if mask == FIELDS[name].mask else f"{name}={value:#x}/{mask:#x}"
             for name, (value, mask) in sorted(self._fields.items(), key=lambda item: _RANK(item[0]))
@@ -183,7 +182,7 @@ class Match(Mapping[str, tuple[int, int]]):
         """Decode the `struct ofp_match` at `offset`; return it and the offset after its padding.
 
         Raises:
-            DecodeError: there is none, or it is malformed.
+            DecodeError: there is no match, or it is malformed.
         """
         if offset + 4 > len(data) or data[offset : offset + 2] != b"\0\x01":
             raise DecodeError("not an OXM match")

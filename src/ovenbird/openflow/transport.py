@@ -1,8 +1,8 @@
-"""OpenFlow over asyncio: a session with a switch, and keeping one up.
+"""OpenFlow over asyncio: a session with a switch, and reconnection.
 
-An `OpenFlowSession` is a connection after its hello. `keep_connected` makes one after another, with growing pauses: a
-restarted switch is met again. A peer that is silent for a probe interval is asked by an echo; silent for another,
-it is gone.
+An `OpenFlowSession` is a connection after its hello. `keep_connected` reconnects with growing pauses, for example after
+a restart of the switch. When nothing is received for a probe interval, an echo request is sent; after another interval
+without data the session ends.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 CONNECT = 10.0
-"""Seconds for a switch to accept a connection and to greet."""
-_CHUNK = 1 << 20  # bytes written between two looks at the socket's buffer
+"""Seconds for a switch to accept a connection and to send its hello."""
+_CHUNK = 1 << 20  # bytes written between two waits for the socket's buffer
 
 
 async def _open(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -50,10 +50,11 @@ async def _open(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 
 class OpenFlowSession:
-    """A connection to a switch that has been negotiated; `connect` makes it.
+    """A connection to a switch after negotiation; `connect` makes it.
 
-    Messages that answer nothing asked here (packet-ins, port changes, errors of plain `send`s) go to `on_message(xid,
-    message)`, called from the event loop; whatever it raises ends the session and comes out of `wait_closed`.
+    Messages that are not replies to a `request` (packet-ins, port changes, errors of messages sent with `send`) are
+    passed to `on_message(xid, message)`, which is called from the event loop; an exception in it ends the session and
+    is raised by `wait_closed`.
     """
 
     def __init__(
@@ -90,14 +91,14 @@ class OpenFlowSession:
 
         Arguments:
             target: `unix:PATH` or `tcp:HOST:PORT`.
-            on_message: what is called with the transaction id and the value of each message that answers no request.
-            probe_interval: seconds of silence after which the switch is asked whether it is there; 0 for never.
+            on_message: called with the transaction id and the value of each message that is not a reply to a request.
+            probe_interval: seconds without data after which an echo request is sent; 0 for never.
 
         Raises:
-            OSError: nobody listens.
-            NegotiationError: the peer is of another version.
-            ConnectionLostError: it went away.
-            DecodeError: it does not speak OpenFlow.
+            OSError: the connection is refused.
+            NegotiationError: the switch does not support OpenFlow 1.3.
+            ConnectionLostError: the connection ended during negotiation.
+            DecodeError: the peer does not speak OpenFlow.
         """  # fmt: skip
         reader, writer = await _open(target)
         session = cls(reader, writer, on_message, probe_interval)
@@ -110,7 +111,7 @@ class OpenFlowSession:
         return session
 
     async def _run(self) -> None:
-        """Read until the end; then fail everything that waits."""
+        """Read until the connection ends; then raise the error in everything that waits."""
         self.set_probe(self._probe_interval)
         end: BaseException = ConnectionLostError("the session was closed")
         try:
@@ -126,7 +127,7 @@ class OpenFlowSession:
             raise
         except OSError as error:
             end = ConnectionLostError(f"the connection broke: {error}")
-        except Exception as error:  # noqa: BLE001 - raised again below, after those who wait have been told
+        except Exception as error:  # noqa: BLE001 - raised again below, after the waiting requests have failed
             end = error
         finally:
             self.set_probe(0)
@@ -142,10 +143,10 @@ class OpenFlowSession:
         for future in answers.values():
             if not future.done():
                 future.set_exception(lost)
-                future.exception()  # whoever waits gets it; if nobody does, `wait_closed` tells
+                future.exception()  # marks it as retrieved: a waiting caller gets it, and `wait_closed` raises it
 
     def set_probe(self, interval: float) -> None:
-        """Ask the switch whether it is there after other seconds of silence than before; 0 for never."""
+        """Change the probe interval, in seconds; 0 sends no echo requests."""
         if self._probing is not None:
             self._probing.cancel()
         self._probe_interval = interval
@@ -198,20 +199,20 @@ class OpenFlowSession:
         return None if future is None or future.done() else future
 
     def send(self, message: Message) -> int:
-        """Send a message and do not wait.
+        """Send a message without waiting.
 
-        Returns its transaction id, under which `on_message` gets an error if there is one.
+        Returns its transaction id; an error message of the switch reaches `on_message` with this id.
         """
         xid = self._connection.send(message)
         self._flush()
         return xid
 
     async def request(self, message: Message, xid: int | None = None) -> list[Message]:
-        """Send a request and return its answers: several parts for a long statistics reply, otherwise one.
+        """Send a request and return its replies: several parts for a long statistics reply, otherwise one.
 
         Raises:
-            SwitchError: the switch refuses.
-            ConnectionLostError: it goes away before it has answered.
+            SwitchError: the switch refuses the request.
+            ConnectionLostError: the connection ends before the reply.
         """
         if self._task.done():
             raise ConnectionLostError("the session is closed")
@@ -227,11 +228,11 @@ class OpenFlowSession:
             self._take(xid)
 
     async def barrier(self) -> None:
-        """Wait until the switch has done everything sent before."""
+        """Wait until the switch has processed all messages sent before."""
         await self.request(BarrierRequest())
 
     async def write(self, frames: Iterable[bytes]) -> None:
-        """Send encoded messages, no faster than the switch takes them.
+        """Send encoded messages, no faster than the switch reads them.
 
         Raises:
             ConnectionLostError: the connection broke, or was closed.
@@ -252,7 +253,7 @@ class OpenFlowSession:
             raise ConnectionLostError(f"the connection broke: {error}") from None
 
     async def open_bundle(self, flags: int = ATOMIC | ORDERED) -> Bundle:
-        """Return a new bundle, when no other is open any more in this session.
+        """Return a new bundle, after any other bundle of this session has ended.
 
         Raises `SwitchError`, `ConnectionLostError`.
         """
@@ -267,23 +268,23 @@ class OpenFlowSession:
         return bundle
 
     def end_bundle(self) -> None:
-        """Let another bundle be opened."""
+        """Permit another bundle to be opened."""
         self._bundle = None
         self._bundling.release()
 
     async def bundle(self, messages: Iterable[Message], flags: int = ATOMIC | ORDERED) -> None:
-        """Have the switch make all these changes at once, or none of them.
+        """Make all these changes in the switch atomically.
 
-        Raises what `Bundle.commit` does.
+        Raises the same exceptions as `Bundle.commit`.
         """
         bundle = await self.open_bundle(flags)
         await bundle.add([*messages])
         await bundle.commit()
 
     async def wait_closed(self) -> None:
-        """Wait for the session's end; raise what ended it: `ConnectionLostError`, or what `on_message` raised.
+        """Wait for the session's end; raise its cause: `ConnectionLostError`, or the exception of `on_message`.
 
-        Returns quietly after `close`.
+        Returns normally after `close`.
         """
         try:
             await asyncio.shield(self._task)
@@ -296,7 +297,7 @@ class OpenFlowSession:
         self._task.cancel()
         await asyncio.wait({self._task})
         if not self._task.cancelled():
-            self._task.exception()  # `wait_closed` tells it to whoever asks
+            self._task.exception()  # marks it as retrieved; `wait_closed` raises it
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
@@ -317,16 +318,16 @@ async def keep_connected(
     probe_interval: float = 5.0,
     max_backoff: float = 8.0,
 ) -> None:
-    """Connect to a switch, serve it, and when the connection is lost cancel that and begin again.
+    """Connect to a switch and run `serve`; when the connection is lost cancel `serve` and connect again.
 
     The pause between attempts doubles from 0.1 seconds. Ends when `serve` returns or raises anything other than an
     `OpenFlowError`.
 
     Arguments:
         target: `unix:PATH` or `tcp:HOST:PORT`.
-        serve: what is done with each session.
-        on_message: what is called with the transaction id and the value of each message that answers no request.
-        probe_interval: seconds of silence after which the switch is asked whether it is there; 0 for never.
+        serve: called with each session.
+        on_message: called with the transaction id and the value of each message that is not a reply to a request.
+        probe_interval: seconds without data after which an echo request is sent; 0 for never.
         max_backoff: the longest pause between two attempts, in seconds.
     """
     pause, failure = 0.1, ""
@@ -355,7 +356,7 @@ async def keep_connected(
 
 
 async def _serve_until_lost(session: OpenFlowSession, serve: Callable[[OpenFlowSession], Awaitable[None]]) -> bool:
-    """Return true when `serve` has returned; raise what ended it or the session."""
+    """Return true when `serve` has returned; raise the exception that ended it or the session."""
 
     async def run() -> None:
         await serve(session)

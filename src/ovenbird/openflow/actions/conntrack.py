@@ -31,9 +31,9 @@ _RANGE_BYTES = (4, 4, 16, 16, 2, 2)
 class Ct:
     """Send the packet through the connection tracker.
 
-    `zone` is a number or the 16 bits that hold it. `table` is where the packet goes on with its connection's state
-    known; without it the tracking is a side effect. `actions` (Nat, and for `commit` what sets ct_mark and ct_label)
-    run on the connection. `alg` is a helper's port: 21 for FTP, 69 for TFTP, 0 for none. `force` replaces a
+    `zone` is a number or the 16 bits that hold it. `table` is the table in which a copy with the connection's state
+    continues; without it there is no copy. `actions` (Nat, and for `commit` actions that set ct_mark and ct_label)
+    apply to the connection. `alg` is a helper's port: 21 for FTP, 69 for TFTP, 0 for none. `force` replaces a
     connection of the opposite direction.
     """
 
@@ -74,9 +74,9 @@ class Ct:
 @nicira(36)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nat:
-    """Translate addresses within `Ct`: by the connection's own translation when neither `src` nor `dst` is set.
+    """Translate addresses within `Ct`; if neither `src` nor `dst` is set, as the connection is translated already.
 
-    Addresses are 4 or 16 bytes; `addr_max` and `port_max` make ranges, empty and 0 mean there is none.
+    Addresses are 4 or 16 bytes; `addr_max` and `port_max` end a range; empty and 0 mean none.
     """
 
     src: bool = False
@@ -93,7 +93,7 @@ class Nat:
         """Encode as NXAST_NAT.
 
         Raises:
-            EncodeError: the range has no beginning, an address is of no IP version, or both directions are asked for.
+            EncodeError: the range has no start, an address has a wrong length, or both `src` and `dst` are set.
         """
         if (self.src and self.dst) or (self.addr_max and not self.addr_min) or (self.port_max and not self.port_min):
             raise EncodeError(f"contradictory {self}")
@@ -145,6 +145,6 @@ class Nat:
 @nicira(43)
 @dataclass(frozen=True, slots=True)
 class CtClear(Plain):
-    """Forget the packet's connection tracking state."""
+    """Clear the packet's connection tracking state."""
 
     _BYTES = pack_nicira(43, b"")

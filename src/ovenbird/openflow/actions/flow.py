@@ -1,4 +1,4 @@
-"""Actions about flows themselves: conjunction, learn, clone, note, exit, fin_timeout (ovs-actions(7))."""
+"""Actions on flows and their execution: conjunction, learn, clone, note, exit, fin_timeout (ovs-actions(7))."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Conjunction:
         """Encode as NXAST_CONJUNCTION.
 
         Raises:
-            EncodeError: the clause is none of the conjunction's.
+            EncodeError: the conjunction has no such clause.
         """
         if not 1 <= self.clause <= self.n_clauses <= 64:
             raise EncodeError(f"clause {self.clause} of {self.n_clauses}")
@@ -43,7 +43,7 @@ class Conjunction:
 @nicira(8)
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Do nothing, but carry bytes; the wire pads them with zeros to 6 modulo 8, and so they come back."""
+    """Carry bytes without effect; the encoding pads them with zeros to 6 modulo 8, and decoding keeps the padding."""
 
     data: bytes
 
@@ -60,7 +60,7 @@ class Note:
 @nicira(17)
 @dataclass(frozen=True, slots=True)
 class Exit(Plain):
-    """Stop: no later action runs, nor those of the tables that resubmitted here."""
+    """Stop: neither later actions run, nor those of flows that resubmitted to this table."""
 
     _BYTES = pack_nicira(17, b"")
 
@@ -68,7 +68,7 @@ class Exit(Plain):
 @nicira(42)
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """Run actions on a copy of the packet; what they change stays in the copy."""
+    """Run actions on a copy of the packet; the original does not change."""
 
     actions: tuple[Action, ...]
 
@@ -184,8 +184,9 @@ def _decode_specs(data: bytes, offset: int) -> tuple[LearnSpec, ...]:
 class Learn:
     """Install a flow made from this packet.
 
-    Timeouts are in seconds, 0 for none; `fin_*` apply after a FIN or RST. `send_flow_rem` asks for the flow's removal
-    to be told, `delete_learned` lets the learned flows die with this one, `limit` bounds their number (0: no bound).
+    Timeouts are in seconds, 0 for none; `fin_*` apply after a FIN or RST. With `send_flow_rem` the switch reports the
+    removal of a learned flow; `delete_learned` removes the learned flows when this flow is removed; `limit` bounds
+    their number (0: no bound).
     """
 
     table: int

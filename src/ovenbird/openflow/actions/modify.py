@@ -21,7 +21,7 @@ _U8 = struct.Struct(">HHB3x")
 @nicira(33)
 @dataclass(frozen=True, slots=True)
 class SetField:
-    """Set a field, or the bits of it that `mask` names, to a value; bits outside the mask must be zero."""
+    """Set a field, or the bits of it that are set in `mask`, to a value; bits outside the mask must be zero."""
 
     field: Field
     value: int
@@ -45,11 +45,11 @@ class SetField:
 
     @classmethod
     def bits(cls, dst: Subfield, value: int) -> Self:
-        """Return the assignment of `value` to a subfield, of any width."""
+        """Return the assignment of `value` to a subfield of any width."""
         return cls(dst.field, value << dst.ofs, mask=((1 << dst.n_bits) - 1) << dst.ofs)
 
     def encode(self) -> bytes:
-        """Encode as OFPAT_SET_FIELD, or as NXAST_REG_LOAD2 when masked, which OpenFlow 1.3's own form cannot be."""
+        """Encode as OFPAT_SET_FIELD, or as NXAST_REG_LOAD2 if masked, since OpenFlow 1.3 has no masked form."""
         oxm = encode_oxm({self.field.name: (self.value, self.mask)})
         if self.mask != self.field.mask:
             return pack_nicira(33, oxm)
@@ -216,7 +216,7 @@ class PushMpls:
 @standard(20)
 @dataclass(frozen=True, slots=True)
 class PopMpls:
-    """Pop the outermost MPLS header; `ethertype` is what the packet is then."""
+    """Pop the outermost MPLS header; `ethertype` is the packet's new Ethernet type."""
 
     ethertype: int
 
@@ -277,7 +277,7 @@ class DecTtlCntIds:
 @nicira(49)
 @dataclass(frozen=True, slots=True)
 class CheckPktLarger:
-    """Set one bit to whether the packet is longer than `pkt_len` bytes."""
+    """Set one bit to 1 if the packet is longer than `pkt_len` bytes, else to 0."""
 
     pkt_len: int
     dst: Subfield
@@ -286,7 +286,7 @@ class CheckPktLarger:
         """Encode as NXAST_CHECK_PKT_LARGER.
 
         Raises:
-            EncodeError: the answer's place is wider than one bit.
+            EncodeError: the destination is wider than one bit.
         """
         if self.dst.n_bits != 1:
             raise EncodeError(f"check_pkt_larger stores one bit, not {self.dst}")

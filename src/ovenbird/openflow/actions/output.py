@@ -20,7 +20,7 @@ from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.fields import FIELDS, Subfield
 
 _OUTPUT = struct.Struct(">HHIH6x")
-# Bytes of each property of NXAST_CONTROLLER2 that mean something; the rest is padding that its length counts.
+# Significant bytes of each property of NXAST_CONTROLLER2; its length includes padding.
 _WIDTHS = (2, 2, 1, 0, 0, 4)
 _U32 = struct.Struct(">HHI")
 _RESUBMIT = struct.Struct(">HHIHHB3x")
@@ -44,10 +44,10 @@ class Port(IntEnum):
 
 
 def port_to_16(port: int) -> int:
-    """Return a port as OpenFlow 1.0 and Nicira's actions write it, in 16 bits.
+    """Return a port in the 16-bit form of OpenFlow 1.0 and Nicira's actions.
 
     Raises:
-        EncodeError: it has no such form.
+        EncodeError: the port does not fit into 16 bits.
     """
     if 0 <= port < 0xFF00:
         return port
@@ -57,14 +57,14 @@ def port_to_16(port: int) -> int:
 
 
 def port_from_16(port: int) -> int:
-    """Return a 16-bit port as OpenFlow 1.1 and later write it."""
+    """Return a 16-bit port in the 32-bit form of OpenFlow 1.1 and later."""
     return port if port < 0xFF00 else port + 0xFFFF0000
 
 
 @standard(0)
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Send the packet out of a port; `max_len` bounds what the controller gets (0xffff: all of it)."""
+    """Send the packet out of a port; `max_len` limits the bytes sent to the controller (0xffff: no limit)."""
 
     port: int
     _: KW_ONLY
@@ -124,10 +124,10 @@ class OutputTrunc:
 @nicira(37)
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """Send the packet to the controller, with `userdata` that comes back in the packet-in.
+    """Send the packet to the controller, with `userdata` for the packet-in.
 
-    `pause` freezes the packet's trip through the pipeline until the controller resumes it with the continuation that
-    the packet-in carries; `meter_id` 0 is no meter; `reason` is 1 (action) unless told, `max_len` in bytes.
+    `pause` stops the packet's processing until the controller resumes it with the continuation in the packet-in;
+    `meter_id` 0 is no meter; `reason` is 1 (action) by default; `max_len` is in bytes.
     """
 
     userdata: bytes = b""
@@ -185,9 +185,9 @@ class Controller:
 @nicira(20)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainController:
-    """Send the packet to the controller, the older form with no userdata.
+    """Send the packet to the controller, in the older form without userdata.
 
-    What Open vSwitch sends when it needs no more.
+    Open vSwitch uses this form in its replies if it suffices.
     """
 
     max_len: int = 0xFFFF
@@ -209,7 +209,7 @@ class PlainController:
 @nicira(44)
 @dataclass(frozen=True, slots=True)
 class Resubmit:
-    """Look the packet up again, in `table` (255: this one), as if it had come in at `in_port` (unchanged by default).
+    """Look the packet up in `table` (255: the current one), as if it had arrived on `in_port` (unchanged by default).
 
     `ct` swaps the packet's addresses and ports for those of the connection's original direction during the lookup.
     """
@@ -270,8 +270,8 @@ class SetQueue:
 class Meter:
     """Pass the packet through a meter, which may drop it.
 
-    An action since OpenFlow 1.5 (section 7.2.6.14); in front of all others it becomes the instruction that OpenFlow 1.3
-    has for this (`instructions.encode_apply`).
+    An action since OpenFlow 1.5 (section 7.2.6.14); as the first action it becomes the meter instruction of OpenFlow
+    1.3 (`instructions.encode_apply`).
     """
 
     meter_id: int
@@ -289,7 +289,7 @@ class Meter:
 @nicira(5)
 @dataclass(frozen=True, slots=True)
 class PopQueue(Plain):
-    """Return to the queue that the packet had when it came in."""
+    """Restore the queue that the packet had when it arrived."""
 
     _BYTES = pack_nicira(5, b"")
 
@@ -299,8 +299,8 @@ class PopQueue(Plain):
 class Multipath:
     """Hash the packet and store a link number below `n_links` in `dst`.
 
-    `fields` says what is hashed (0: Ethernet addresses, 1: symmetric layers 2 to 4, ...), `algorithm` how a hash
-    becomes a link (0: modulo n, 1: hash threshold, 2: highest random weight, 3: iterative hash, which takes `arg`).
+    `fields` selects the hashed fields (0: Ethernet addresses, 1: symmetric layers 2 to 4, ...), `algorithm` the mapping
+    of a hash to a link (0: modulo n, 1: hash threshold, 2: highest random weight, 3: iterative hash, which uses `arg`).
     """
 
     fields: int
@@ -375,7 +375,7 @@ class Bundle:
 class Sample:
     """Send a copy of `probability`/65535 of the packets to an IPFIX collector set.
 
-    `direction` is 0 (default), 1 (ingress) or 2 (egress); with it or a `sampling_port` the newer form is sent.
+    `direction` is 0 (default), 1 (ingress) or 2 (egress); with it or a `sampling_port` the newer form is used.
     """
 
     probability: int

@@ -1,9 +1,9 @@
-"""How actions lie on the wire, and the registry that decodes them.
+"""The encoding of actions, and the registry of their decoders.
 
 Every action starts with a type and a length that is a multiple of 8; type 0xffff with Nicira's vendor number and a
-subtype carries Open vSwitch's extensions (OpenFlow 1.3.5, section 7.2.5; ovs-actions(7)). An action is one class: the
-decorators `standard` and `nicira` enter it here under its number, and its `decode` gets exactly its own bytes, header
-included.
+subtype is one of Open vSwitch's extensions (OpenFlow 1.3.5, section 7.2.5; ovs-actions(7)). An action is one class: the
+decorators `standard` and `nicira` register it under its number, and its `decode` receives exactly its own bytes,
+including the header.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NX_HEADER = struct.Struct(">HHIH")
 
 
 class Action(Protocol):
-    """What a flow does to a packet: one frozen value that encodes to its wire form."""
+    """One action of a flow: a frozen value that can be encoded."""
 
     def encode(self) -> bytes:
         """Encode as one OpenFlow 1.3 action, padded to 8 bytes; raise `EncodeError` for a value with no encoding."""
@@ -64,7 +64,7 @@ def nicira(subtype: int) -> Callable[[type[_Class]], type[_Class]]:
 
 
 def pack_nicira(subtype: int, body: bytes) -> bytes:
-    """Frame what follows a Nicira action's subtype, and pad it to 8 bytes.
+    """Prepend a Nicira action's header to its body, and pad the result to 8 bytes.
 
     Raises:
         EncodeError: the action would be over 65,535 bytes.
@@ -130,7 +130,7 @@ def pack_ofs_n_bits(bits: Subfield) -> int:
     """Return Nicira's 16-bit `ofs_nbits`: offset in the high 10 bits, width minus one in the low 6.
 
     Raises:
-        EncodeError: the bits are more than 64.
+        EncodeError: there are more than 64 bits.
     """
     if bits.n_bits > 64:
         raise EncodeError(f"{bits} is wider than the 64 bits of this action")
@@ -138,10 +138,10 @@ def pack_ofs_n_bits(bits: Subfield) -> int:
 
 
 def short_header(field: Field) -> bytes:
-    """Return a field's 4-byte OXM header, for actions with no room for an experimenter's.
+    """Return a field's 4-byte OXM header, for actions without room for an experimenter's header.
 
     Raises:
-        EncodeError: the field has none.
+        EncodeError: the field has no 4-byte header.
     """
     if len(field.header) != 4:
         raise EncodeError(f"{field.name} has no 4-byte header, which this action needs")
@@ -149,7 +149,7 @@ def short_header(field: Field) -> bytes:
 
 
 def unpack_subfield(data: bytes, offset: int, *, ofs_n_bits: int) -> tuple[Subfield, int]:
-    """Read an OXM header, and join it with an `ofs_nbits`.
+    """Decode a subfield from an OXM header and an `ofs_nbits`.
 
     Arguments:
         data: the bytes that hold the header.
@@ -167,7 +167,7 @@ def unpack_subfield(data: bytes, offset: int, *, ofs_n_bits: int) -> tuple[Subfi
 
 
 class Plain:
-    """An action that is nothing but its header: `_BYTES` is its encoding."""
+    """An action that consists of its header: `_BYTES` is its encoding."""
 
     __slots__ = ()
     _BYTES = b""
@@ -181,7 +181,7 @@ class Plain:
         """Decode from the action's own bytes.
 
         Raises:
-            DecodeError: there are more or fewer of them than there should be.
+            DecodeError: the length is wrong.
         """
         if len(data) != len(cls._BYTES):
             raise DecodeError(f"{cls.__name__} of {len(data)} bytes")

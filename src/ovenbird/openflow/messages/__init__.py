@@ -1,4 +1,4 @@
-"""Messages: what controller and switch say to each other, one value each (OpenFlow 1.3.5, section 7; Nicira; ONF)."""
+"""Messages between controller and switch, one class each (OpenFlow 1.3.5, section 7; Nicira; ONF)."""
 
 from ovenbird.openflow.messages.bundle import (
     ATOMIC,

@@ -12,13 +12,13 @@ from ovenbird.openflow.messages.flow import Command
 from ovenbird.openflow.messages.wire import ONF, VERSION, Message, decode_message, experimenter, frame_experimenter
 
 _ADD = struct.Struct(">BBHIIII2xH")
-_ADD_FLOW = struct.Struct(">BBHIIII2xH BBHIQQBBHHHIIIH2x")  # the bundle's header, and behind it the flow_mod's
+_ADD_FLOW = struct.Struct(">BBHIIII2xH BBHIQQBBHHHIIIH2x")  # the bundle's header, then the flow_mod's
 _ANY = 0xFFFFFFFF
 ATOMIC, ORDERED = 1, 2
 
 
 class BundleControlType(IntEnum):
-    """What a bundle control message asks or answers."""
+    """The kind of a bundle control message."""
 
     OPEN_REQUEST = 0
     OPEN_REPLY = 1
@@ -33,7 +33,7 @@ class BundleControlType(IntEnum):
 @experimenter(ONF, subtype=2300)
 @dataclass(frozen=True, slots=True)
 class BundleControl:
-    """Open, close, commit or discard a bundle, or the answer."""
+    """Open, close, commit or discard a bundle, or reply to this."""
 
     bundle_id: int
     control: BundleControlType
@@ -57,27 +57,27 @@ def encode_bundle_add(bundle_id: int, message: bytes, *, xid: int, flags: int = 
 
     Arguments:
         bundle_id: of the open bundle.
-        message: whose own header has the transaction id `xid` too (OpenFlow 1.4, section 7.3.9.6).
+        message: the message, whose header must have the same transaction id `xid` (OpenFlow 1.4, section 7.3.9.6).
         xid: the transaction id.
-        flags: those that the bundle was opened with.
+        flags: the flags with which the bundle was opened.
     """
     return _ADD.pack(VERSION, 4, 24 + len(message), xid, ONF, 2301, bundle_id, flags) + message
 
 
 FlowChange = tuple[tuple[int, int, bytes], tuple[bytes, int] | None]
-"""Table, priority and encoded match; what the flow is to be, its encoded instructions and cookie, or None: it goes."""
+"""Table, priority and encoded match of a flow; its new encoded instructions and cookie, or None to delete it."""
 
 
 def encode_flow_change(bundle_id: int, change: FlowChange, *, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
-    """Put the flow_mod that makes a change into a bundle, as `encode_bundle_add` does with the encoded message.
+    """Encode a change of a flow as a flow_mod in a bundle, as `encode_bundle_add` does for an encoded message.
 
-    A controller that starts sends a hundred thousand of these, hence one `pack` for both headers.
+    A controller that starts sends a hundred thousand of these; therefore one `pack` writes both headers.
 
     Arguments:
         bundle_id: of the open bundle.
-        change: what becomes of the flow.
+        change: the change.
         xid: the transaction id.
-        flags: those that the bundle was opened with.
+        flags: the flags with which the bundle was opened.
 
     Raises:
         EncodeError: a value of the flow is out of its range.

@@ -1,4 +1,4 @@
-"""The message by which connections with given ends are forgotten (Open vSwitch's NXT_CT_FLUSH, since 3.1)."""
+"""The message that flushes connections with given endpoints from conntrack (NXT_CT_FLUSH, Open vSwitch 3.1)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 _ORIGINAL, _REPLY = 0, 1
 _SRC, _DST, _SRC_PORT, _DST_PORT = 0, 1, 2, 3
 _MAPPED = bytes(10) + b"\xff\xff"
-"""What an IPv4 address has in front of it where an IPv6 address is expected (RFC 4291, section 2.5.5.2)."""
+"""The prefix of an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2)."""
 
 
 @experimenter(NICIRA, subtype=32)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CtFlush:
-    """Forget the connections to a destination that are answered by a source, in all zones (Open vSwitch 3.1).
+    """Flush the connections to a destination whose replies come from a source, in all zones (Open vSwitch 3.1).
 
     Arguments:
         protocol: IP protocol number; 0 for any.
-        destination: IP address that connections are to, of 4 or 16 bytes.
-        destination_port: their port; 0 for any.
-        source: IP address that answers come from, of as many bytes.
-        source_port: their port; 0 for any.
+        destination: destination IP address of the connections, of 4 or 16 bytes.
+        destination_port: destination port; 0 for any.
+        source: source IP address of the replies, of the same length.
+        source_port: source port of the replies; 0 for any.
     """
 
     protocol: int

@@ -67,8 +67,8 @@ class FlowMod:
 
     `match` is a `Match` or its encoding, `instructions` a tuple or their encoding; no instructions drop the packet.
     Timeouts are in seconds, 0 for none. With modify and delete, `cookie_mask` restricts to flows with these bits of
-    `cookie`, and `out_port` and `out_group` to flows that output there. It is not frozen only because frozen
-    dataclasses are three times slower to make.
+    `cookie`, and `out_port` and `out_group` to flows that output there. The class is not frozen because frozen
+    dataclasses take three times as long to make.
     """
 
     table: int
@@ -135,7 +135,7 @@ class FlowMod:
 @kind(11)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRemoved:
-    """A flow is gone: by idle timeout (reason 0), hard timeout (1), deletion (2), or its group's deletion (3)."""
+    """A flow was removed: by idle timeout (reason 0), hard timeout (1), deletion (2), or its group's deletion (3)."""
 
     cookie: int
     priority: int
@@ -179,7 +179,7 @@ class FlowRemoved:
 @multipart_request(1)
 @dataclass(frozen=True, slots=True)
 class FlowStatsRequest:
-    """Ask for the flows of a table (255: of all) that match, with these bits of the cookie."""
+    """Request the matching flows of a table (255: of all tables) with these bits of the cookie."""
 
     table: int = ALL_TABLES
     match: Match = Match()  # noqa: RUF009 - immutable
@@ -231,7 +231,7 @@ class FlowStats:
 @multipart_reply(1)
 @dataclass(frozen=True, slots=True)
 class FlowStatsReply:
-    """Flows in the switch; `more` says that another part of the same answer follows."""
+    """Flows in the switch; `more` is true if another part of the reply follows."""
 
     flows: tuple[FlowStats, ...]
     more: bool = False
@@ -287,7 +287,7 @@ class FlowStatsReply:
 @multipart_request(2)
 @dataclass(frozen=True, slots=True)
 class AggregateStatsRequest(FlowStatsRequest):
-    """Ask for sums over the flows that a `FlowStatsRequest` would list."""
+    """Request sums over the flows that a `FlowStatsRequest` would list."""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_AGGREGATE."""

@@ -19,7 +19,7 @@ ALL_METERS = 0xFFFFFFFF
 
 
 class GroupType(IntEnum):
-    """How a group picks buckets."""
+    """How a group selects buckets."""
 
     ALL = 0
     SELECT = 1
@@ -97,7 +97,7 @@ class GroupDesc:
 @multipart_request(7)
 @dataclass(frozen=True, slots=True)
 class GroupDescRequest:
-    """Ask for all groups."""
+    """Request all groups."""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_GROUP_DESC."""
@@ -105,14 +105,14 @@ class GroupDescRequest:
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
-        """Decode the body, which says nothing."""
+        """Decode the body, which is ignored."""
         return cls()
 
 
 @multipart_reply(7)
 @dataclass(frozen=True, slots=True)
 class GroupDescReply:
-    """Groups of the switch; `more` says that another part of the same answer follows."""
+    """Groups of the switch; `more` is true if another part of the reply follows."""
 
     groups: tuple[GroupDesc, ...]
     more: bool = False
@@ -172,7 +172,7 @@ class MeterMod:
         """Decode the body.
 
         Raises:
-            DecodeError: it has a band that does not drop, or one cut short.
+            DecodeError: a band does not drop, or is truncated.
         """
         command, flags, meter_id = struct.unpack_from(">HHI", body)
         bands = []

@@ -1,4 +1,4 @@
-"""What meters the switch has (OpenFlow 1.3.5, section 7.3.5.13)."""
+"""Messages about the meters in the switch (OpenFlow 1.3.5, section 7.3.5.13)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DROP = 1
 
 @dataclass(frozen=True, slots=True)
 class MeterConfig:
-    """One meter in the switch; `bands` are (rate, burst) in the flags' unit, those that drop."""
+    """One meter in the switch; `bands` are the (rate, burst), in the flags' unit, of its drop bands."""
 
     meter_id: int
     flags: MeterFlag
@@ -27,7 +27,7 @@ class MeterConfig:
 @multipart_request(10)
 @dataclass(frozen=True, slots=True)
 class MeterConfigRequest:
-    """Ask for one meter, or for all of them."""
+    """Request one meter, or all of them."""
 
     meter_id: int = ALL_METERS
 
@@ -44,7 +44,7 @@ class MeterConfigRequest:
 @multipart_reply(10)
 @dataclass(frozen=True, slots=True)
 class MeterConfigReply:
-    """Meters of the switch; `more` says that another part of the same answer follows."""
+    """Meters of the switch; `more` is true if another part of the reply follows."""
 
     meters: tuple[MeterConfig, ...]
     more: bool = False
@@ -59,7 +59,7 @@ class MeterConfigReply:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, from the flags on; bands that do not drop are left out.
+        """Decode the body, from the flags on; bands that do not drop are skipped.
 
         Raises:
             DecodeError: a meter is malformed.

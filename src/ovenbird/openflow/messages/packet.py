@@ -30,9 +30,9 @@ def _property(number: int, value: bytes) -> bytes:
 class PacketIn:
     """A packet that a flow sent to the controller.
 
-    `metadata` are the packet's metadata fields (registers, in_port_oxm, ct_state, ...), `userdata` what the
-    `Controller` action gave, `continuation` (empty unless it paused) the switch's own opaque state. `full_len` is the
-    packet's length before truncation.
+    `metadata` are the packet's metadata fields (registers, in_port_oxm, ct_state, ...), `userdata` is that of the
+    `Controller` action, `continuation` is opaque state of the switch (empty unless the action paused the packet).
+    `full_len` is the packet's length before truncation.
     """
 
     packet: bytes
@@ -89,7 +89,7 @@ class PacketIn:
         )
 
     def resume(self, packet: bytes | None = None, metadata: Match | None = None) -> Resume:
-        """Return the message that lets the paused packet go on, with its bytes or metadata replaced if given.
+        """Return the message that resumes the paused packet, with its bytes or metadata replaced if given.
 
         Raises:
             EncodeError: the packet-in is not paused.
@@ -109,7 +109,7 @@ class PacketIn:
 @experimenter(NICIRA, subtype=28)
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Let a paused packet go on where its flow paused it."""
+    """Resume a paused packet where its flow paused it."""
 
     packet_in: PacketIn
 
@@ -126,7 +126,7 @@ class Resume:
 @kind(13)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketOut:
-    """Run actions on a packet as if it had come in at `in_port`; metadata is set by the first of the actions."""
+    """Run actions on a packet as if it had arrived on `in_port`; actions at the beginning set its metadata."""
 
     packet: bytes
     actions: tuple[Action, ...] | bytes
@@ -150,7 +150,7 @@ class PacketOut:
         """Decode the body.
 
         Raises:
-            DecodeError: its actions are longer than it is.
+            DecodeError: the actions are longer than the message.
         """
         _, in_port, length = struct.unpack_from(">IIH6x", body)
         if 16 + length > len(body):

@@ -39,14 +39,14 @@ class PortDesc:
 
     @classmethod
     def decode(cls, data: bytes, offset: int = 0) -> Self:
-        """Decode the struct ofp_port at `offset`; a name that is not UTF-8 keeps its bytes as escapes."""
+        """Decode the struct ofp_port at `offset`; bytes of the name that are not UTF-8 become escapes."""
         port_no, hw_addr, name, *numbers = _PORT.unpack_from(data, offset)
         text = name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
         return cls(port_no, hw_addr, text, **dict(zip(_NUMBERS, numbers, strict=True)))
 
 
 class PortReason(IntEnum):
-    """What happened to a port."""
+    """The change of a port."""
 
     ADD = 0
     DELETE = 1
@@ -56,7 +56,7 @@ class PortReason(IntEnum):
 @kind(12)
 @dataclass(frozen=True, slots=True)
 class PortStatus:
-    """A port came, went or changed."""
+    """A port was added, removed or changed."""
 
     reason: PortReason
     port: PortDesc
@@ -74,7 +74,7 @@ class PortStatus:
 @multipart_request(13)
 @dataclass(frozen=True, slots=True)
 class PortDescRequest:
-    """Ask for all ports."""
+    """Request all ports."""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_PORT_DESC."""
@@ -82,14 +82,14 @@ class PortDescRequest:
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
-        """Decode the body, which says nothing."""
+        """Decode the body, which is ignored."""
         return cls()
 
 
 @multipart_reply(13)
 @dataclass(frozen=True, slots=True)
 class PortDescReply:
-    """Ports of the switch; `more` says that another part of the same answer follows."""
+    """Ports of the switch; `more` is true if another part of the reply follows."""
 
     ports: tuple[PortDesc, ...]
     more: bool = False

@@ -17,7 +17,7 @@ from ovenbird.openflow.messages.wire import NICIRA, VERSION, Empty, experimenter
 @kind(0)
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Open a session, naming the versions spoken; an empty set is a peer with no version bitmap."""
+    """Open a session and list the supported versions; the set is empty if the peer sends no version bitmap."""
 
     versions: frozenset[int] = frozenset({VERSION})
 
@@ -29,7 +29,7 @@ class Hello:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body; elements other than the version bitmap are skipped, as the specification says."""
+        """Decode the body; elements other than the version bitmap are skipped, as the specification requires."""
         offset = 0
         versions: frozenset[int] = frozenset()
         while offset + 8 <= len(body):
@@ -62,7 +62,7 @@ class Error:
         return cls(error_type, code=code, data=body[8:] if error_type == 0xFFFF else body[4:])
 
     def exception(self, xid: int) -> SwitchError:
-        """Return what to raise for the request `xid`."""
+        """Return the exception to raise for the request `xid`."""
         return SwitchError(self.error_type, code=self.code, xid=xid, data=self.data)
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Error:
 @kind(2)
 @dataclass(frozen=True, slots=True)
 class EchoRequest:
-    """Ask whether the peer lives."""
+    """Request an echo reply, which shows that the peer is alive."""
 
     data: bytes = b""
 
@@ -89,7 +89,7 @@ class EchoRequest:
 @kind(3)
 @dataclass(frozen=True, slots=True)
 class EchoReply:
-    """Answer an `EchoRequest` with its own data and transaction id."""
+    """Answer an `EchoRequest` with its data and transaction id."""
 
     data: bytes = b""
 
@@ -106,7 +106,7 @@ class EchoReply:
 @kind(5)
 @dataclass(frozen=True, slots=True)
 class FeaturesRequest(Empty):
-    """Ask what switch this is."""
+    """Request the switch's datapath id and capabilities."""
 
     _NUMBER = 5
 
@@ -114,7 +114,7 @@ class FeaturesRequest(Empty):
 @kind(6)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeaturesReply:
-    """What switch this is."""
+    """The switch's datapath id and capabilities."""
 
     datapath_id: int
     n_buffers: int
@@ -145,7 +145,7 @@ class FeaturesReply:
 @kind(7)
 @dataclass(frozen=True, slots=True)
 class GetConfigRequest(Empty):
-    """Ask for the switch's configuration."""
+    """Request the switch's configuration."""
 
     _NUMBER = 7
 
@@ -153,7 +153,7 @@ class GetConfigRequest(Empty):
 @kind(8)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetConfigReply:
-    """The switch's configuration: fragment handling, and how many bytes of a table miss the controller gets."""
+    """The switch's configuration: fragment handling, and the number of bytes sent to the controller on a table miss."""
 
     flags: int
     miss_send_len: int
@@ -172,7 +172,7 @@ class GetConfigReply:
 @kind(9)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetConfig:
-    """Set the configuration; while `miss_send_len` is 0, a service connection (br.mgmt) is told of nothing."""
+    """Set the configuration; a service connection (br.mgmt) gets no asynchronous messages if `miss_send_len` is 0."""
 
     flags: int = 0
     miss_send_len: int = 0xFFFF
@@ -191,7 +191,7 @@ class SetConfig:
 @kind(20)
 @dataclass(frozen=True, slots=True)
 class BarrierRequest(Empty):
-    """Ask the switch to answer when everything before has been done."""
+    """Request a reply after all messages before this one have been processed."""
 
     _NUMBER = 20
 
@@ -199,7 +199,7 @@ class BarrierRequest(Empty):
 @kind(21)
 @dataclass(frozen=True, slots=True)
 class BarrierReply(Empty):
-    """Everything before the barrier has been done."""
+    """All messages before the barrier have been processed."""
 
     _NUMBER = 21
 
@@ -216,7 +216,7 @@ class Role(IntEnum):
 @kind(24)
 @dataclass(frozen=True, slots=True)
 class RoleRequest:
-    """Ask for a role; `generation_id` orders the claims to be primary."""
+    """Request a role; `generation_id` orders the requests to be primary."""
 
     role: Role
     generation_id: int = 0
@@ -235,7 +235,7 @@ class RoleRequest:
 @kind(25)
 @dataclass(frozen=True, slots=True)
 class RoleReply:
-    """The role that the controller has now."""
+    """The current role of the controller."""
 
     role: Role
     generation_id: int
@@ -254,7 +254,7 @@ class RoleReply:
 @kind(28)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAsync:
-    """Choose asynchronous messages: a bit per reason, for the roles (primary or equal, secondary)."""
+    """Select the asynchronous messages to receive: a bit per reason, for the roles (primary or equal, secondary)."""
 
     packet_in: tuple[int, int] = (0xFFFFFFFF, 0)
     port_status: tuple[int, int] = (0xFFFFFFFF, 0)
@@ -274,7 +274,7 @@ class SetAsync:
 @experimenter(NICIRA, subtype=16)
 @dataclass(frozen=True, slots=True)
 class SetPacketInFormat:
-    """Choose the form of packet-ins: 0 OpenFlow's, 1 NXT_PACKET_IN, 2 NXT_PACKET_IN2, which is the one we read."""
+    """Select the form of packet-ins: 0 OpenFlow's, 1 NXT_PACKET_IN, 2 NXT_PACKET_IN2 (the only one decoded here)."""
 
     format: int = 2
 
@@ -291,7 +291,7 @@ class SetPacketInFormat:
 @experimenter(NICIRA, subtype=20)
 @dataclass(frozen=True, slots=True)
 class SetControllerId:
-    """Choose which `Controller` actions reach this connection: those with its id."""
+    """Set the id of this connection; it receives the packets of `Controller` actions with this id."""
 
     controller_id: int
 
@@ -308,7 +308,7 @@ class SetControllerId:
 @experimenter(NICIRA, subtype=29)
 @dataclass(frozen=True, slots=True)
 class CtFlushZone:
-    """Forget all connections of a conntrack zone."""
+    """Flush all connections of a conntrack zone."""
 
     zone: int
 

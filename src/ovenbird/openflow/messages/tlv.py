@@ -1,4 +1,4 @@
-"""Messages about the mapping of Geneve options to tun_metadata fields (ovs-fields(7), "Geneve Fields")."""
+"""Messages about the mapping from Geneve options to tun_metadata fields (ovs-fields(7), "Geneve Fields")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAP = struct.Struct(">HBBH2x")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlvMap:
-    """A Geneve option (class, type, length in bytes: a multiple of 4 up to 124) is tun_metadata<index>."""
+    """Map a Geneve option (class, type, length in bytes: a multiple of 4 up to 124) to tun_metadata<index>."""
 
     option_class: int
     option_type: int
@@ -34,7 +34,7 @@ def _maps(data: bytes) -> tuple[TlvMap, ...]:
 
 
 class TlvCommand(IntEnum):
-    """What a TLV table mod does."""
+    """The operation of a TLV table mod."""
 
     ADD = 0
     DELETE = 1
@@ -64,7 +64,7 @@ class TlvTableMod:
 @experimenter(NICIRA, subtype=25)
 @dataclass(frozen=True, slots=True)
 class TlvTableRequest:
-    """Ask for the mappings."""
+    """Request the mappings."""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_TLV_TABLE_REQUEST."""
@@ -72,14 +72,14 @@ class TlvTableRequest:
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
-        """Decode the body, which says nothing."""
+        """Decode the body, which is ignored."""
         return cls()
 
 
 @experimenter(NICIRA, subtype=26)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlvTableReply:
-    """The mappings, and how many bytes of options and how many fields the switch can map."""
+    """The mappings, and the numbers of option bytes and of fields that the switch can map."""
 
     max_option_space: int
     max_fields: int

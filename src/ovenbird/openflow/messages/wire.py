@@ -1,9 +1,9 @@
-"""How messages lie on the wire, and the registry that decodes them.
+"""The encoding of messages, and the registry of their decoders.
 
 A message is a header (version, type, length, transaction id) and a body (OpenFlow 1.3.5, section 7.1). A message class
-is one frozen value with `encode(xid)`; the decorators enter the decoder of its body under its number: the type, the
-experimenter's number and subtype, or the multipart's type. A type that nobody registered decodes to `Unknown`, since
-peers may be newer than we.
+is a frozen dataclass with `encode(xid)`; the decorators register the decoder of its body under its number: the type,
+the experimenter's number and subtype, or the multipart type. An unregistered type decodes to `Unknown`, since the peer
+may support newer messages.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MULTIPART = struct.Struct(">BBHIHH4x")
 
 
 class Message(Protocol):
-    """One OpenFlow message: a frozen value that encodes with the transaction id that it is sent under."""
+    """One OpenFlow message: a frozen value, encoded with the transaction id of its transmission."""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as one OpenFlow 1.3 message; raise `EncodeError` for a value with no encoding."""
@@ -77,7 +77,7 @@ def _register(key: _Key) -> Callable[[type[_Class]], type[_Class]]:
 
 
 def frame(number: int, *, xid: int, body: bytes = b"") -> bytes:
-    """Put a header before a body.
+    """Prepend a message header to a body.
 
     Arguments:
         number: the message's type.
@@ -94,7 +94,7 @@ def frame(number: int, *, xid: int, body: bytes = b"") -> bytes:
 
 
 def frame_experimenter(vendor: int, *, subtype: int, xid: int, body: bytes = b"") -> bytes:
-    """Put an experimenter's header before a body.
+    """Prepend a message header and an experimenter's header to a body.
 
     Arguments:
         vendor: the experimenter's id.
@@ -112,7 +112,7 @@ def frame_experimenter(vendor: int, *, subtype: int, xid: int, body: bytes = b""
 
 
 def frame_multipart(number: int, *, xid: int, body: bytes = b"") -> bytes:
-    """Put a multipart request's header before a body.
+    """Prepend a message header and a multipart request's header to a body.
 
     Arguments:
         number: the multipart type.
@@ -127,21 +127,21 @@ def frame_multipart(number: int, *, xid: int, body: bytes = b"") -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A message of a type that is not ours to understand; `body` follows the common header."""
+    """A message of an unregistered type; `body` follows the common header."""
 
     number: int
     body: bytes
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as it came."""
+        """Encode the message as it was received."""
         return frame(self.number, xid=xid, body=self.body)
 
 
 def decode_message(data: bytes) -> tuple[int, Message]:
-    """Decode one whole message; return its transaction id and value, `Unknown` for types that we do not know.
+    """Decode a complete message; return its transaction id and value, `Unknown` for unregistered types.
 
     Raises:
-        DecodeError: the length is wrong, the body malformed, or the version another, which only Hello may have.
+        DecodeError: the length is wrong, the body malformed, or the version not 1.3 (only Hello may have another).
     """
     if len(data) < 8:
         raise DecodeError(f"message of {len(data)} bytes")
@@ -169,7 +169,7 @@ def decode_message(data: bytes) -> tuple[int, Message]:
 
 
 class Empty:
-    """A message that is nothing but its header, of type `_NUMBER`."""
+    """A message that consists of its header, of type `_NUMBER`."""
 
     __slots__ = ()
     _NUMBER = 0
