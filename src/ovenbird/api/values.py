@@ -208,7 +208,7 @@ def dns_name(value: Any) -> str:
     """Convert a name of the DNS, of one label or several (RFC 1123, section 2.1); empty for none.
 
     Raises:
-        WrongTypeError: the value is no text.
+        WrongTypeError: the value is not a string.
         ValueError: it is no such name.
     """
     word = text()(value)
@@ -225,7 +225,7 @@ def domain(value: Any) -> str:
     """Convert a domain of the DNS, fully qualified: it ends with a dot; empty for none.
 
     Raises:
-        WrongTypeError: the value is no text.
+        WrongTypeError: the value is not a string.
         ValueError: it is no such domain.
     """
     if not isinstance(value, str):

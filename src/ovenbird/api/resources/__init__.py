@@ -41,5 +41,4 @@ READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, Find
 """All read-only resources."""
 
 EMPTY = {"service-providers": "service_providers"}
-"""Collections that clients list in passing, and of which this API has none: the answer is that there are none. By their
-names in addresses, those in bodies."""
+"""Collections that clients list by default and that are always empty here: the name in URLs, and that in bodies."""

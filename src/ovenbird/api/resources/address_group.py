@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, ColumnOf
 
 MOST_GROUP_ADDRESSES = 10_000
-"""Addresses of one request."""
+"""The largest number of addresses of a group."""
 
 ADDRESSES = list_of(network_of, most=MOST_GROUP_ADDRESSES, null=False)
 
@@ -72,7 +72,7 @@ class AddressGroups(Resource[AddressGroup]):
         draft.update(row, values)
 
     def delete(self, draft: Draft, row: AddressGroup) -> None:
-        """Write the removal of a group; rules keep it."""
+        """Write the removal of a group; a group that rules refer to cannot be removed."""
         if row.referrers(SecurityGroupRule.remote_address_group):
             raise AddressGroupInUse(id=row.uuid)
         draft.transaction.delete(row)
@@ -80,7 +80,7 @@ class AddressGroups(Resource[AddressGroup]):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def add(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:
-        """Add addresses, none of which the group has.
+        """Add addresses to a group, none of which it may have already.
 
         Arguments:
             draft: the transaction.
@@ -88,7 +88,7 @@ class AddressGroups(Resource[AddressGroup]):
             body: the request's, parsed.
 
         Raises:
-            AddressesAlreadyExist: the group has one.
+            AddressesAlreadyExist: the group already has one of them.
             HTTPBadRequest: the group would have too many.
         """
         given = _addresses_in(body)
@@ -99,7 +99,7 @@ class AddressGroups(Resource[AddressGroup]):
         draft.update(row, {"addresses": row.addresses | given})
 
     def remove(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:
-        """Remove addresses, all of which the group has.
+        """Remove addresses from a group, which must have all of them.
 
         Arguments:
             draft: the transaction.
@@ -107,7 +107,7 @@ class AddressGroups(Resource[AddressGroup]):
             body: the request's, parsed.
 
         Raises:
-            AddressesNotFound: the group lacks one.
+            AddressesNotFound: the group does not have one of them.
         """
         given = _addresses_in(body)
         if missing := sorted(given - row.addresses):

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 CONTROLLER, GATEWAY_AGENT = "OVN Controller agent", "OVN Controller Gateway agent"
 DESCRIPTION = "neutron:description"
-"""Where a controller's description is kept."""
+"""The key in external_ids of a controller's description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Companion:
     """A kind of agent beside the controller of its chassis.
 
     Arguments:
-        agent_type: what people call it.
+        agent_type: its type, as the API shows it.
         binary: the program.
         key: prefix of its keys in ``external_ids``.
         description: the key of its description.
@@ -84,19 +84,19 @@ COMPANIONS = (
 
 
 class Heartbeat:
-    """The numbers that agents were asked to copy, each with when: enough of them to tell who is late."""
+    """The values of `nb_cfg` that agents must acknowledge, with their times, as far as they affect a result."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, float]] = []
 
     def note(self, number: int, *, when: float, patience: float, now: float) -> None:
-        """Note that agents were asked for a number at a time; forget what no longer decides anything.
+        """Record a value of `nb_cfg` and its time; drop the values that no longer affect a result.
 
         Arguments:
-            number: what they were asked for; 0 if nobody has ever asked.
-            when: as Northbound has it, in seconds. It may still be the time of the number before, while northd writes.
-            patience: seconds that an agent has to answer.
-            now: the time in seconds.
+            number: the value; 0 if `nb_cfg` was never incremented.
+            when: its time in Northbound, in seconds since 1970; until northd writes it, that of the previous value.
+            patience: seconds that an agent has to acknowledge it.
+            now: the time, in seconds since 1970.
         """
         if not number:
             return
@@ -108,15 +108,15 @@ class Heartbeat:
         del self.asked[: max(0, overdue - 1)]
 
     def due(self, *, patience: float, now: float) -> bool:
-        """Return whether it is time to ask again."""
+        """Return whether it is time to increment `nb_cfg`."""
         return not self.asked or now - self.asked[-1][1] >= patience / 2
 
     def answers(self, number: int, *, patience: float, now: float) -> bool:
-        """Return whether whoever has copied a number has nothing overdue.
+        """Return whether an agent that has acknowledged a number has acknowledged all that are overdue.
 
         Arguments:
             number: the `nb_cfg` that an agent has acknowledged.
-            patience: seconds that an agent has for an answer (`agent_down_time`).
+            patience: seconds that an agent has to acknowledge a number (`agent_down_time`).
             now: the time, in seconds since 1970.
         """
         return all(number >= wanted for wanted, when in self.asked if now - when >= patience)
@@ -152,7 +152,7 @@ class Agents(PartlyWritable):
         self.heartbeat = Heartbeat()
 
     def not_found(self, uuid: str) -> Exception:
-        """Return the refusal of an id that no agent has."""
+        """Return the error for an unknown id."""
         return AgentNotFound(id=uuid)
 
     def values(self) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ class Agents(PartlyWritable):
         return [agent for private in rows for agent in self._shown(private, now)]
 
     def _shown(self, private: ChassisPrivate | Chassis, now: float) -> Iterable[dict[str, Any]]:
-        """Return the agents of one chassis; none of one that says what cannot be, so that the others are shown."""
+        """Return the agents of one chassis; none if its row is invalid, so that other chassis are still shown."""
         try:
             return list(self._of_chassis(private, now))
         except Exception:
@@ -172,12 +172,12 @@ class Agents(PartlyWritable):
             return ()
 
     async def list(self, query_string: bytes, base: str) -> bytes:
-        """Return the agents that a query asks for."""
+        """Return the agents that a query selects."""
         await self._ask()
         return await super().list(query_string, base)
 
     async def _ask(self) -> None:
-        """Ask the agents whether they are there, if nobody has of late; the answers show in later lists."""
+        """Increment `nb_cfg` if it is due; later lists show which agents acknowledge it."""
         northbound = self.databases.northbound
         if northbound is None or not northbound.connected:
             return
@@ -191,12 +191,12 @@ class Agents(PartlyWritable):
         transaction.update(rows[0], {"nb_cfg": number + 1})
         try:
             await northbound.commit(transaction)
-        except (TimedOut, Disconnected):  # somebody else asks, or nobody can
+        except (TimedOut, Disconnected):  # another API process has incremented it, or Northbound is unreachable
             return
         self._note()
 
     async def update(self, uuid: str, body: Any) -> bytes:
-        """Change an agent's description; it cannot be switched off from here."""
+        """Change an agent's description; its `admin_state_up` cannot be changed."""
         agent = self.find(uuid)
         values = attributes.parse(self.attributes, attributes.member_of(body, self.member), creating=False)
         if values.get("admin_state_up") is False:
@@ -211,7 +211,7 @@ class Agents(PartlyWritable):
         return self.show(uuid)
 
     async def delete(self, uuid: str) -> None:
-        """Forget a chassis whose controller is dead; one that is alive would only come back."""
+        """Remove a dead agent, with its chassis if it is the controller; one that is alive would register again."""
         agent = self.find(uuid)
         if agent["alive"]:
             raise HTTPBadRequest(reason=f"Bad agent request: agent {uuid} is alive; stop it first.")
@@ -228,7 +228,7 @@ class Agents(PartlyWritable):
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def _row(self, agent: Mapping[str, Any]) -> tuple[Client, ChassisPrivate | Chassis]:
-        """Return the row that an agent is shown from, and whose it is."""
+        """Return the row that an agent is shown from, and the client of its database."""
         southbound = self.databases.southbound
         name = agent["configurations"]["chassis_name"]
         found = answering_row(southbound, name) if southbound is not None else None
@@ -240,7 +240,7 @@ class Agents(PartlyWritable):
         return float(settings.AGENT_DOWN_TIME.of(self.databases.store))
 
     def _note(self) -> float:
-        """Note what agents have been asked for, and return the time."""
+        """Record the current `nb_cfg`, and return the time."""
         now = time.time()
         northbound, southbound = self.databases.northbound, self.databases.southbound
         if northbound is not None and southbound is not None:
@@ -253,7 +253,7 @@ class Agents(PartlyWritable):
         return now
 
     def _of_chassis(self, private: ChassisPrivate | Chassis, now: float) -> Iterator[dict[str, Any]]:
-        """Yield the agents of one chassis; the others die with its controller."""
+        """Yield the agents of one chassis; without its controller the others count as dead."""
         chassis: Chassis | None = private if isinstance(private, Chassis) else private.chassis
         ids, patience = private.external_ids, self._patience()
         alive = chassis is not None and self.heartbeat.answers(private.nb_cfg, patience=patience, now=now)
@@ -289,11 +289,11 @@ def _forget_chassis(transaction: Transaction, private: ChassisPrivate | Chassis)
 
 
 def _acknowledged(private: ChassisPrivate | Chassis, otherwise: float) -> int:
-    """Return when a chassis last acknowledged a change, in milliseconds; the older kind of row does not say."""
+    """Return when a chassis last acknowledged a change, in milliseconds; `otherwise` for rows of Chassis."""
     return int(otherwise * 1000) if isinstance(private, Chassis) else private.nb_cfg_timestamp
 
 
 def _timestamp(milliseconds: int) -> str:
-    """Return a time as Neutron shows agents' (UTC)."""
+    """Return a time in UTC, in the format of Neutron's agents."""
     seconds = min(max(milliseconds / 1000, 0), LATEST)
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -23,7 +23,7 @@ NETWORK, ROUTER = "network", "router"
 
 
 def zones(databases: Databases, resource: str) -> frozenset[str]:
-    """Return the zones that a kind of resource can be in."""
+    """Return the zones that are available for a kind of resource."""
     southbound = databases.southbound
     chassis = southbound.store.table(Chassis).all() if southbound is not None else []
     found = [availability_zones(one) for one in chassis if resource == NETWORK or offers_gateway(one)]
@@ -31,15 +31,15 @@ def zones(databases: Databases, resource: str) -> frozenset[str]:
 
 
 def check_hints(databases: Databases, resource: str, hints: Iterable[str]) -> frozenset[str]:
-    """Return the availability zones that a request names, all of which are there.
+    """Check that the availability zones of a request exist, and return them.
 
     Arguments:
-        databases: where the chassis and their zones are looked for.
-        resource: the kind of resource that is to be there: `router`.
+        databases: the databases with the chassis and their zones.
+        resource: the kind of the resource, such as `router`.
         hints: the zones' names.
 
     Raises:
-        AvailabilityZoneNotFound: one is not.
+        AvailabilityZoneNotFound: a zone does not exist for this kind.
     """
     wanted = frozenset(hints)
     missing = wanted - zones(databases, resource) if wanted else ()
@@ -63,7 +63,7 @@ class AvailabilityZones(ReadOnlyResource):
     attributes: ClassVar[Mapping[str, Attribute]] = {"name": shown(), "resource": shown(), "state": shown()}
 
     def values(self) -> list[dict[str, Any]]:
-        """Return every zone, once for each kind of resource that it is there for."""
+        """Return every zone, once for each kind of resource that it is available for."""
         return [
             {"name": name, "resource": resource, "state": "available"}
             for resource in (NETWORK, ROUTER)

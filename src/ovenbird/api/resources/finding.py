@@ -1,8 +1,8 @@
-"""Findings: what has no effect of what people asked for, as compilers say (`ovenbird.engine.findings`).
+"""Findings: rows and settings that have no effect, as the compilers report them (`ovenbird.engine.findings`).
 
-Neutron has nothing like it. A finding is there for as long as its cause is; its id is that of its row in Cloud. It
-names the resource that it is about where the API made that: a row of Northbound says so by its name or its
-`external_ids`, which are Neutron's. What controllers find is in Southbound, with their chassis.
+Neutron has no such resource. A finding exists for as long as its cause does; its id is that of its row in Cloud. If the
+API created the affected resource, the finding names it: a row of Northbound identifies the resource by its name or its
+`external_ids`, which are Neutron's. The findings of controllers are in Southbound, in the rows of their chassis.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Findings(ReadOnlyResource):
         return found
 
     def not_found(self, uuid: str) -> Exception:
-        """Return the refusal of an id that no finding has."""
+        """Return the error for an unknown id."""
         return FindingNotFound(id=uuid)
 
     def _shown(self, finding: cloud.Finding) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Findings(ReadOnlyResource):
         }
 
     def _subject(self, finding: cloud.Finding) -> Subject:
-        """Return the resource that a finding is about."""
+        """Return the resource that a finding concerns."""
         northbound = self.databases.northbound
         if finding.reporter == "cloud":
             return _of_cloud(self.databases.store, finding.row_table, UUID(finding.row_uuid))
@@ -92,7 +92,7 @@ class Findings(ReadOnlyResource):
 
 
 def _of_chassis(private: ChassisPrivate) -> list[dict[str, Any]]:
-    """Return what a controller finds on its host; their ids follow from the text and the chassis."""
+    """Return the findings of a controller; their ids are computed from the text and the chassis."""
     chassis = private.chassis
     host = chassis.hostname if chassis is not None else private.name
     return [
@@ -120,13 +120,13 @@ TABLES: dict[str, type[Row]] = {
     "security_group": cloud.SecurityGroup,
     "address_group": cloud.AddressGroup,
 }
-"""What findings can be about."""
+"""The tables whose rows a finding can concern."""
 
 _KINDS = {row_class.TABLE: kind for kind, row_class in TABLES.items()}
 
 
 def _of_cloud(store: Store, table: str, uuid: UUID) -> Subject:
-    """Return the resource of one of Cloud's rows: itself, or the network that a segment is of."""
+    """Return the resource of a row of Cloud: the row itself, or for a segment its network."""
     if table == cloud.NetworkSegment.TABLE:
         segment = store.table(cloud.NetworkSegment).get(uuid)
         return ("network", cloud.NetworkSegment.network.raw(segment)) if segment is not None else UNKNOWN
@@ -134,12 +134,12 @@ def _of_cloud(store: Store, table: str, uuid: UUID) -> Subject:
 
 
 def _by_name(kind: str, prefix: str) -> Callable[[Any], Subject]:
-    """Return what finds a resource by a row's name."""
+    """Return a function that gets the resource from a row's name."""
     return lambda row: (kind, row.name.removeprefix(prefix)) if row.name.startswith(prefix) else UNKNOWN
 
 
 def _of_switch_port(row: nb.LogicalSwitchPort) -> Subject:
-    """Return the port of a switch port, or the network that a localnet port is of."""
+    """Return the port of a switch port, or for a localnet port its network."""
     if row.type == "localnet":
         switch = row.referrer(nb.LogicalSwitch.ports)
         return _of_switch(switch) if switch is not None else UNKNOWN
@@ -147,7 +147,7 @@ def _of_switch_port(row: nb.LogicalSwitchPort) -> Subject:
 
 
 def _of_options(row: nb.DHCPOptions) -> Subject:
-    """Return the port or the subnet that DHCP options are for."""
+    """Return the port or the subnet of DHCP options."""
     for kind in ("port", "subnet"):
         if uuid := row.external_ids.get(f"{kind}_id"):
             return kind, uuid
@@ -155,7 +155,7 @@ def _of_options(row: nb.DHCPOptions) -> Subject:
 
 
 def _of_router_row(row: nb.NAT | nb.LogicalRouterStaticRoute) -> Subject:
-    """Return the floating IP of a translation, else the router that a translation or a route is of."""
+    """Return the floating IP of a NAT row, or the router of another NAT row or a route."""
     made_for = row.external_ids
     if uuid := made_for.get("neutron:fip_id"):
         return "floatingip", uuid
@@ -175,4 +175,4 @@ OF_NORTHBOUND: dict[str, tuple[type[Row], Callable[[Any], Subject]]] = {
     nb.NAT.TABLE: (nb.NAT, _of_router_row),
     nb.DHCPOptions.TABLE: (nb.DHCPOptions, _of_options),
 }
-"""The row class of each table of Northbound that the compiler from Cloud writes, and whose a row of it is."""
+"""For each table of Northbound that the compiler from Cloud writes: its row class, and a row's resource."""

@@ -135,7 +135,7 @@ class FloatingIPs(Resource[FloatingIP]):
     # -- changing -----------------------------------------------------------------------------------------------------
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
-        """Write a new floating IP, with the port that holds its address, and what it stands for."""
+        """Write a new floating IP with the port that holds its address, and its association."""
         network = self.databases.store.table(Network).get(UUID(values["floating_network_id"]))
         if network is None:
             raise NetworkNotFound(id=values["floating_network_id"])
@@ -160,7 +160,7 @@ class FloatingIPs(Resource[FloatingIP]):
         return uuid
 
     def update(self, draft: Draft, row: FloatingIP, values: dict[str, Any]) -> None:
-        """Write a change of a floating IP; one that says nothing takes it off the port that it has."""
+        """Write a change of a floating IP; without a port in the request the floating IP is disassociated."""
         association: FloatingIPAssociation | None = row.referrer(FloatingIPAssociation.floating_ip)
         wanted, fixed_ip = values.get("port_id", UNSET if values else None), values.get("fixed_ip_address")
         if fixed_ip is not None and wanted in (UNSET, None):
@@ -176,19 +176,19 @@ class FloatingIPs(Resource[FloatingIP]):
         draft.update(row, {"description": values["description"]} if "description" in values else {})
 
     def delete(self, draft: Draft, row: FloatingIP) -> None:
-        """Write the removal of a floating IP; its address is free."""
+        """Write the removal of a floating IP and the release of its address."""
         if row.referrers(PortForwarding.floating_ip):
             raise FipInUseByPortForwarding(id=row.uuid)
         for association in row.referrers(FloatingIPAssociation.floating_ip):
             draft.transaction.delete(association)
         self.ports.delete(draft, row.port)
 
-    # -- what it stands for -------------------------------------------------------------------------------------------
+    # -- association --------------------------------------------------------------------------------------------------
 
     def _associate(
         self, draft: Draft, uuid: UUID, held: str, network: Network, port_id: str, fixed_ip: str | None
     ) -> None:
-        """Write what a floating IP stands for."""
+        """Write the association of a floating IP with a fixed IP."""
         port = self.databases.store.table(Port).get(UUID(port_id))
         if port is None:
             raise PortNotFound(id=port_id)
@@ -216,7 +216,7 @@ class FloatingIPs(Resource[FloatingIP]):
 
 
 def _fixed(port: Port, wanted: str | None) -> FixedAddress:
-    """Return the address of a port that a floating IP is to stand for: the one wanted, or the only one."""
+    """Return the fixed IP of a port to associate: the requested one, or the only IPv4 address."""
     fixed: list[FixedAddress] = [f for f in port.referrers(FixedAddress.port) if ":" not in f.address]
     if wanted is not None:
         found = next((f for f in fixed if f.address == wanted), None)
@@ -234,15 +234,17 @@ def _fixed(port: Port, wanted: str | None) -> FixedAddress:
 
 
 def way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterInterface, RouterGateway]:
-    """Return the router's ends between an address and an external network, those of the subnet's gateway first.
+    """Return the interface and the gateway of the router between an address and an external network.
+
+    The router that is the gateway of the address's subnet is preferred.
 
     Arguments:
-        network: the external one.
-        port: the inner port.
-        fixed: its address that is meant.
+        network: the external network.
+        port: the internal port.
+        fixed: the port's address.
 
     Raises:
-        ExternalGatewayForFloatingIPNotFound: no router leads there.
+        ExternalGatewayForFloatingIPNotFound: no router connects the two.
     """
     subnet = fixed.subnet
     ways = []

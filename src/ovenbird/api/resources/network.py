@@ -34,30 +34,30 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, ColumnOf
 
 MINIMUM_MTU = {4: settings.MINIMUM_MTU, 6: 1280}
-"""Bytes of a packet that every link carries, by IP version (RFC 791; RFC 8200, section 5)."""
+"""The smallest MTU of a link in bytes, by IP version (RFC 791; RFC 8200, section 5)."""
 
 TUNNELS = ("geneve", "vxlan", "gre")
 TYPES = frozenset(("local", "flat", "vlan", *TUNNELS))
 TENANT_TYPE = "geneve"
 TUNNEL_IDS = (1, 65_535)
-"""Range that tunnel ids are chosen from, as Neutron's default ``vni_ranges``."""
+"""The range from which tunnel ids are allocated, as Neutron's default ``vni_ranges``."""
 
 MOST_TUNNEL_ID = 16_777_215
-"""A VNI has 24 bits."""
+"""The largest tunnel id: a VNI has 24 bits."""
 
 CHOICES = 64
-"""How many random tunnel ids are tried before the range counts as full."""
+"""The number of random tunnel ids that are tried before the range counts as exhausted."""
 
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
 def _mtu(value: Any) -> int:
-    """Convert an MTU; 0 stands for as much as the network can carry."""
+    """Convert an MTU; 0 selects the largest that the network can carry."""
     return integer(0, 65_535)(value)
 
 
 def _one_segment(value: Any) -> None:
-    """Refuse what describes several segments: a network has one, given by the provider attributes."""
+    """Refuse the attribute `segments`: a network has one segment, given by the provider attributes."""
     if value is not None:
         raise InvalidInput(error_message="a network has one segment here: give the provider attributes, not segments")
 
@@ -147,7 +147,7 @@ class Networks(Resource[Network]):
         }
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
-        """Write a new network, and the segment that carries it."""
+        """Write a new network and its segment."""
         segment = self._segment(draft, values)
         largest = self._largest_mtu(segment["network_type"] if segment is not None else "local")
         mtu = values["mtu"] or largest
@@ -187,11 +187,11 @@ class Networks(Resource[Network]):
         draft.update(row, self.stored(values))
 
     def _largest_mtu(self, kind: str) -> int:
-        """Return how large a packet a network of a type can carry."""
+        """Return the largest MTU of a network of a type."""
         return settings.PHYSICAL_MTU.of(self.databases.store) - settings.TUNNEL_OVERHEAD * (kind in TUNNELS)
 
     def delete(self, draft: Draft, row: Network) -> None:
-        """Write the removal of a network with its subnets, service ports and unused floating IPs; others keep it."""
+        """Write the removal of an unused network with its subnets, service ports and unused floating IPs."""
         ports: list[Port] = row.referrers(Port.network)
         if not all(map(self.ports.goes_along, ports)):
             raise NetworkInUse(id=row.uuid)
@@ -205,7 +205,7 @@ class Networks(Resource[Network]):
     # -- segments -----------------------------------------------------------------------------------------------------
 
     def _segment(self, draft: Draft, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the segment of a new network, checked and reserved; None for a local one."""
+        """Return the checked and reserved segment of a new network; None for a local network."""
         kind = values["provider:network_type"]
         physical, number = values["provider:physical_network"], values["provider:segmentation_id"]
         if kind is None:
@@ -250,10 +250,10 @@ def _segment_key(kind: str, physical: str | None, number: int | None) -> tuple[t
 
 
 def _check_unshared(row: Network) -> None:
-    """Check that nobody but its own project is on a network; what the cloud itself has there is no hindrance.
+    """Check that a network has no subnets and no ports of other projects; ports of the network itself are allowed.
 
     Raises:
-        InvalidSharedSetting: somebody is.
+        InvalidSharedSetting: it has a subnet or a port of another project.
     """
     ports: list[Port] = row.referrers(Port.network)
     subnets: list[Subnet] = row.referrers(Subnet.network)
@@ -264,10 +264,10 @@ def _check_unshared(row: Network) -> None:
 
 
 def _check_mtu(mtu: int, largest: int) -> None:
-    """Check that a network can carry packets of a size.
+    """Check that an MTU is not larger than the network can carry.
 
     Raises:
-        InvalidInput: it cannot.
+        InvalidInput: it is larger.
     """
     if mtu > largest:
         raise InvalidInput(error_message=f"Requested MTU is too big, maximum is {largest}")

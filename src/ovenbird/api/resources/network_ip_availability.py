@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 VERSION = "ip_version"
-"""The filter that leaves subnets out, not networks."""
+"""The filter that selects subnets instead of networks."""
 
 
 class NetworkIPAvailabilities(ReadOnlyResource):
@@ -57,7 +57,7 @@ class NetworkIPAvailabilities(ReadOnlyResource):
         return [_availability(network) for network in self.databases.cloud.store.table(Network).rows.values()]
 
     def select(self, filters: Mapping[str, query.Wanted]) -> list[dict[str, Any]]:
-        """Return that of the networks that filters ask for, over their subnets of the version that they ask for."""
+        """Return the availability of the selected networks, over their subnets of the selected IP version."""
         rest = {name: wanted for name, wanted in filters.items() if name != VERSION}
         found = []
         for network in self.databases.cloud.store.table(Network).rows.values():
@@ -67,10 +67,10 @@ class NetworkIPAvailabilities(ReadOnlyResource):
         return found
 
     def find(self, uuid: str) -> dict[str, Any]:
-        """Return that of one network.
+        """Return the availability of one network.
 
         Raises:
-            NetworkNotFound: it is not there.
+            NetworkNotFound: the network does not exist.
         """
         network = self.databases.cloud.store.table(Network).rows.get(UUID(uuid))
         if network is None:
@@ -83,7 +83,7 @@ class NetworkIPAvailabilities(ReadOnlyResource):
 
 
 def _availability(network: Network, versions: query.Wanted | None = None) -> dict[str, Any]:
-    """Return what is shown of a network, over all its subnets or those of some versions."""
+    """Return the availability of a network, over all its subnets or those of some IP versions."""
     subnets = []
     for subnet in network.referrers(Subnet.network):
         try:

@@ -1,4 +1,4 @@
-"""Ports: connections to a network, with a MAC, addresses, and what they may send and receive.
+"""Ports: connections to a network, with a MAC, fixed IPs, port security and security groups.
 
 A port's status is read from Northbound (``Logical_Switch_Port.up``) when the port is shown.
 """
@@ -65,26 +65,26 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import ColumnOf
 
 INFRASTRUCTURE = "network:"
-"""Prefix of the device owners that belong to the network itself and are in no security group."""
+"""Prefix of the device owners of the network's own ports, which have no security groups."""
 
 VNIC_TYPES = tuple(sorted(Port.vnic_type.type.key.enum))
 
 MAY_BE_BLANK = ("router", "classless-static-route")
-"""Extra DHCP options that say something when they are empty: that there is none."""
+"""Extra DHCP options that may have an empty value, which means that the option is not sent."""
 
 
 MOST_OPTIONS = 100
-"""Extra DHCP options of one port; chassis know fewer."""
+"""The largest number of extra DHCP options of a port, more than chassis support."""
 
 MOST_ADDRESSES = 100
-"""Fixed IPs of one port."""
+"""The largest number of fixed IPs of a port."""
 
 LONGEST_PROFILE = 4095
 """Bytes of a binding profile; Neutron's limit."""
 
 
 def _host(value: Any) -> str:
-    """Convert a host's name; null unbinds."""
+    """Convert a host's name; null unbinds the port."""
     return "" if value is None else text()(value)
 
 
@@ -92,19 +92,19 @@ def host_name(value: Any) -> str:
     """Convert the name of a host within its domain.
 
     Raises:
-        WrongTypeError: the value is no text.
-        ValueError: it is no such name.
+        WrongTypeError: the value is not a string.
+        ValueError: it is not a valid name, or contains a domain.
     """
     if not isinstance(value, str):
         raise WrongTypeError(f"Input value {value} must be string type")
     word = dns_name(value.lower())
     if "." in word:
-        raise ValueError(f"'{word}' has a domain, which is dns_domain's to say")
+        raise ValueError(f"'{word}' contains a domain; a domain is given in dns_domain")
     return word
 
 
 def _address_pairs(value: Any) -> list[dict[str, Any]]:
-    """Convert allowed address pairs, whose MAC is the port's own by default."""
+    """Convert allowed address pairs; the MAC of a pair defaults to the port's own."""
     if value is not None and not isinstance(value, list):
         raise ValueError("Allowed address pairs must be a list.")
     pairs: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ def _address_pairs(value: Any) -> list[dict[str, Any]]:
 
 
 def loose_prefix_or_address(value: Any) -> str:
-    """Convert an address, or a prefix with its length."""
+    """Convert an address or a prefix; the host bits of a prefix may be set."""
     return loose_prefix(value) if "/" in str(value) else address(value)
 
 
@@ -134,7 +134,7 @@ def _tag(value: Any) -> str:
 
 
 def _filled(value: Any) -> str:
-    """Convert a string that says something."""
+    """Convert a string that is not blank."""
     word = text()(value)
     if not word.strip():
         raise ValueError(f"'{word}' is blank")
@@ -142,7 +142,7 @@ def _filled(value: Any) -> str:
 
 
 def _dhcp_options(value: Any) -> list[dict[str, Any]]:
-    """Convert extra DHCP options; a null value takes an option away, and some mean something when they are empty."""
+    """Convert extra DHCP options; a null value removes an option, and some options may have an empty value."""
     if value is not None and not isinstance(value, list):
         raise InvalidInput(error_message=f"Invalid data format for extra dhcp options: '{value}'")
     if value is not None and len(value) > MOST_OPTIONS:
@@ -178,7 +178,7 @@ def _fixed_ips(value: Any) -> list[dict[str, str]]:
 
 
 def _sought_fixed_ip(value: str) -> str:
-    """Convert what a filter says of a fixed IP: ``ip_address=ADDRESS``, ``subnet_id=ID`` or a part of either."""
+    """Convert a filter for fixed IPs, ``ip_address=ADDRESS`` or ``subnet_id=ID``; other values are not changed."""
     member, _, given = value.partition("=")
     convert = {"ip_address": address, "subnet_id": uuid_value}.get(member, str)
     try:
@@ -188,7 +188,7 @@ def _sought_fixed_ip(value: str) -> str:
 
 
 def _profile(value: Any) -> dict[str, Any]:
-    """Convert a binding profile, which Nova fills; its text is at most as long as Neutron keeps."""
+    """Convert a binding profile, which Nova writes; its text has Neutron's length limit."""
     profile = mapping(value)
     if len(orjson.dumps(profile)) > LONGEST_PROFILE:
         raise ValueError("binding:profile value too large")
@@ -330,7 +330,7 @@ class Ports(Resource[Port]):
         }
 
     def _names(self, row: Port, addresses: Iterable[str]) -> list[dict[str, str]]:
-        """Return the names that a port's addresses are known by; those without one have one made of the address."""
+        """Return the DNS names of a port's addresses; an address without a name gets one derived from itself."""
         store = self.databases.store
         domain = settings.domain(store, row.dns_domain, row.network.dns_domain)
         host = row.dns_name
@@ -356,7 +356,7 @@ class Ports(Resource[Port]):
         network = self.databases.store.table(Network).get(UUID(values["network_id"]))
         if network is None:
             raise NetworkNotFound(id=values["network_id"])
-        draft.expect(network)  # a subnet that comes at the same moment may be one whose hosts all have an address in it
+        draft.expect(network)  # a concurrent new subnet may be one in which every port gets an address (SLAAC)
         project = project_of(draft, values)
         own = values["device_owner"].startswith(INFRASTRUCTURE)
         secured = values.setdefault("port_security_enabled", network.port_security_enabled and not own)
@@ -427,20 +427,20 @@ class Ports(Resource[Port]):
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Port) -> None:
-        """Write the removal of a port; its addresses are free with it, and the floating IPs that stood for them."""
+        """Write the removal of a port; its addresses are released, and its floating IPs are disassociated."""
         refuse_service_port(row)
         for fixed in row.referrers(FixedAddress.port):
             release(draft, fixed)
         draft.transaction.delete(row)
 
     def _check_number(self, values: Mapping[str, Any]) -> None:
-        """Check that a request gives no more allowed address pairs than a port may have."""
+        """Check that a request does not have more allowed address pairs than a port may have."""
         most = settings.MAX_ADDRESS_PAIRS.of(self.databases.store)
         if len(values.get("allowed_address_pairs", ())) > most:
             raise AllowedAddressPairExhausted(quota=most)
 
     def _check_groups(self, groups: Iterable[str]) -> None:
-        """Check that security groups are there, and that either all or none of them know connections."""
+        """Check that security groups exist, and that they are all stateful or all stateless."""
         table = self.databases.store.table(SecurityGroup)
         stateful = set()
         for group in groups:
@@ -457,7 +457,7 @@ class Ports(Resource[Port]):
         return binding(self.databases, row)[0] == BOUND and not row.device_owner.startswith(INFRASTRUCTURE)
 
     def _check_unbound(self, row: Port) -> None:
-        """Check that how a port is plugged may change."""
+        """Check that the attributes of a port's binding may change."""
         if row.host:
             raise PortInUse(port_id=row.uuid, net_id=Port.network.raw(row), device_id=row.device_id)
 
@@ -467,9 +467,9 @@ def _device(row: Port) -> dict[str, str]:
 
 
 def port_status(databases: Databases, row: Port) -> str:
-    """Return ACTIVE when a port works, as far as Northbound knows; else DOWN; N/A where nothing is plugged.
+    """Return ACTIVE if a port is up in Northbound, else DOWN; N/A for ports that are never plugged in.
 
-    Of a gateway Southbound knows: without a chassis nothing goes out, and none of its addresses is translated.
+    The status of a router's gateway is read from Southbound: it is ACTIVE while a chassis hosts it.
     """
     if row.device_owner == FLOATING_OWNER:
         return "N/A"
@@ -483,7 +483,7 @@ def port_status(databases: Databases, row: Port) -> str:
 
 
 def _check_security(secured: bool, groups: Iterable[str], pairs: Iterable[Any]) -> None:
-    """Check that what filters traffic, and what widens the filter, comes with port security."""
+    """Check that security groups and allowed address pairs are used only with port security."""
     if secured:
         return
     if groups:
@@ -493,7 +493,7 @@ def _check_security(secured: bool, groups: Iterable[str], pairs: Iterable[Any]) 
 
 
 def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -> dict[str, Any]:
-    """Return the attributes that the database has in another form."""
+    """Return the attributes that the database stores in another form."""
     stored: dict[str, Any] = {}
     if "allowed_address_pairs" in values:
         pairs = [(p.get("mac_address") or mac_address, p["ip_address"]) for p in values["allowed_address_pairs"]]

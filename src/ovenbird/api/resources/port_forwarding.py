@@ -78,8 +78,8 @@ class PortForwardings(Resource[PortForwarding]):
             "description": row.description,
         }
 
-    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:  # noqa: ARG002 - until something is made of them
-        """Refuse a port forwarding: for what is wrong with it, or because it would forward nothing."""
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:  # noqa: ARG002 - until the compilers implement them
+        """Refuse a port forwarding: because it is invalid, or because the compilers do not implement it yet."""
         floating = self.databases.store.table(FloatingIP).get(values["floatingip_id"])
         if floating is None:
             raise FloatingIPNotFound(id=values["floatingip_id"])
@@ -96,7 +96,7 @@ class PortForwardings(Resource[PortForwarding]):
         raise PortForwardingUnavailable
 
     def update(self, draft: Draft, row: PortForwarding, values: dict[str, Any]) -> None:
-        """Write a change of where a port leads, or of which."""
+        """Write a change of a port forwarding's external port or its target."""
         fixed = row.fixed
         if "internal_port_id" in values or "internal_ip_address" in values:
             port = values.get("internal_port_id", FixedAddress.port.raw(fixed))
@@ -110,15 +110,15 @@ class PortForwardings(Resource[PortForwarding]):
         draft.transaction.delete(row)
 
     def _target(self, floating: FloatingIP, port_id: str, wanted: str | None) -> FixedAddress:
-        """Return the address that a port forwarding leads to: the one wanted, or the port's first.
+        """Return the target address of a port forwarding: the requested one, or the port's first.
 
         Arguments:
-            floating: whose port is forwarded.
+            floating: the floating IP.
             port_id: the internal port.
-            wanted: its address; None for any.
+            wanted: the requested address of the port; None for any.
 
         Raises:
-            NeutronError: the floating IP cannot lead there.
+            NeutronError: the floating IP cannot be forwarded to this address.
         """
         port = self.databases.store.table(Port).get(UUID(port_id))
         if port is None:
@@ -145,16 +145,16 @@ class PortForwardings(Resource[PortForwarding]):
     def _check_free(
         self, floating: FloatingIP, fixed: FixedAddress, values: Mapping[str, Any], but: PortForwarding | None
     ) -> None:
-        """Check that no other port forwarding has the same port, outside or inside; the database's indexes decide.
+        """Check that no other port forwarding has the same external or internal port; the indexes guarantee it.
 
         Arguments:
-            floating: whose port is forwarded.
-            fixed: the address that it leads to.
+            floating: the floating IP.
+            fixed: the target address.
             values: protocol and ports.
-            but: the port forwarding that is changed.
+            but: the port forwarding that is being changed.
 
         Raises:
-            BadPortForwardingRequest: there is one.
+            BadPortForwardingRequest: another one has the same port.
         """
         for others, name in (
             (floating.referrers(PortForwarding.floating_ip), "external_port"),

@@ -65,7 +65,7 @@ GATEWAY = record(
 
 
 def _gateway(value: Any) -> dict[str, Any]:
-    """Convert a gateway; null and the empty object stand for none."""
+    """Convert a gateway; null and the empty object mean no gateway."""
     given: dict[str, Any] = GATEWAY(mapping(value))
     if given and "network_id" not in given:
         raise ValueError("network_id is required")
@@ -75,7 +75,7 @@ def _gateway(value: Any) -> dict[str, Any]:
 
 
 def _always(value: Any) -> None:
-    """Take what every router is, and refuse that it be otherwise."""
+    """Accept true for `distributed` and `ha`, and refuse false: every router is both."""
     if value is not None and not boolean(value):
         raise WrongTypeError("every router is distributed and highly available")
 
@@ -185,7 +185,7 @@ class Routers(Resource[Router]):
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Router) -> None:
-        """Write the removal of a router with its gateway; interfaces keep it."""
+        """Write the removal of a router with its gateway; a router with interfaces cannot be removed."""
         if row.referrers(Interface.router):
             raise RouterInUse(id=row.uuid)
         self._close(draft, row)
@@ -194,7 +194,7 @@ class Routers(Resource[Router]):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, body: Mapping[str, Any]) -> None:
-        """Check that what names an interface can be the id of one."""
+        """Check that the ids in the request of an interface action are valid."""
         if action == "add_router_interface":
             check_new(body)
         elif action == "remove_router_interface":
@@ -221,7 +221,7 @@ class Routers(Resource[Router]):
         return self.interfaces.remove(draft, row, body)
 
     def add_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
-        """Add extra routes to those that are there.
+        """Add extra routes to the existing ones.
 
         Arguments:
             draft: the transaction.
@@ -232,7 +232,7 @@ class Routers(Resource[Router]):
         draft.update(row, {"routes": checked_routes(row, [*listed_routes(row), *given])})
 
     def remove_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
-        """Remove extra routes; those that are not there are no mistake.
+        """Remove extra routes; routes that do not exist are ignored.
 
         Arguments:
             draft: the transaction.
@@ -244,7 +244,7 @@ class Routers(Resource[Router]):
     # -- the gateway --------------------------------------------------------------------------------------------------
 
     def _set_gateway(self, draft: Draft, row: Router, given: Mapping[str, Any]) -> Iterable[UUID] | None:
-        """Write a change of a gateway, and return the subnets that it is in then; None if that is where it was."""
+        """Write a change of a gateway, and return its new subnets; None if they do not change."""
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None or not given or Port.network.raw(outside.port) != given["network_id"]:
             self._close(draft, row)
@@ -263,7 +263,7 @@ class Routers(Resource[Router]):
         return None
 
     def _open(self, draft: Draft, router: UUID, given: Mapping[str, Any], inside: Iterable[str]) -> list[UUID]:
-        """Write a gateway: a port that is nobody's on the external network; return the subnets that it is in."""
+        """Write a gateway: a port on the external network without a project; return its subnets."""
         network = self.databases.store.table(Network).get(given["network_id"])
         if network is None:
             raise NetworkNotFound(id=given["network_id"])
@@ -286,7 +286,7 @@ class Routers(Resource[Router]):
         return [subnet.uuid for subnet, _ in chosen]
 
     def _close(self, draft: Draft, row: Router) -> None:
-        """Write the removal of a router's gateway, if it has one; floating IPs keep it."""
+        """Write the removal of a router's gateway, if it has one; floating IPs in use prevent it."""
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None:
             return
@@ -297,7 +297,7 @@ class Routers(Resource[Router]):
 
 
 def _check_outside(network: Network, wanted: Iterable[Mapping[str, str]]) -> None:
-    """Check that a router does not take the address of the gateway that it is to use."""
+    """Check that the external address of a router is not that of the subnet's gateway."""
     gateways = {subnet.gateway_ip for subnet in network.referrers(Subnet.network)}
     for item in wanted:
         if item.get("ip_address") in gateways:
@@ -316,22 +316,22 @@ def render_gateway(outside: RouterGateway) -> dict[str, Any]:
 
 
 def stored_routes(routes: Iterable[Mapping[str, str]]) -> frozenset[str]:
-    """Return routes as the database has them."""
+    """Return routes in the form of the database."""
     return frozenset(f"{route['destination']} {route['nexthop']}" for route in routes)
 
 
 def checked_routes(
     router: Router, routes: list[dict[str, str]], outside: Iterable[UUID] | None = None
 ) -> frozenset[str]:
-    """Return a router's routes as the database has them.
+    """Check a router's routes, and return them in the form of the database.
 
     Arguments:
         router: the router.
         routes: its new routes.
-        outside: the subnets that its gateway is in from now on; None for those that it is in.
+        outside: the new subnets of its gateway; None if they do not change.
 
     Raises:
-        InvalidRoutes: a next hop is not a neighbour of the router.
+        InvalidRoutes: a next hop is not in a subnet of the router, is the router itself, or has another IP version.
         RoutesExhausted: there are too many.
     """
     if outside is None:

@@ -64,13 +64,13 @@ class SecurityGroups(Resource[SecurityGroup]):
     }
 
     async def ensure_defaults(self, caller: Caller) -> None:
-        """Make the default group of the caller's project, which a list of groups always shows."""
+        """Create the default group of the caller's project, which a list of groups always contains."""
         table = self.databases.store.table(DefaultSecurityGroup)
         if not caller.project:
             return
         if table.find(DefaultSecurityGroup.project_id, caller.project) is not None:
             return
-        with contextlib.suppress(OverQuota):  # what is there can be listed all the same
+        with contextlib.suppress(OverQuota):  # the existing groups can still be listed
             await self.databases.change(caller, lambda draft: default_group(self.databases, draft, caller.project))
 
     def render(self, row: SecurityGroup) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class SecurityGroups(Resource[SecurityGroup]):
         }
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
-        """Write a new group; like Neutron's, it lets everything out."""
+        """Write a new group; as in Neutron it allows all egress traffic."""
         if values["name"].lower() == DEFAULT:
             raise SecurityGroupDefaultAlreadyExists
         project = project_of(draft, values)
@@ -105,7 +105,7 @@ class SecurityGroups(Resource[SecurityGroup]):
         draft.update(row, values)
 
     def delete(self, draft: Draft, row: SecurityGroup) -> None:
-        """Write the removal of a group with its rules, and of others' rules about it; its members keep it."""
+        """Write the removal of a group without members, of its rules, and of the rules that name it as remote."""
         default = row.referrers(DefaultSecurityGroup.security_group)
         if default and not draft.caller.admin:
             raise SecurityGroupCannotRemoveDefault
@@ -127,12 +127,12 @@ class SecurityGroups(Resource[SecurityGroup]):
 def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
     """Return the default group of a project, written into the draft if the project has none.
 
-    Of several who find none, the unique index lets one succeed; the others find it when they try again.
+    If several requests create it at once, the unique index lets one succeed; the others find it when they try again.
 
     Arguments:
-        databases: where it is looked for.
+        databases: the databases with the existing groups.
         draft: the transaction.
-        project: whose group.
+        project: the project's id.
     """
     found = databases.store.table(DefaultSecurityGroup).find(DefaultSecurityGroup.project_id, project)
     if found is not None:
@@ -150,12 +150,12 @@ def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
 
 
 def new_group(draft: Draft, project: str, values: dict[str, Any]) -> UUID:
-    """Write a group that lets everything out, and return its id.
+    """Write a group that allows all egress traffic, and return its id.
 
     Arguments:
         draft: the transaction.
-        project: whose group.
-        values: of the row's other columns, by name.
+        project: the project's id.
+        values: the values of the row's other columns, by name.
     """
     stored = {name: values[name] for name in ("name", "description", "stateful")}
     uuid = draft.insert(SecurityGroup, stored | {"project_id": project})

@@ -44,11 +44,11 @@ ONLY_IPV6 = frozenset(
     for spelling in spellings(name)
 )
 IPV6_PROTOCOLS = {"icmp": "ipv6-icmp", "icmpv6": "ipv6-icmp", "1": "58"}
-"""What the protocols of IPv4 mean in rules about IPv6."""
+"""Protocols that mean another one in IPv6 rules: ICMP means ICMPv6."""
 
 
 def _protocol(value: Any) -> str | None:
-    """Convert a protocol to lower case; ``any`` is the same as none."""
+    """Convert a protocol to lower case; ``any`` means none."""
     if value is None or value == "any":
         return None
     word = str(value).lower()
@@ -69,7 +69,7 @@ def _ethertype(value: Any) -> str:
 
 
 def _sought_ethertype(value: str) -> str:
-    """Convert an IP version that a filter gives; Neutron finds nothing by one that there is not."""
+    """Convert the IP version of a filter; as in Neutron, an unknown one matches nothing."""
     return next((known for known in ("IPv4", "IPv6") if known.lower() == value.lower()), value)
 
 
@@ -87,7 +87,7 @@ def _port(value: Any) -> int | None:
 
 
 def _remote_prefix(value: Any) -> str | None:
-    """Convert a prefix, host bits and all, or an address; the empty string is the same as none."""
+    """Convert an address or a prefix, which may have host bits; the empty string means none."""
     if value is None or value == "":
         return None
     try:
@@ -97,7 +97,7 @@ def _remote_prefix(value: Any) -> str | None:
 
 
 def _named(value: Any) -> str:
-    """Convert the name of something that has to be there: what is no id is not there, rather than wrong (Neutron)."""
+    """Convert the id of another resource; as in Neutron, an invalid id is reported as not found."""
     return str(value).lower()
 
 
@@ -105,7 +105,7 @@ _text = text()
 
 
 def _group(value: Any) -> str:
-    """Convert the name of the group that a rule is for; it is a string at least."""
+    """Convert the id of the rule's group, which must be a string."""
     return _named(_text(value))
 
 
@@ -133,7 +133,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         **each(
             f"{ADMIN} or (role:member and rule:sg_owner)",
             "create_security_group_rule",
-            "update_security_group_rule",  # which Neutron has no rule for, since nobody can change one there
+            "update_security_group_rule",  # Neutron has no policy for this, since its rules cannot be changed
             "delete_security_group_rule",
         ),
         "get_security_group_rule": f"{ADMIN} or (role:reader and rule:sg_owner)",
@@ -159,7 +159,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         return render_rule(row)
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
-        """Write a new rule; the group's revision goes up with it."""
+        """Write a new rule, and increment the group's revision."""
         group = self._group(values["security_group_id"])
         if values["remote_group_id"] is not None:
             self._group(values["remote_group_id"])
@@ -189,7 +189,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         return draft.insert(SecurityGroupRule, {**stored, "project_id": project, "description": values["description"]})
 
     def update(self, draft: Draft, row: SecurityGroupRule, values: dict[str, Any]) -> None:
-        """Write a change of a rule's description; nothing else of it changes."""
+        """Write a change of a rule's description, the only attribute that can change."""
         draft.update(row, values)
 
     def delete(self, draft: Draft, row: SecurityGroupRule) -> None:
@@ -204,14 +204,14 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         return group
 
     def _exists(self, stored: dict[str, Any]) -> SecurityGroupRuleExists | DuplicateSecurityGroupRuleInPost:
-        """Return the refusal of a rule that another one says already: a stored one, or one in the same request."""
+        """Return the error for a rule that equals a stored one, or another one in the same request."""
         columns = [SecurityGroupRule.BY_NAME[name] for name in stored]
         same = self.table.index(*columns).rows(tuple(stored.values()))
         return SecurityGroupRuleExists(id=same[0].uuid) if same else DuplicateSecurityGroupRuleInPost()
 
 
 def _same(stored: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a rule as the database has it, and in every other way to say the same."""
+    """Return a rule in the form of the database, and every equivalent form."""
     anywhere = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}[stored["ethertype"]]
     prefix, protocol = stored["remote_ip_prefix"], stored["protocol"]
     prefixes = [None, anywhere] if prefix in (None, anywhere) else [prefix]
@@ -239,10 +239,10 @@ def render_rule(row: SecurityGroupRule) -> dict[str, Any]:
 
 
 def check(values: dict[str, Any]) -> None:
-    """Check that the parts of a rule fit together, and say it in the way that Neutron shows it.
+    """Check that the attributes of a rule are consistent, and convert them to the form that Neutron shows.
 
     Raises:
-        NeutronError: they do not; Neutron's error for it.
+        NeutronError: they are not; the subclass is Neutron's error for this case.
     """
     prefix, ethertype = values["remote_ip_prefix"], values["ethertype"]
     if ethertype == "IPv6":

@@ -60,16 +60,16 @@ MOST_NAME_SERVERS, MOST_ROUTES = 5, 20
 """Neutron's default limits for one subnet."""
 
 NOT_HOSTS = ("network:router_", "network:floatingip")
-"""What the device owners begin with of ports whose addresses are chosen, and do not follow from their MAC."""
+"""Prefixes of the device owners whose ports do not derive their IPv6 addresses from their MAC."""
 
 
 OWNERS = ("network:", "neutron:", "baremetal:", *"compute:")
-"""What the device owners begin with that a subnet can be for. Neutron takes the letters of `compute:` for prefixes one
-by one, and so what clients call `octavia:…`, `trunk:…`, `manila:…` and the like; what it takes has to go on working."""
+"""Prefixes of the device owners that a subnet's service types may name. As in Neutron each letter of `compute:` is a
+prefix of its own, so that `octavia:…`, `trunk:…`, `manila:…` and others are accepted; clients depend on this."""
 
 
 def _cidr(value: Any) -> str | None:
-    """Convert a subnet's block; host bits are dropped."""
+    """Convert a subnet's CIDR; host bits are cleared."""
     if value is None:
         return None
     try:
@@ -89,7 +89,7 @@ def _pools(value: Any) -> list[dict[str, str]]:
 
 
 def _service_type(value: Any) -> str:
-    """Convert a device owner that a subnet is for."""
+    """Convert a service type: a device owner or its prefix."""
     if not isinstance(value, str):
         raise InvalidInputSubnetServiceType(service_type=value)
     if not value.startswith(OWNERS):
@@ -197,7 +197,7 @@ class Subnets(Resource[Subnet]):
         }
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
-        """Write a new subnet; the network's revision goes up, so that no two overlapping ones slip in at once."""
+        """Write a new subnet, and increment the network's revision, so that concurrent subnets cannot overlap."""
         network = self.databases.store.table(Network).get(values["network_id"])
         if network is None:
             raise NetworkNotFound(id=values["network_id"])
@@ -289,7 +289,7 @@ class Subnets(Resource[Subnet]):
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Subnet) -> None:
-        """Write the removal of a subnet; addresses in use keep it, but those that hosts make themselves go with it."""
+        """Write the removal of a subnet with its SLAAC addresses; other addresses in use prevent it."""
         taken: list[FixedAddress] = row.referrers(FixedAddress.subnet)
         own = self_addressed(row)
         for fixed in taken:
@@ -302,10 +302,10 @@ class Subnets(Resource[Subnet]):
         draft.transaction.delete(row)
 
     def _address_themselves(self, draft: Draft, network: UUID, subnet: UUID, cidr: str, owners: frozenset[str]) -> None:
-        """Write the addresses that the hosts of a network make for themselves in a new subnet, if they lack them.
+        """Write the SLAAC addresses of a network's ports in a new subnet, if they do not have them yet.
 
-        Of ports that others make at the same time those that come first are not seen; so this is done twice, the second
-        time when the subnet is there. Ports that come later see it.
+        Ports that are committed while the subnet is being created may be missed; therefore this is done twice, the
+        second time after the subnet exists. Ports that are created later take the subnet into account themselves.
         """
         index = self.databases.store.table(FixedAddress).index(FixedAddress.port)
         for port in self.databases.store.select(Port.network, network):
@@ -319,14 +319,14 @@ class Subnets(Resource[Subnet]):
             draft.transaction.insert(FixedAddress, values)
 
     def _check_gateway_free(self, row: Subnet) -> None:
-        """Check that no router has the gateway's address, which is about to be another."""
+        """Check that no router uses the gateway's address, before it changes."""
         index = self.databases.store.table(FixedAddress).index(FixedAddress.subnet, FixedAddress.address)
         for fixed in index.rows((row.uuid, row.gateway_ip)) if row.gateway_ip else ():
             if fixed.port.referrers(RouterInterface.port):
                 raise GatewayIpInUse(ip_address=row.gateway_ip, port_id=fixed.port.uuid)
 
     def _check_overlap(self, draft: Draft, network: Network, cidr: str) -> None:
-        """Check that no other subnet of the network, stored or in this draft, shares addresses with a new one."""
+        """Check that a new subnet does not overlap with another of the network, stored or in this draft."""
         key = ("subnets", network.uuid)
         if key not in draft.made:
             draft.made[key] = {4: [], 6: []}
@@ -344,7 +344,7 @@ class Subnets(Resource[Subnet]):
     # -- subnet pools -------------------------------------------------------------------------------------------------
 
     def _pool(self, draft: Draft, values: Mapping[str, Any]) -> SubnetPool | None:
-        """Return the pool that a new subnet's block is to be from, or None where the request gives the block alone."""
+        """Return the pool from which to allocate a new subnet's CIDR; None if the request gives only the CIDR."""
         cidr, wanted = values["cidr"], values["subnetpool_id"]
         if cidr is not None and "prefixlen" in values:
             raise BadSubnetRequest(reason="cidr and prefixlen must not be supplied together")
@@ -368,7 +368,7 @@ class Subnets(Resource[Subnet]):
         return pool
 
     def _allocated(self, draft: Draft, pool: SubnetPool, values: Mapping[str, Any]) -> str:
-        """Write that a new subnet's block is allocated from a pool, and return it."""
+        """Allocate a new subnet's CIDR from a pool, write the allocation, and return the CIDR."""
         version, cidr, gateway = pool.ip_version, values["cidr"], values.get("gateway_ip")
         asked = values.get("ip_version", version)
         if asked != version:
@@ -386,7 +386,7 @@ class Subnets(Resource[Subnet]):
         return allocate(draft, pool, length, block, project_of(draft, values))
 
     def _check_affinity(self, draft: Draft, network: Network, version: int, pool: SubnetPool | None) -> None:
-        """Check that a network's subnets of an IP version are from one pool, or none of them is from any."""
+        """Check that a network's subnets of an IP version are all from one pool, or all without a pool."""
         key = ("pool", network.uuid, version)
         if key not in draft.made:
             for subnet in network.referrers(Subnet.network):
@@ -399,7 +399,7 @@ class Subnets(Resource[Subnet]):
 
 
 def _stored(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that the database has in another form."""
+    """Return the attributes that the database stores in another form."""
     stored: dict[str, Any] = {}
     if "dns_nameservers" in values:
         stored["dns_nameservers"] = dict(enumerate(values["dns_nameservers"]))
@@ -411,7 +411,7 @@ def _stored(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_gateway_in(cidr: str, gateway: str | None) -> None:
-    """Check that a gateway's address is one that a host can have; it may lie outside of the subnet."""
+    """Check that a gateway's address is a valid host address; it may be outside of the subnet."""
     if gateway is None:
         return
     block, at = ip_network(cidr), ip_address(gateway)
@@ -421,11 +421,11 @@ def _check_gateway_in(cidr: str, gateway: str | None) -> None:
 
 
 def _default_gateway(block: IPv4Network | IPv6Network, *, chosen: bool) -> str:
-    """Return the gateway's address in a new subnet whose request gives none; of one IPv4 address it is not in it.
+    """Return the default gateway address of a new subnet; for an IPv4 /32 it is outside of the subnet.
 
     Arguments:
-        block: the subnet's.
-        chosen: whether the block was allocated rather than asked for, and an IPv6 router so does not get the first.
+        block: the subnet's CIDR.
+        chosen: whether the CIDR was allocated from a pool; if so the second address of an IPv6 subnet, else the first.
 
     Raises:
         InvalidInput: there is no such address.
@@ -437,13 +437,13 @@ def _default_gateway(block: IPv4Network | IPv6Network, *, chosen: bool) -> str:
 
 
 def _check_gateway_version(gateway: str, version: int) -> None:
-    """Check that a gateway's address is of a subnet's IP version."""
+    """Check that a gateway's address has the subnet's IP version."""
     if (":" in gateway) != (version == 6):
         raise InvalidInput(error_message=f"gateway_ip '{gateway}' does not match the ip_version '{version}'")
 
 
 def _check_dhcp(block: IPv4Network | IPv6Network) -> None:
-    """Check that hosts can be given addresses of a block by DHCP."""
+    """Check that the addresses of a CIDR can be assigned by DHCP."""
     if block.max_prefixlen - block.prefixlen < 2:
         why = "Subnet has a prefix length that is incompatible with DHCP service enabled"
     elif block.is_multicast:
@@ -458,7 +458,7 @@ def _check_dhcp(block: IPv4Network | IPv6Network) -> None:
 
 
 def _check_options(values: Mapping[str, Any], version: int) -> None:
-    """Check that what DHCP tells is not too much, and of the subnet's IP version."""
+    """Check the number of name servers and routes, and that they have the subnet's IP version."""
     servers, routes = values.get("dns_nameservers", ()), values.get("host_routes", ())
     if len(servers) > MOST_NAME_SERVERS:
         raise DNSNameServersExhausted(subnet_id="new subnet", quota=MOST_NAME_SERVERS)

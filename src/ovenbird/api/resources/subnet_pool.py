@@ -1,4 +1,4 @@
-"""Subnet pools: prefixes that subnets are allocated from, so that none of them overlap."""
+"""Subnet pools: prefixes from which non-overlapping subnets are allocated."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import ColumnOf
 
 SHORTEST = {4: 8, 6: 64}
-"""Prefix length of the largest subnet of a pool that does not say, by IP version; Neutron's."""
+"""Neutron's default `min_prefixlen`, by IP version."""
 
 MOST_PREFIXES = 1000
-"""Prefixes of one pool."""
+"""The largest number of prefixes of a pool."""
 
 HIGHEST_POOL_QUOTA = 2_147_483_647
 """The largest quota of a pool."""
@@ -143,7 +143,7 @@ class SubnetPools(Resource[SubnetPool]):
         return uuid
 
     def update(self, draft: Draft, row: SubnetPool, values: dict[str, Any]) -> None:
-        """Write a change of a pool, whose prefixes may only become more."""
+        """Write a change of a pool; its prefixes can be extended but not reduced."""
         changed = {name: values[name] for name in values if name not in ("prefixes", "is_default", "address_scope_id")}
         if "prefixes" in values:
             prefixes = _compact(values["prefixes"])
@@ -165,7 +165,7 @@ class SubnetPools(Resource[SubnetPool]):
             self._make_default(draft, row.ip_version, row.uuid)
 
     def delete(self, draft: Draft, row: SubnetPool) -> None:
-        """Write the removal of a pool; subnets keep it."""
+        """Write the removal of a pool; a pool with subnets cannot be removed."""
         if row.referrers(Subnet.subnet_pool):
             raise SubnetPoolDeleteError(reason="Subnet pool has existing allocations")
         for default in row.referrers(DefaultSubnetPool.subnet_pool):
@@ -184,7 +184,7 @@ class SubnetPools(Resource[SubnetPool]):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def add(self, draft: Draft, row: SubnetPool, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Add prefixes to a pool, and return all that it has.
+        """Add prefixes to a pool, and return all its prefixes.
 
         Arguments:
             draft: the transaction.
@@ -194,7 +194,7 @@ class SubnetPools(Resource[SubnetPool]):
         return _write(draft, row, _compact([*row.prefixes, *_prefixes_in(body)]))
 
     def remove(self, draft: Draft, row: SubnetPool, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Remove prefixes that no subnet is in from a pool, and return those that are left.
+        """Remove unused prefixes from a pool, and return the remaining ones.
 
         Arguments:
             draft: the transaction.
@@ -202,7 +202,7 @@ class SubnetPools(Resource[SubnetPool]):
             body: the request's, parsed.
 
         Raises:
-            IllegalSubnetPoolPrefixUpdate: a subnet is in one.
+            IllegalSubnetPoolPrefixUpdate: a subnet uses one of them.
         """
         version = row.ip_version
         given = _ranges(block for block in _compact_each(_prefixes_in(body)) if _version([block]) == version)
@@ -212,7 +212,7 @@ class SubnetPools(Resource[SubnetPool]):
         return _write(draft, row, left)
 
     def onboard(self, draft: Draft, row: SubnetPool, body: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Make a network's subnets the pool's, and their blocks its prefixes; return them.
+        """Onboard a network's subnets: assign them to the pool and add their CIDRs to its prefixes; return them.
 
         Arguments:
             draft: the transaction.
@@ -220,7 +220,7 @@ class SubnetPools(Resource[SubnetPool]):
             body: the request's, parsed: `network_id`.
 
         Raises:
-            NeutronError: the network is not there or not the caller's, or a subnet cannot be the pool's.
+            NeutronError: the network does not exist or is not the caller's, or a subnet cannot be onboarded.
         """
         wanted = body.get("network_id")
         if not isinstance(wanted, str):
@@ -241,7 +241,7 @@ class SubnetPools(Resource[SubnetPool]):
                     f"subnet pool {row.uuid}"
                 )
         _write(draft, row, _compact([*row.prefixes, *(subnet.cidr for subnet in subnets)]))
-        draft.touch(network)  # nobody adds a subnet that is not the pool's meanwhile
+        draft.touch(network)  # fails if a subnet outside of the pool is added concurrently
         for subnet in subnets:
             draft.update(subnet, {"subnet_pool": row.uuid})
         return [{"id": subnet.uuid, "cidr": subnet.cidr} for subnet in subnets]
@@ -251,8 +251,8 @@ def default_pool(databases: Databases, draft: Draft, version: int) -> SubnetPool
     """Return the default pool of an IP version, if there is one that the caller may use.
 
     Arguments:
-        databases: where it is looked for.
-        draft: the transaction, and whose it is.
+        databases: the databases with the pools.
+        draft: the transaction, with its caller.
         version: 4 or 6.
     """
     for row in databases.store.select(DefaultSubnetPool.ip_version, version):
@@ -263,7 +263,7 @@ def default_pool(databases: Databases, draft: Draft, version: int) -> SubnetPool
 
 
 def _write(draft: Draft, row: SubnetPool, prefixes: list[str]) -> dict[str, Any]:
-    """Write a pool's prefixes, and return them as its actions answer."""
+    """Write a pool's prefixes, and return them in the form of the actions' responses."""
     if len(prefixes) > MOST_PREFIXES:
         raise HTTPBadRequest(reason=f"{len(prefixes)} prefixes exceed the maximum of {MOST_PREFIXES} in a subnet pool")
     draft.update(row, {"prefixes": frozenset(prefixes)})
@@ -271,7 +271,7 @@ def _write(draft: Draft, row: SubnetPool, prefixes: list[str]) -> dict[str, Any]
 
 
 def _prefixes_in(body: Mapping[str, Any]) -> list[str]:
-    """Return the prefixes that the request of an action gives."""
+    """Return the prefixes in the request of an action."""
     given = body.get("prefixes")
     if not given or not isinstance(given, list):
         raise HTTPBadRequest(reason="Request body contains invalid data")
@@ -283,10 +283,10 @@ def _prefixes_in(body: Mapping[str, Any]) -> list[str]:
 
 
 def _compact(prefixes: Iterable[str]) -> list[str]:
-    """Return prefixes of one IP version as those that hold the same addresses and are fewest, in order.
+    """Return the fewest prefixes with the same addresses, in order; all are of one IP version.
 
     Raises:
-        PrefixVersionMismatch: they are of two.
+        PrefixVersionMismatch: the prefixes have different IP versions.
     """
     prefixes = list(prefixes)
     if len({address_range(block)[0] for block in prefixes}) > 1:
@@ -295,7 +295,7 @@ def _compact(prefixes: Iterable[str]) -> list[str]:
 
 
 def _compact_each(prefixes: Iterable[str]) -> list[str]:
-    """Return prefixes as those that hold the same addresses and are fewest, for each IP version."""
+    """Return the fewest prefixes with the same addresses, for each IP version."""
     ranges: dict[int, list[Range]] = {4: [], 6: []}
     for version, first, last in sorted(map(address_range, prefixes)):
         found = ranges[version]
@@ -307,27 +307,27 @@ def _compact_each(prefixes: Iterable[str]) -> list[str]:
 
 
 def _blocks(version: int, ranges: Iterable[Range]) -> list[str]:
-    """Return the prefixes that hold ranges of addresses."""
+    """Return the fewest prefixes that cover ranges of addresses."""
     written = ipv4_text if version == 4 else ipv6_text
     bits = BITS[version] + 1
     return [f"{written(at)}/{bits - size.bit_length()}" for low, high in ranges for at, size in aligned(low, high)]
 
 
 def _version(prefixes: list[str]) -> int | None:
-    """Return the IP version of prefixes that are all of one."""
+    """Return the common IP version of prefixes; None if there are no prefixes."""
     return address_range(prefixes[0])[0] if prefixes else None
 
 
 def _ranges(prefixes: Iterable[str]) -> list[Range]:
-    """Return the addresses of prefixes of one IP version, in order."""
+    """Return the address ranges of prefixes of one IP version, in order."""
     return sorted(address_range(block)[1:] for block in prefixes)
 
 
 def _check_lengths(version: int, min_prefixlen: int, max_prefixlen: int, default_prefixlen: int) -> None:
-    """Check that the prefix lengths that a pool's subnets may have fit together.
+    """Check that the minimum, maximum and default prefix lengths of a pool are consistent.
 
     Raises:
-        IllegalSubnetPoolPrefixBounds: they do not.
+        IllegalSubnetPoolPrefixBounds: they are not.
     """
     for name, length, than, limit, wrong in (
         ("min_prefixlen", min_prefixlen, "max_prefixlen", max_prefixlen, min_prefixlen > max_prefixlen),
