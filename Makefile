@@ -17,7 +17,8 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PYTHON_TOOLS := $(PYTHON):python3
 TOOLS   := ovs-vswitchd:openvswitch-switch ip:iproute2 ping:iputils-ping ethtool:ethtool udhcpc:udhcpc curl:curl
 ORACLES := ovn-nbctl:ovn-common ovn-northd:ovn-central ovn-controller:ovn-host ovn-ic:ovn-ic \
-	/usr/share/ovn/ovn-ic-nb.ovsschema:ovn-ic-db dhclient:isc-dhcp-client dig:bind9-dnsutils \
+	/usr/share/ovn/ovn-ic-nb.ovsschema:ovn-ic-db ovn-controller-vtep:ovn-controller-vtep \
+	vtep-ctl:openvswitch-vtep dhclient:isc-dhcp-client dig:bind9-dnsutils \
 	tcpdump:tcpdump htpasswd:apache2-utils systemd-analyze:systemd openssl:openssl logrotate:logrotate
 
 # $(call packages,program:package ...) names the packages of the programs that are missing.

@@ -12,6 +12,7 @@ DAEMONS = {
     "ic": "Exchange ports and routes with other deployments, as ovn-ic does.",
     "metadata": "Answer a hypervisor's instances at 169.254.169.254.",
     "northd": "Compile Northbound to Southbound, as ovn-northd does.",
+    "vtep": "Connect physical switches to networks, as ovn-controller-vtep does.",
 }
 """Daemons, each the `main(argv)` of a module of `ovenbird.daemon`, which parses the options of the originals itself."""
 

@@ -1,0 +1,194 @@
+"""Physical switches as chassis in Southbound, each with its VXLAN endpoint and the logical switches of its VLANs.
+
+A chassis row is ours exactly while a physical switch has its name: it is taken over, kept equal, and removed with the
+switch. What could harm others is left out: a physical switch with the name of a hypervisor, or another one's address.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.engine.computed_index import ComputedIndex
+from ovenbird.engine.facts import NamedRows
+from ovenbird.engine.findings import finding
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import sb
+from ovenbird.model.vtep import LogicalSwitch, PhysicalPort, PhysicalSwitch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ovenbird.engine.engine import Engine
+    from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID, Row, SetDeltas, Store
+    from ovenbird.engine.rules import Rule
+
+IS_VTEP = "is-vtep"
+"""The key of Chassis.other_config that tells a gateway from a hypervisor."""
+
+ENCAPSULATION = "vxlan"
+_ANY_COLUMN = -1
+
+
+class EncapRow(NamedTuple):
+    """The endpoint of a gateway; the columns are those of ovn-sb(5)."""
+
+    relation: Relation
+    chassis_name: str
+    type: str
+    ip: str
+    options: Pairs
+
+
+class ChassisRow(NamedTuple):
+    """A gateway; the columns are those of ovn-sb(5)."""
+
+    relation: Relation
+    name: str
+    encaps: frozenset[UUID]
+    vtep_logical_switches: frozenset[str]
+    other_config: Pairs
+
+
+def _bound(values: list[Any]) -> Iterable[UUID]:
+    return set(values[PhysicalPort.vlan_bindings.index].values())
+
+
+_BINDING_PORTS = ComputedIndex(PhysicalPort.vlan_bindings, keys=_bound)
+"""Ports of physical switches by the logical switches of their VLANs."""
+
+
+@view
+def binding_switches(logical_switch: LogicalSwitch) -> frozenset[str]:
+    """Return the names of the physical switches that have a VLAN in a logical switch."""
+    ports = _BINDING_PORTS.rows(logical_switch.uuid)
+    return frozenset(switch.name for port in ports for switch in port.referrers(PhysicalSwitch.ports))
+
+
+@view
+def logical_switches(switch: PhysicalSwitch) -> frozenset[str]:
+    """Return the names of the logical switches that VLANs of a physical switch are in."""
+    uuids = {uuid for port in switch.ports for uuid in port.vlan_bindings.values()}
+    return frozenset(row.name for uuid in uuids if (row := get(LogicalSwitch, uuid)) is not None)
+
+
+def is_hypervisor(other_config: Mapping[str, str]) -> bool:
+    """Return whether a chassis with this `other_config` is no gateway of this kind."""
+    return bool(other_config) and IS_VTEP not in other_config
+
+
+def _addresses(values: list[Any]) -> Iterable[str]:
+    found = values[PhysicalSwitch.tunnel_ips.index]
+    return (min(found),) if found else ()
+
+
+_AT = ComputedIndex(PhysicalSwitch.tunnel_ips, keys=_addresses)
+"""Physical switches by the address of their endpoint."""
+
+
+@view
+def trouble(switch: PhysicalSwitch) -> str:
+    """Return why a physical switch can be no chassis; empty if it is one."""
+    address = min(switch.tunnel_ips, default="")
+    if not address:
+        return "has no address for tunnels (tunnel_ips)"
+    first = min(other.name for other in _AT.rows(address))
+    if first != switch.name:
+        return f"has the address for tunnels of {first}, {address}"
+    chassis = find(sb.Chassis.name, switch.name)
+    if chassis is not None and is_hypervisor(chassis.other_config):
+        return "has the name of a hypervisor in Southbound"
+    return ""
+
+
+@view
+def gateway(name: str) -> PhysicalSwitch | None:
+    """Return the physical switch that a chassis stands for; None if there is none, or it can be no chassis."""
+    switch = find(PhysicalSwitch.name, name)
+    return switch if switch is not None and not trouble(switch) else None
+
+
+@view
+def is_gateway(chassis: UUID) -> bool:
+    """Return whether a chassis is one of the physical switches here."""
+    row = get(sb.Chassis, chassis)
+    return row is not None and gateway(row.name) is not None
+
+
+class Gateways:
+    """The chassis of physical switches: the relations of their rows, and the rule that yields these.
+
+    Arguments:
+        switches: the tables of hardware_vtep.
+        southbound: the tables of Southbound.
+    """
+
+    def __init__(self, switches: Store, southbound: Store) -> None:
+        self._switches = switches.table(PhysicalSwitch)
+        self._southbound = southbound
+        self.encap = NamedRows(sb.Encap, EncapRow, key=sb.Encap.chassis_name, key_of=self._encap_key)
+        self.chassis = NamedRows(sb.Chassis, ChassisRow, key=sb.Chassis.name, key_of=self._chassis_key)
+        self.rules: tuple[Rule, ...] = (rule(PhysicalSwitch)(self.registration),)
+        self._engine: Engine | None = None
+
+    def registration(self, switch: PhysicalSwitch) -> Iterator[Fact]:
+        """Yield the chassis of a physical switch."""
+        name = switch.name
+        if why := trouble(switch):
+            yield finding(switch, f"physical switch {name} {why}, and is left out")
+            return
+        address, *others = sorted(switch.tunnel_ips)
+        if others:
+            yield finding(switch, f"physical switch {name} has several addresses for tunnels: {address} is used")
+        yield self.encap(chassis_name=name, type=ENCAPSULATION, ip=address, options=(("csum", "false"),))
+        yield self.chassis(
+            name=name,
+            encaps=frozenset((self.encap.uuid(name),)),
+            vtep_logical_switches=logical_switches(switch),
+            other_config=((IS_VTEP, "true"),),
+        )
+
+    # -- which rows of Southbound are ours --------------------------------------------------------------------------
+
+    def _chassis_key(self, row: sb.Chassis) -> str | None:
+        known = self._switches.find(PhysicalSwitch.name, row.name) is not None
+        return row.name if known and not is_hypervisor(row.other_config) else None
+
+    def _encap_key(self, row: sb.Encap) -> str | None:
+        chassis = self._southbound.find(sb.Chassis.name, row.chassis_name)
+        return self._chassis_key(chassis) if chassis is not None else None
+
+    def follow(self, engine: Engine) -> None:
+        """Take over the chassis of physical switches that appear from now on; the relations are bound."""
+        self._engine = engine
+        self._switches.watchers.append(self)
+
+    def leave(self) -> None:
+        """Follow no longer."""
+        self._engine = None
+        self._switches.watchers.remove(self)
+
+    def inserted(self, rows: Sequence[PhysicalSwitch]) -> None:
+        """Take over the chassis that have the names of new physical switches."""
+        for row in rows:
+            self._take_over(row.name)
+
+    def modified(self, row: PhysicalSwitch, mask: int, deltas: SetDeltas | None) -> None:
+        """Take over the chassis that has a physical switch's new name."""
+        del deltas
+        if mask & PhysicalSwitch.name.bit:
+            self._take_over(row.name)
+
+    def deleted(self, row: PhysicalSwitch) -> None:
+        """Do nothing: the chassis is known, and goes with its fact."""
+
+    def _take_over(self, name: str) -> None:
+        chassis = self._southbound.find(sb.Chassis.name, name)
+        if chassis is None or self._engine is None:
+            return
+        found: list[tuple[Any, Row]] = [(self.chassis, chassis)]
+        found += [(self.encap, row) for row in self._southbound.select(sb.Encap.chassis_name, name)]
+        for relation, row in found:
+            self._engine.outputs[relation].modified(row, _ANY_COLUMN, None)
