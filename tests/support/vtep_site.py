@@ -60,17 +60,19 @@ class VtepSite(Site):
         self.controller.wait(20)
         self.processes.remove(self.controller)
 
-    def select(self, socket: str, database: str, table: str) -> dict[str, dict[str, Any]]:
-        query = json.dumps([database, {"op": "select", "table": table, "where": []}])
+    def select(self, socket: str, database: str, *tables: str) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return the rows of tables as they were at one time, by table and UUID."""
+        query = json.dumps([database, *({"op": "select", "table": table, "where": []} for table in tables)])
         answer = json.loads(self.run("ovsdb-client", "transact", f"unix:{self.directory}/{socket}.sock", query))
-        return {row["_uuid"][1]: row for row in answer[0]["rows"]}
+        return {
+            table: {row["_uuid"][1]: row for row in rows["rows"]} for table, rows in zip(tables, answer, strict=True)
+        }
 
     def written(self) -> Written:
         """Return what the controller has written, references replaced by what they refer to."""
-        south = {name: self.select("sb", "OVN_Southbound", name) for name in ("Chassis", "Encap", "Port_Binding")}
-        south["Chassis_Private"] = self.select("sb", "OVN_Southbound", "Chassis_Private")
+        south = self.select("sb", "OVN_Southbound", "Chassis", "Encap", "Port_Binding", "Chassis_Private")
         tables = ("Logical_Switch", "Ucast_Macs_Remote", "Mcast_Macs_Remote", "Physical_Locator_Set")
-        vtep = {name: self.select("vtep", "hardware_vtep", name) for name in (*tables, "Physical_Locator")}
+        vtep = self.select("vtep", "hardware_vtep", *tables, "Physical_Locator")
 
         sets = vtep["Physical_Locator_Set"]
 
