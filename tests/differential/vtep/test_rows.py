@@ -41,7 +41,8 @@ STEPS = {
 vtep add-ps ps1 -- set Physical_Switch ps1 tunnel_ips=192.0.2.9 -- add-port ps1 p1 -- add-port ps1 p2
 vtep add-ls l1 -- add-ls l2 -- add-ls l3 -- bind-ls ps1 p1 0 l1 -- bind-ls ps1 p1 5 l2 -- bind-ls ps1 p2 7 l1
 sbctl chassis-add hv1 vxlan 192.0.2.1 -- chassis-add hv2 geneve 192.0.2.2 -- chassis-add hv3 vxlan 192.0.2.3
-nbctl --wait=sb ls-add sw -- ls-add other
+nbctl --wait=sb ls-add sw
+nbctl --wait=sb ls-add other
 nbctl --wait=sb lsp-add sw a -- lsp-set-addresses a "00:00:00:00:00:AA 10.1.0.1"
 nbctl --wait=sb lsp-add sw b -- lsp-set-addresses b 00:00:00:00:00:bb unknown
 nbctl --wait=sb lsp-add sw c -- lsp-set-addresses c "00:00:00:00:00:cc 10.1.0.3" "00:00:00:00:00:cd"
