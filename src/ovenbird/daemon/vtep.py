@@ -48,7 +48,13 @@ def switches_database(options: Options) -> str:
 
 
 def register(daemon: Daemon, driver: VtepDriver, findings: CompilerFindings) -> None:
-    """Register the commands besides `exit`."""
+    """Register the commands besides `exit`.
+
+    Arguments:
+        daemon: whose commands.
+        driver: what they are about.
+        findings: what is left out, and why.
+    """
 
     def recompute(_: list[str]) -> str:
         driver.recompute()
@@ -76,7 +82,7 @@ async def serve(daemon: Daemon) -> None:
         keys=keys,
     )
     findings = CompilerFindings()
-    driver = VtepDriver(switches, southbound, findings.observe)
+    driver = VtepDriver(switches, southbound=southbound, observe=findings.observe)
     register(daemon, driver, findings)
     daemon.ready()
 

@@ -47,7 +47,7 @@ class VtepDriver(EngineDriver):
         observe: is called with each engine that is made, before it runs.
     """
 
-    def __init__(self, switches: Client, southbound: Client, observe: Callable[[Engine], None]) -> None:
+    def __init__(self, switches: Client, *, southbound: Client, observe: Callable[[Engine], None]) -> None:
         super().__init__("vtep", self._build, (southbound, switches))
         self.switches = switches
         self.southbound = southbound
@@ -58,7 +58,7 @@ class VtepDriver(EngineDriver):
     def _build(self) -> Engine:
         """Make the engine, its outputs bound to both databases."""
         switches, southbound = self.switches.store, self.southbound.store
-        gateways = self._gateways = Gateways(switches, southbound)
+        gateways = self._gateways = Gateways(switches, southbound=southbound)
         rules = (
             *gateways.rules, binding_rule(gateways), tunnel_key, present_locator, present_set, unicast, multicast,
         )  # fmt: skip

@@ -125,7 +125,7 @@ class Gateways:
         southbound: the tables of Southbound.
     """
 
-    def __init__(self, switches: Store, southbound: Store) -> None:
+    def __init__(self, switches: Store, *, southbound: Store) -> None:
         self._switches = switches.table(PhysicalSwitch)
         self._southbound = southbound
         self.encap = NamedRows(sb.Encap, EncapRow, key=sb.Encap.chassis_name, key_of=self._encap_key)
