@@ -191,7 +191,7 @@ def test_an_instance_on_a_physical_network_is_announced_as_by_the_original(
     nb("lsp-add", "out", "direct", "--", "lsp-set-addresses", "direct", f"{mac} 172.24.4.77 fd0b::77")
     found = {}
     for host, count in (("hv2", 1), ("hv1", 2)):
-        plug = partial(lab.attach, "direct", host, "direct", mac, dhcp=False)
+        plug = partial(lab.attach, "direct", host=host, port_id="direct", mac=mac, dhcp=False)
         found[host] = announcements(lab, mac, plug, count)
         lab.delete("direct")
     assert found["hv2"] <= found["hv1"]  # of which the original's leaves IPv6 addresses out

@@ -158,6 +158,13 @@ def most_positional(node: Function) -> float:
     return len(positional(node)) if node.args.vararg is None else float("inf")
 
 
+def applied(call: ast.Call) -> tuple[ast.expr, list[ast.expr]]:
+    """Return what a call gives values by their places, be it at once or by `partial`, and these values."""
+    if ast.unparse(call.func).rpartition(".")[2] == "partial" and call.args:
+        return call.args[0], call.args[1:]
+    return call.func, call.args
+
+
 def test_tests_and_benchmarks_call_the_lab_by_name_too():
     """Types are not checked there, and the tests with real packets run late."""
     (lab,) = (node for path, tree in TREES if path == "lab/lab.py" for name, node in called(tree) if name == "Lab")
@@ -168,9 +175,11 @@ def test_tests_and_benchmarks_call_the_lab_by_name_too():
         for folder in ("tests/live", "tests/support", "tests/differential", "bench")
         for path in sorted((root / folder).rglob("*.py"))
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in methods
-        if ast.unparse(call.func.value).rpartition(".")[2].lower() in ("lab", "cloud")
-        if len(call.args) > most_positional(methods[call.func.attr])
+        if isinstance(call, ast.Call)
+        for called_one, values in [applied(call)]
+        if isinstance(called_one, ast.Attribute) and called_one.attr in methods
+        if ast.unparse(called_one.value).rpartition(".")[2].lower() in ("lab", "cloud")
+        if len(values) > most_positional(methods[called_one.attr])
     ]
     assert not found, "\n" + "\n".join(found)
 
