@@ -1,1 +1,1 @@
-"""Runs engines beside databases: each wave becomes transactions, and a refused row is left out by itself."""
+"""Runs engines on databases: a wave's results are written in transactions, and a refused row is withheld alone."""

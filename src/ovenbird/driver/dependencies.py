@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Row
 
 Unit = tuple["Output", "Hashable"]
-"""A key, or surplus row, of an output: it is written or left out as a whole."""
+"""A key, or surplus row, of an output: it is written or withheld as a whole."""
 
 
 class Dependencies:
-    """The units of a plan that was refused, and what each needs.
+    """The units of a refused plan, and the units that each depends on.
 
     Arguments:
         outputs: the outputs of one database; nothing pending in them is changed.
@@ -60,7 +60,7 @@ class Dependencies:
 
 
 class _Listing:
-    """An editor that notes each edit: its row, the values that it gives, and whether it deletes."""
+    """An editor that records each edit: its row, the values that it writes, and whether it deletes."""
 
     def __init__(self) -> None:
         self.edits: list[tuple[UUID, Row | None, Iterable[Any], bool]] = []
@@ -79,7 +79,7 @@ class _Listing:
 
 
 def _uuids(values: Iterable[Any]) -> Iterable[Any]:
-    """Yield what may be UUIDs in values: strings and members of sets, keys and values of maps."""
+    """Yield the parts of values that may be UUIDs: strings, members of sets, keys and values of maps."""
     for value in values:
         if isinstance(value, str):
             yield value

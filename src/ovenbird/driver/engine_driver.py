@@ -1,4 +1,4 @@
-"""The driver of an engine: it runs waves, and hands what they change to whoever follows it.
+"""The driver of an engine: it runs waves, and passes their changes to the sinks and the databases.
 
 A change in any database that the engine reads schedules a wave; the wave processes everything that has arrived by then.
 Each relation's facts go to its *sinks*: flows of a switch, edits of databases, protocols. The rows of outputs result in
@@ -32,23 +32,23 @@ log = logging.getLogger(__name__)
 INSTANT = 0.1
 """Minimum seconds to wait for the next alarm, so that alarms close together ring in one wave."""
 HOUR = 3600.0
-"""Maximum seconds to wait: the system clock may have been set meanwhile."""
+"""Maximum seconds to wait for an alarm, since the system clock may be set in the meantime."""
 
 
 class Sink(Protocol):
-    """Follows the facts of a relation, such as the flows of a switch."""
+    """Receives the facts of a relation, such as the flows of a switch."""
 
     def __call__(self, *, added: Sequence[Any], removed: Sequence[Any]) -> None:
-        """Process what a wave changed.
+        """Process the changes of a wave.
 
         Arguments:
-            added: facts that are new.
-            removed: facts that no rule yields any more.
+            added: the new facts.
+            removed: the facts that no rule yields any more.
         """
 
 
 def tell(sinks: Iterable[tuple[Relation, Sink]], deltas: Deltas) -> None:
-    """Pass what a wave changed to the sinks, in their order."""
+    """Pass the changes of a wave to the sinks, in their order."""
     for relation, sink in sinks:
         delta = deltas.get(relation)
         if delta is not None:
@@ -59,8 +59,8 @@ class Portions(NamedTuple):
     """How the first computation, which is long, yields to other work.
 
     Arguments:
-        runs: how many rules run between two looks at sockets.
-        hold: while entered, keeps the databases' rows unchanged; what their servers send is received, and waits.
+        runs: the number of rules that run before other tasks of the event loop run.
+        hold: a context in which the databases' rows do not change; updates are received and applied afterwards.
     """
 
     runs: int
@@ -71,10 +71,10 @@ class EngineDriver:
     """Runs one engine.
 
     Arguments:
-        name: what logs call it.
-        build: makes the engine, its outputs bound to the stores of `clients`; called once their rows are there.
+        name: its name in the log.
+        build: makes the engine, its outputs bound to the stores of `clients`; called once their rows are present.
         clients: every database that the engine reads or writes; outputs are written in this order.
-        sinks: who follows facts that are not rows of outputs, in the order in which they are told; a relation may have
+        sinks: the sinks of relations that are not rows of outputs, in the order of the calls; a relation may have
             several.
     """
 
@@ -96,9 +96,9 @@ class EngineDriver:
         self.paused = False
         self.waves = 0
         self.starting = True
-        """Whether the first full computation is not complete yet."""
+        """Whether the first full computation is still incomplete."""
         self.gc_pause = GcPause()
-        """Holds during the first computation, unless that has to wait for something."""
+        """Pauses garbage collection during the first computation, except while this waits."""
         self.rows = {client: OutputRows(name) for client in clients}
         """The outputs of each database."""
         self.writers: dict[Client, RowWriter[Unit]] = {
@@ -115,7 +115,7 @@ class EngineDriver:
 
     @property
     def busy(self) -> bool:
-        """Whether a wave is under way or wanted."""
+        """Whether a wave is running or scheduled."""
         return self._waving or self._wake.is_set()
 
     def schedule(self, *_: object) -> None:
@@ -123,7 +123,7 @@ class EngineDriver:
         self._wake.set()
 
     async def next_wave(self) -> None:
-        """Return when a wave has run that has seen everything that is present now."""
+        """Wait until a wave has processed everything that is present now."""
         self._wake.set()
         self._waved.clear()
         await self._waved.wait()
@@ -133,7 +133,7 @@ class EngineDriver:
         self.paused = True
 
     def resume(self) -> None:
-        """Run waves again; all tables are compared, since others may have written meanwhile."""
+        """Run waves again; all tables are compared, since other clients may have written to them."""
         self.paused = False
         if self.starting and self.engine is not None:
             self.gc_pause.begin()
@@ -146,7 +146,7 @@ class EngineDriver:
         self.schedule()
 
     def complete_start(self) -> None:
-        """Say that the first full computation is complete: its results live long, and ids nobody claimed are free."""
+        """Record that the first full computation is complete: keep its objects from the GC, release unclaimed ids."""
         self.starting = False
         self.gc_pause.keep()
         if self.engine is not None:
@@ -178,7 +178,7 @@ class EngineDriver:
                 self.follow_up()
                 self._waved.set()
                 self._set_timer(engine)
-                await asyncio.sleep(0)  # others have a turn between waves
+                await asyncio.sleep(0)  # other tasks run between waves
 
     # -- what subclasses add ------------------------------------------------------------------------------------------
 
@@ -187,20 +187,20 @@ class EngineDriver:
         return not self.paused
 
     def follow_up(self) -> None:
-        """Do what is due when waves have run and their rows are written; the first ones are the whole start."""
+        """Do work after waves have run and their rows are written; the first call ends the start."""
         if self.starting:
             self.complete_start()
 
     def amend(self, client: Client, transaction: Transaction) -> None:
-        """Add to a transaction of rows that is about to be committed.
+        """Add operations to a transaction of rows before its commit.
 
         Arguments:
             client: the database.
-            transaction: what is written to it.
+            transaction: the transaction.
         """
 
     def end(self, engine: Engine) -> None:
-        """Let go of the engine, since no more waves run."""
+        """Release the engine, since no more waves run."""
         engine.close()
 
     # -- parts of a run -----------------------------------------------------------------------------------------------
@@ -240,10 +240,10 @@ class EngineDriver:
         return found
 
     def _await_return(self, client: Client) -> None:
-        """Schedule a wave for when the connection to a database is back, whether or not its rows have changed."""
+        """Schedule a wave for when a database is connected again, even if its rows have not changed."""
 
         async def returned() -> None:
-            with contextlib.suppress(Disconnected):  # it is closed
+            with contextlib.suppress(Disconnected):  # the client is closed
                 await client.synchronized()
                 self.schedule()
 
@@ -274,7 +274,7 @@ class EngineDriver:
 class ActiveStandbyDriver(EngineDriver):
     """A driver that runs only while it holds a lock of a database: one of several is active, the others stand by.
 
-    Each time it becomes active, it makes a new engine from the rows that the formerly active driver has left.
+    Each time it becomes active, it makes a new engine from the rows that the previously active driver has written.
 
     Arguments:
         lock: the lock's name.
@@ -296,7 +296,7 @@ class ActiveStandbyDriver(EngineDriver):
             self._lost.clear()
             await self.holder.lock(self.lock, self._lost.set)
             self.active = True
-            title = self.lock.replace("_", "-")  # the original's words have the program's name
+            title = self.lock.replace("_", "-")  # OVN's log messages contain the program's name
             log.info("%s lock acquired. This %s instance is now active.", title, title)
             pumping = asyncio.ensure_future(super().run())
             losing = asyncio.ensure_future(self._lost.wait())
@@ -308,7 +308,7 @@ class ActiveStandbyDriver(EngineDriver):
                 self.active = False
                 pumping.cancel()
                 losing.cancel()
-                await asyncio.wait([pumping])  # awaiting it would swallow a cancellation of our own
+                await asyncio.wait([pumping])  # awaiting it directly would hide a cancellation of this task
             log.warning("%s lock lost. This %s instance is now on standby.", title, title)
 
     def amend(self, client: Client, transaction: Transaction) -> None:
@@ -318,5 +318,5 @@ class ActiveStandbyDriver(EngineDriver):
 
     @property
     def status(self) -> str:
-        """`paused`, `active` or `standby`, as ovn-northd(8)'s `status` command says it."""
+        """`paused`, `active` or `standby`, as in ovn-northd(8)'s `status` command."""
         return "paused" if self.paused else "active" if self.active else "standby"

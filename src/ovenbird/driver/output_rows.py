@@ -1,6 +1,6 @@
-"""The rows that the outputs of an engine have to write to one database (the `Pending` of a compiler).
+"""The pending rows of an engine's outputs for one database (the `Pending` of a compiler).
 
-A row that the database refuses is reported once and left out until rules yield other values for it; it is also tried
+A row that the database refuses is reported once and withheld until rules yield other values for it; it is also tried
 again after a minute, and then at growing intervals, since another client's row may have been the cause.
 """
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RECONSIDER = (60.0, 3600.0)
-"""Shortest and longest time, in seconds, after which rows that were left out are tried again."""
+"""Shortest and longest time, in seconds, after which withheld rows are tried again."""
 LINES = 10
-"""How many refused rows of one transaction are logged singly."""
+"""The number of refused rows of one transaction that are logged individually."""
 _REMEMBERED = 1000  # reports that are not repeated
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -35,17 +35,17 @@ class OutputRows:
     """The pending edits of the outputs of one database.
 
     Arguments:
-        name: what logs call the compiler.
+        name: the compiler's name in the log.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.outputs: Sequence[Output] = ()
         self.reconsider_at = math.inf
-        """When the rows that are left out are to be tried again, by the monotonic clock."""
+        """When the withheld rows are tried again, by the monotonic clock."""
         self._staged: Collection[Output] = ()
         self._dependencies: Dependencies | None = None
-        self._reconsidered = False  # whether rows that were left out are being tried again
+        self._reconsidered = False  # whether withheld rows are being tried again
         self._longer = RECONSIDER[0]
         self._reported: set[str] = set()
 
@@ -55,17 +55,17 @@ class OutputRows:
         return all(output.idle for output in self.outputs)
 
     def begin(self) -> None:
-        """Include rows that were left out again, if it is time."""
+        """Include the withheld rows again, if it is time."""
         if self.reconsider_at <= time.monotonic():
             self.reconsider_at = math.inf
             self._reconsidered = self._reconsider()
 
     def stage(self, transaction: Transaction, only: Collection[Unit] | None = None) -> None:
-        """Put rows into a transaction.
+        """Write rows into a transaction.
 
         Arguments:
             transaction: the transaction.
-            only: some of the `units`, which are staged with all that they depend on; every row by default.
+            only: some of the `units`, which are staged with all units that they depend on; every row by default.
 
         Raises:
             OvsdbError: a value cannot be written.
@@ -88,15 +88,15 @@ class OutputRows:
         return not transaction.empty
 
     async def committed(self) -> None:
-        """Do nothing: the outputs watch the rows."""
+        """Do nothing: the outputs see the committed rows in the replica."""
 
     def undo(self) -> None:
-        """Plan again what was staged last."""
+        """Make the rows that were staged last pending again."""
         for output in self._staged:
             output.undo(())
 
     def blame(self, refusal: OvsdbError) -> bool:
-        """Leave out the rows that a refusal names; return whether it names any."""
+        """Withhold the rows that a refusal names; return whether it names any."""
         known = {output: set(output.rejected) for output in self.outputs}
         culprits = {*_UUID.findall(str(refusal)), *([refusal.row] if refusal.row else [])}
         if not max([output.undo(culprits) for output in self.outputs]):
@@ -107,14 +107,14 @@ class OutputRows:
         return True
 
     def units(self) -> Sequence[Unit]:
-        """Return the keys and surplus rows that differ."""
+        """Return the keys and surplus rows that differ from the database."""
         for output in self.outputs:
             output.undo(())
         self._dependencies = Dependencies(self.outputs)
         return self._dependencies.units
 
     def reject(self, refused: Mapping[Unit, OvsdbError]) -> None:
-        """Leave rows out, and report the first of them."""
+        """Withhold rows, and report the first of them."""
         for number, ((output, key), refusal) in enumerate(refused.items()):
             output.reject(key)
             if number < LINES:
@@ -123,7 +123,7 @@ class OutputRows:
             log.error("%s: %d more rows are left out", self.name, len(refused) - LINES)
 
     def finish(self, *, complete: bool) -> float | None:
-        """Return after how many seconds to write again: what is left out in a while, what needs what was mended now."""
+        """Return the seconds until the next round; 0 if a row can be written now for which another was missing."""
         self._dependencies = None
         if complete and max([output.mended() for output in self.outputs]):
             self._reconsider()
@@ -136,21 +136,21 @@ class OutputRows:
         return None
 
     def reconnected(self) -> None:
-        """Look at every key again."""
+        """Compare every key again."""
         for output in self.outputs:
             output.suspect_all()
 
     def _reconsider(self) -> bool:
-        """Put in again what was left out; return whether there was anything."""
+        """Include all withheld rows again; return whether there were any."""
         return max([output.reconsider() for output in self.outputs])
 
     def _report(self, output: Output, key: Hashable, refusal: OvsdbError) -> None:
-        """Log that a row is left out, unless that has been logged before.
+        """Log that a row is withheld, unless this has been logged before.
 
         Arguments:
             output: the output of the row.
             key: the row's key.
-            refusal: the database's answer.
+            refusal: the database's error.
         """
         row = f"row {key!r} of {output.relation.name}"
         reported = f"{row} {refusal.error}"

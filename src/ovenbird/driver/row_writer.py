@@ -1,8 +1,9 @@
-"""The writer of rows: what is pending for one database, in one transaction after the other.
+"""The writer of rows: it writes the pending changes of one database, in one transaction after another.
 
-If the database refuses a transaction, what is at fault is left out: what the error names, and otherwise what bisection
-finds (`ovsdb.bisection`). `Pending` decides when that is tried again. If the database refuses everything (it is
-read-only, or its disk is full), the pauses between attempts grow. After a lost connection everything is compared again.
+If the database refuses a transaction, the rows at fault are withheld: those that the error names, or otherwise those
+that bisection finds (`ovsdb.bisection`). `Pending` decides when these are tried again. If the database refuses
+everything (it is read-only, or its disk is full), the pauses between attempts grow. After a lost connection everything
+is compared again.
 """
 
 from __future__ import annotations
@@ -24,79 +25,79 @@ log = logging.getLogger(__name__)
 U = TypeVar("U")
 
 NAMED = 8
-"""How many times a transaction is tried again without the rows that its refusal names, before it is halved."""
+"""How often a transaction is tried again without the rows named in the error, before bisection begins."""
 PAUSE = (1.0, 64.0)
-"""Shortest and longest pause, in seconds, before trying again what a database refused for no row's sake."""
+"""Shortest and longest pause, in seconds, after a refusal that no row has caused."""
 SOON = 0.1
-"""Seconds before something is tried again that another client was faster with."""
+"""Seconds before a transaction is tried again that conflicted with another client's."""
 
 
 class Pending(Protocol[U]):
-    """The changes that a database has still to be given, in units that are written or left out as a whole."""
+    """The changes that are still to be written to a database, in units that are written or withheld as a whole."""
 
     @property
     def idle(self) -> bool:
         """Whether there is certainly nothing to stage."""
 
     def begin(self) -> None:
-        """Begin a round of writing: what was left out may be due again."""
+        """Begin a round of writing: withheld units may be due again."""
 
     def stage(self, transaction: Transaction, only: Collection[U] | None = None) -> None:
-        """Put what may be written into a transaction.
+        """Write the units that are not withheld into a transaction.
 
         Arguments:
             transaction: the transaction.
-            only: some of the `units`, if not everything.
+            only: some of the `units`; everything by default.
 
         Raises:
             OvsdbError: a value cannot be written.
         """
 
     def has_effect(self, transaction: Transaction) -> bool:
-        """Return whether a transaction has anything for this database to do."""
+        """Return whether a transaction changes anything in this database."""
 
     async def committed(self) -> None:
-        """Take note that the database has accepted what was staged last."""
+        """Record that the database has accepted the units staged last."""
 
     def undo(self) -> None:
-        """Take note that the database has refused what was staged last: all of it is pending as before."""
+        """Record that the database has refused the units staged last: all of them are pending as before."""
 
     def blame(self, refusal: OvsdbError) -> bool:
-        """Leave out what a refusal names, and take back the rest of what was staged last.
+        """Withhold the units that a refusal names, and make the others that were staged last pending again.
 
         Returns:
-            Whether it names anything. If not, all of it is still staged, and `units` or `undo` comes next.
+            Whether it names any. If not, all units are still staged, and the caller continues with `units` or `undo`.
         """
 
     def units(self) -> Sequence[U]:
-        """Take back what was staged last; return its units."""
+        """Make the units that were staged last pending again, and return them."""
 
     def reject(self, refused: Mapping[U, OvsdbError]) -> None:
-        """Leave out, and report, units that the database refuses by themselves."""
+        """Withhold and report units that the database refuses individually."""
 
     def finish(self, *, complete: bool) -> float | None:
         """End a round of writing.
 
         Arguments:
-            complete: whether everything was written but for what is left out.
+            complete: whether everything was written except for the withheld units.
 
         Returns:
-            Seconds after which to write again what has to wait until then; None if nothing has.
+            Seconds until the next round; None if no unit waits for one.
         """
 
     def reconnected(self) -> None:
-        """Compare everything again: the connection was lost meanwhile."""
+        """Compare everything again, since the connection was lost."""
 
 
 class RowWriter(Generic[U]):
     """Writes to one database.
 
     Arguments:
-        name: what logs call whoever writes.
+        name: the writing program's name in the log.
         client: the database.
-        pending: what is to be written.
-        wanted: is called when there is something to write again.
-        amend: adds to each transaction that is about to be committed.
+        pending: the changes to write.
+        wanted: called when it is time to write again.
+        amend: adds operations to each transaction before its commit.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class RowWriter(Generic[U]):
         self.client = client
         self.pending = pending
         self.wait_until = 0.0
-        """When the database may be written to again, by the loop's clock."""
+        """When the next attempt to write is allowed, by the loop's clock."""
         self._wanted = wanted
         self._amend = amend
         self._reached = True
@@ -120,10 +121,10 @@ class RowWriter(Generic[U]):
         self._failure = ""
 
     async def write(self) -> bool:
-        """Write what is pending, as far as the database accepts it.
+        """Write the pending changes, as far as the database accepts them.
 
         Returns:
-            Whether there is a connection. If not, write again when there is one.
+            Whether the database is connected. If not, the caller writes again when it is.
         """
         if not self.client.connected:
             self._reached = False
@@ -140,7 +141,7 @@ class RowWriter(Generic[U]):
             log.warning("%s: %s: %s", self.name, self.client.store.name, error)
             self._reached = False
             return False
-        if isinstance(refusal, TimedOut):  # the database is ahead of what was staged, and is about to say by what
+        if isinstance(refusal, TimedOut):  # the transaction was computed from outdated rows; the update follows
             self._again(SOON)
         elif refusal is not None:
             self._failed(refusal)
@@ -152,7 +153,7 @@ class RowWriter(Generic[U]):
         return True
 
     async def _deliver(self) -> OvsdbError | None:
-        """Write all that is pending but for what is left out; return a refusal that is not about rows."""
+        """Write all pending units that are not withheld; return a refusal that no row has caused."""
         for _ in range(NAMED):
             refusal = await self._attempt()
             if refusal is None or not is_about_rows(refusal):
@@ -162,7 +163,7 @@ class RowWriter(Generic[U]):
         return await self._bisect(None)
 
     async def _attempt(self, only: Collection[U] | None = None) -> OvsdbError | None:
-        """Commit what is pending, or some of it; return the refusal, if it is refused."""
+        """Commit the pending units, or some of them; return the refusal, if there is one."""
         if self.pending.idle:
             return None
         transaction = self.client.transaction()
@@ -180,13 +181,13 @@ class RowWriter(Generic[U]):
         return None
 
     async def _bisect(self, refusal: OvsdbError | None) -> OvsdbError | None:
-        """Write the units that the database accepts, and leave out those that it refuses by themselves.
+        """Write the units that the database accepts, and withhold those that it refuses individually.
 
         Arguments:
-            refusal: of all of them together, if they were tried.
+            refusal: the refusal of all units together, if they were tried.
 
         Returns:
-            A refusal that no unit is to blame for.
+            A refusal that no unit has caused.
         """
         units = self.pending.units()
         if not units:
@@ -199,7 +200,7 @@ class RowWriter(Generic[U]):
         return bisection.failure
 
     def _failed(self, refusal: OvsdbError) -> None:
-        """Report that the database refuses everything, unless it did so before for the same reason; wait a while."""
+        """Log that the database refuses everything, unless the reason is the same as before; start a pause."""
         if str(refusal) != self._failure:
             self._failure = str(refusal)
             log.error("%s: %s refuses a transaction: %s", self.name, self.client.store.name, refusal)
@@ -208,7 +209,7 @@ class RowWriter(Generic[U]):
         self._again(pause)
 
     def _accepted(self) -> None:
-        """Take note that the database accepted everything but what is left out."""
+        """Record that the database has accepted everything except for the withheld units."""
         if self._failure:
             log.info("%s: %s accepts transactions again", self.name, self.client.store.name)
         self._pause, self.wait_until, self._failure = PAUSE[0], 0.0, ""

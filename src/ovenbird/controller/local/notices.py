@@ -1,4 +1,4 @@
-"""Notices: configuration of a chassis, or of what is plugged into it, that has no effect, and why.
+"""Notices: configuration of a chassis or its interfaces that has no effect, with the reason.
 
 They are facts, so a notice exists as long as its cause. Each is logged once when it appears and once when it
 disappears, however often the databases change in between; `findings/list` lists the present ones. Messages are those of
@@ -27,7 +27,7 @@ def warning(text: str) -> Fact:
     """Make a notice of something that has to be corrected.
 
     Arguments:
-        text: what is wrong, and what was done about it; without a full stop.
+        text: the problem and its consequence; without a full stop.
     """
     return NOTICE(level=logging.WARNING, text=text)
 
@@ -46,7 +46,7 @@ class Notices:
         self._current: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[str]:
-        """Yield them in the order of their text."""
+        """Yield the notices in the order of their text."""
         return iter(sorted(self._current))
 
     @property
@@ -56,7 +56,7 @@ class Notices:
         return chassis_findings.encode(texts)
 
     def absorb(self, *, added: Iterable[Notice], removed: Iterable[Notice]) -> None:
-        """Take in what a wave changed, and log it."""
+        """Process the changes of a wave, and log them."""
         before = dict(self._current)
         for gone in removed:
             self._current.pop(gone.text, None)

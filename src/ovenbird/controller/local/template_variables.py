@@ -11,9 +11,9 @@ from ovenbird.model.sb import ChassisTemplateVar
 
 @view
 def variable(name: str) -> str | None:
-    """Return what a variable stands for here; None for one that has no value.
+    """Return the value of a variable on this chassis; None if it has none.
 
-    Whoever reads it depends on this variable alone.
+    A reader depends on this variable only, not on the others.
     """
     row = find(ChassisTemplateVar.chassis, settings().chassis)
     return row.variables.get(name) if row is not None else None

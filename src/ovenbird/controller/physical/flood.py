@@ -1,9 +1,9 @@
-"""Large floods are cut into pieces.
+"""Large floods are split into pieces.
 
-Open vSwitch gives up a packet that passes more than 4,096 tables (resubmits) on its way, all copies together, and drops
-it for everybody. Of a group with many members on this chassis the group's own flow therefore makes the copies of the
-first piece only; the controller gives the packet to the switch again for each further piece (`pinctrl.flood_pieces`),
-whose flow is in a table of its own. A flow for two thousand ports would also be larger than a message may be.
+Open vSwitch drops a packet, with all its copies, if their processing needs more than 4,096 resubmits. For a group with
+many members on this chassis the group's flow therefore makes only the copies of the first piece; the controller sends
+the packet to the switch again for each further piece (`pinctrl.flood_pieces`), whose flow is in a table of its own. A
+flow for two thousand ports would also exceed the maximum length of a message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 PIECE = "reg0"
-"""The register in which a packet carries its piece's number."""
+"""The register that holds the number of the piece."""
 
 MOST_PIECES = 256
 
@@ -33,9 +33,9 @@ _MEMBERS = {OFTable.REMOTE_OUTPUT: 32, OFTable.LOCAL_OUTPUT: 128}
 
 @view
 def pieces(group: MulticastGroup, table: OFTable) -> int:
-    """Return in how many pieces a table floods to a group, so that the switch can follow.
+    """Return the number of pieces in which a table floods to a group.
 
-    Of a group that is large elsewhere, pieces may have few members here.
+    If most members are on other chassis, pieces may have few members here.
 
     Arguments:
         group: the multicast group.
@@ -51,25 +51,25 @@ def pieces(group: MulticastGroup, table: OFTable) -> int:
 
 @view
 def routers_in(datapath: UUID) -> int:
-    """Return how many patch ports a datapath has."""
+    """Return the number of a datapath's patch ports."""
     return len(ports_of_types(table_of(PortBinding), datapath, "patch"))
 
 
 def number_of(table: OFTable, piece: int) -> int:
-    """Return the number of a piece of what a table floods, from 1.
+    """Return the number that identifies a piece of a table's flood, from 1.
 
     Arguments:
         table: `REMOTE_OUTPUT` or `LOCAL_OUTPUT`.
-        piece: which piece, from 1; piece 0 is the flow in the table itself.
+        piece: the index of the piece, from 1; piece 0 is the flow in the table itself.
     """
     return 2 * piece + (table == OFTable.REMOTE_OUTPUT)
 
 
 def ask(table: OFTable, pieces: int) -> Controller:
-    """Return the action that has the controller give a packet to the switch again, once for each further piece.
+    """Return the action that makes the controller send a packet to the switch again, once for each further piece.
 
     Arguments:
         table: `REMOTE_OUTPUT` or `LOCAL_OUTPUT`.
-        pieces: how many there are, piece 0 included.
+        pieces: the number of pieces, including piece 0.
     """
     return Controller(Userdata(Opcode.FLOOD_PIECES, payload=bytes([table, *pieces.to_bytes(2, "big")])).encode())

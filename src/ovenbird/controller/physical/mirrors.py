@@ -1,9 +1,10 @@
-"""Mirrors of ports that are here: rows Mirror of the integration bridge, each with a tunnel to its sink.
+"""Mirrors of ports on this chassis: rows of Mirror of the integration bridge, each with a tunnel to its sink.
 
-ovn-nb(5), Mirror; ovs-vswitchd.conf.db(5), Mirror. As by the original, the row has the mirror's name and
+ovn-nb(5), Mirror; ovs-vswitchd.conf.db(5), Mirror. As in OVN, the row has the mirror's name and
 `external_ids:ovn-owned`, and its tunnel is the port `ovn-<mirror>`: GRE with the mirror's index as its key, or ERSPAN
-of version 1 with it as key and index. A mirror exists while a port of it is here. Of the releases after 23.03 it knows
-the filter `both`, and the type `local`, whose sink is an interface with that `external_ids:mirror-id`.
+version 1 with the index as key and index. A mirror exists while one of its ports is on this chassis. From releases
+after 23.03, the filter `both` is supported, and the type `local`, whose sink is an interface with this
+`external_ids:mirror-id`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ OWNED = "ovn-owned"
 """The key of Mirror.external_ids that marks the rows of a controller."""
 
 TUNNELS = ("gre", "ip6gre", "erspan", "ip6erspan")
-"""The types of interfaces that mirrors have for themselves."""
+"""The types of the tunnel interfaces that are made for mirrors."""
 
 SINK = "mirror-id"
 """The key of Interface.external_ids that names the sink of a local mirror."""
@@ -46,7 +47,7 @@ _SINKS = ComputedIndex(
     Interface.external_ids,
     keys=lambda values: (sink,) if (sink := values[Interface.external_ids.index].get(SINK)) else (),
 )
-"""The interfaces that are sinks, by name."""
+"""The interfaces that are sinks, by the sink's name."""
 
 
 class Tunnel(NamedTuple):
@@ -58,7 +59,7 @@ class Tunnel(NamedTuple):
 
 
 class MirrorSpec(NamedTuple):
-    """A mirror as it should be, by ports of Open vSwitch; its copies leave by a tunnel, or by a port that is here."""
+    """The intended mirror, with ports of Open vSwitch; copies are sent to a tunnel, or to a port of this chassis."""
 
     sources: frozenset[UUID]
     targets: frozenset[UUID]
@@ -68,7 +69,7 @@ class MirrorSpec(NamedTuple):
 
 @view
 def switch_port(port: PortBinding) -> UUID | None:
-    """Return the port of the integration bridge that a logical port has; None if it is not here."""
+    """Return the integration bridge's port of a logical port; None if it is not on this chassis."""
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None
     found = interface.referrer(Port.interfaces) if interface is not None else None
@@ -77,7 +78,7 @@ def switch_port(port: PortBinding) -> UUID | None:
 
 @view
 def wanted(mirror: Mirror) -> MirrorSpec | None:
-    """Return what a mirror should be on this chassis; None if it has no ports here, or nothing that it can be."""
+    """Return the intended mirror on this chassis; None if it has no ports here, or is invalid."""
     ports = frozenset(uuid for each in mirror.referrers(PortBinding.mirror_rules) if (uuid := switch_port(each)))
     tunnel = _tunnel(mirror)
     output = _sink(mirror.sink) if mirror.type == "local" else None
@@ -90,7 +91,7 @@ def wanted(mirror: Mirror) -> MirrorSpec | None:
 
 
 def _tunnel(mirror: Mirror) -> Tunnel | None:
-    """Return the tunnel to a mirror's sink; None if that is no address."""
+    """Return the tunnel to a mirror's sink; None if the sink is not an address."""
     if mirror.type == "local" or not is_address(mirror.sink):
         return None
     options = {"remote_ip": mirror.sink, "key": str(mirror.index)}
@@ -113,7 +114,7 @@ def _sink(name: str) -> UUID | None:
 
 
 class NewMirror(NamedTuple):
-    """A mirror to be made, with its tunnel."""
+    """A mirror to insert, with its tunnel."""
 
     relation: EditRelation[..., Any]
     bridge: UUID
@@ -131,7 +132,7 @@ class NewMirror(NamedTuple):
         return f"the new mirror {self.name}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the mirror, unless the bridge is gone; a tunnel of that name that is there is used.
+        """Insert the mirror, unless the bridge is gone; an existing tunnel of the same name is used.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -157,7 +158,7 @@ class NewMirror(NamedTuple):
 
 
 class SurplusMirror(NamedTuple):
-    """A mirror to be removed, with the tunnel that it alone has."""
+    """A mirror to remove, with its own tunnel."""
 
     relation: EditRelation[..., Any]
     bridge: UUID
@@ -174,7 +175,7 @@ class SurplusMirror(NamedTuple):
         return f"the removal of mirror {self.mirror}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Take the mirror and its tunnel out of the bridge.
+        """Remove the mirror and its tunnel from the bridge.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -191,7 +192,7 @@ class SurplusMirror(NamedTuple):
             if tunnel is not None
             else []
         )
-        if tunnel is not None and all(kind in TUNNELS for kind in kinds):  # a tunnel to a chassis may have such a name
+        if tunnel is not None and all(kind in TUNNELS for kind in kinds):  # a tunnel to a chassis may have this name
             transaction.mutate(bridge, "ports", delete=[tunnel.uuid])
 
 
@@ -201,7 +202,7 @@ DROP_MIRROR = EditRelation("mirror to remove", SurplusMirror)
 
 @view
 def mirrors_here() -> dict[str, UUID]:
-    """Return the mirrors of the integration bridge that controllers have made, by name."""
+    """Return the integration bridge's mirrors that controllers have made, by name."""
     bridge = integration_bridge()
     there = bridge.mirrors if bridge is not None else ()
     return {each.name: each.uuid for each in there if each.external_ids.get(OWNED) == "true"}
@@ -209,7 +210,7 @@ def mirrors_here() -> dict[str, UUID]:
 
 @rule(Mirror)
 def mirrors(mirror: Mirror) -> Iterator[Fact]:
-    """Make the mirror of ports that are here, and keep it as it should be."""
+    """Yield the changes that make a mirror of ports on this chassis equal to the intended one."""
     bridge, want = integration_bridge(), wanted(mirror)
     if bridge is None or progress().stopping:
         return
@@ -232,7 +233,7 @@ def _is_tunnel(port: Port) -> bool:
 
 
 def _differences(bridge: Bridge, there: SwitchMirror, want: MirrorSpec) -> Iterator[Fact]:
-    """Yield what has to change for a mirror to be as it should."""
+    """Yield the changes from an existing mirror to the intended one."""
     for column, ports in ((SwitchMirror.select_src_port, want.sources), (SwitchMirror.select_dst_port, want.targets)):
         found: frozenset[UUID] = column.raw(there)
         if found != ports:
@@ -241,11 +242,11 @@ def _differences(bridge: Bridge, there: SwitchMirror, want: MirrorSpec) -> Itera
     output = there.output_port
     if want.tunnel is None:
         if output is not None and output.name == f"ovn-{there.name}" and _is_tunnel(output):
-            yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # with its tunnel, and it is made anew
+            yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # with its tunnel; then it is inserted again
         elif SwitchMirror.output_port.raw(there) != want.output:
             yield EDIT(SwitchMirror, there.uuid, (("output_port", want.output),))
     elif output is None or output.name != want.tunnel.name:
-        yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # and it is made anew
+        yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # then it is inserted again
     else:
         yield from _changed_tunnel(output, want.tunnel)
 
@@ -264,7 +265,7 @@ def _changed_tunnel(port: Port, tunnel: Tunnel) -> Iterator[Fact]:
 
 @rule(SwitchMirror)
 def stale_mirror(mirror: SwitchMirror) -> Iterator[Fact]:
-    """Remove a mirror that has no port here any more."""
+    """Remove a mirror that has no ports on this chassis any more."""
     bridge, name = integration_bridge(), mirror.name
     if bridge is None or progress().stopping or not progress().settled or mirrors_here().get(name) != mirror.uuid:
         return

@@ -1,9 +1,9 @@
-"""Queues of the physical interfaces: how fast what a port sends may leave this chassis.
+"""Queues of the physical interfaces, which limit the rate of a port's packets that leave this chassis.
 
-Northd gives a number (`qdisc_queue_id`) to each port with `qos_max_rate`, `qos_min_rate` or `qos_burst` on a chassis
-(ovn-sb(5), Port_Binding), and flows choose that queue. The queues are on the ports of Open vSwitch that have an
-interface with `external_ids:ovn-egress-iface` (ovn-northd(8)): of them the switch makes classes of the kernel's HTB
-(ovs-vswitchd.conf.db(5), QoS and Queue). A port's own QoS, which somebody else has made, is left alone.
+northd allocates a number (`qdisc_queue_id`) to each port with `qos_max_rate`, `qos_min_rate` or `qos_burst` on a
+chassis (ovn-sb(5), Port_Binding), and flows select this queue. The queues belong to the ports of Open vSwitch with an
+interface that has `external_ids:ovn-egress-iface` (ovn-northd(8)); the switch implements them as classes of the
+kernel's HTB (ovs-vswitchd.conf.db(5), QoS and Queue). A QoS that another program has set on a port is not changed.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ PORT = "ovn_port"
 
 HTB = "linux-htb"
 LEFT_ALONE = "linux-noop"
-"""The QoS by which the original's controller keeps the switch from a port whose classes it makes itself."""
+"""The QoS type with which ovn-controller stops the switch from managing a port's classes."""
 
 UNLIMITED = "34359738360"
-"""Rate of all queues of an interface together, in bit/s: the most that HTB's 32 bits of bytes per second hold. Without
-it the switch takes the speed of the link, or 100 Mbit/s where it does not know it."""
+"""Rate of all queues of an interface together, in bit/s: the largest that HTB's 32 bits of bytes per second can hold.
+By default the switch uses the speed of the link, or 100 Mbit/s if it does not know the speed."""
 
 LAST_QUEUE = 61_440
 
@@ -55,7 +55,7 @@ _PB = PortBinding
 
 
 def _places(values: list[Any]) -> tuple[str, ...]:
-    """Return where a port with a queue is: its chassis, or everywhere."""
+    """Return the location of a port with a queue: its chassis, or all chassis."""
     if "qdisc_queue_id" not in values[_PB.options.index]:
         return ()
     place = "localnet" if values[_PB.type.index] == "localnet" else values[_PB.chassis.index]
@@ -69,11 +69,11 @@ _LABELLED = ComputedIndex(
     Interface.external_ids,
     keys=lambda values: ("egress",) if flag(values[Interface.external_ids.index], EGRESS) else (),
 )
-"""The physical interfaces that queues belong to."""
+"""The physical interfaces that have queues."""
 
 
 class Queue(NamedTuple):
-    """A queue as it should be: of which logical port, and its `other_config` as pairs."""
+    """The intended queue: its logical port, and its `other_config` as pairs."""
 
     port: str
     config: tuple[tuple[str, str], ...]
@@ -89,7 +89,7 @@ Queues = tuple[tuple[int, Queue], ...]
 
 @view
 def queue(port: PortBinding) -> tuple[int, Queue] | None:
-    """Return the queue of a port by number; None if it has none here."""
+    """Return the number and the queue of a port; None if it has no queue on this chassis."""
     chosen = number(port.options, "qdisc_queue_id", low=1, high=LAST_QUEUE)
     if chosen is None or (port.type == "localnet" and physical_bridge(port) is None):
         return None
@@ -100,7 +100,7 @@ def queue(port: PortBinding) -> tuple[int, Queue] | None:
 
 @view
 def queues() -> Queues:
-    """Return the queues of this chassis by number; of several ports with one number, the first by name has it."""
+    """Return the queues of this chassis by number; if several ports have the same number, that of the first by name."""
     ports = [*_QUEUED.rows(own_chassis() or ""), *_QUEUED.rows("localnet")] if _LABELLED.rows("egress") else []
     found: dict[int, Queue] = {}
     for each in sorted(filter(None, map(queue, ports)), key=lambda each: each[1].port):
@@ -109,7 +109,7 @@ def queues() -> Queues:
 
 
 class NewQoS(NamedTuple):
-    """Queues for a port that has none."""
+    """The queues of a port that has none yet."""
 
     relation: EditRelation[..., Any]
     port: UUID
@@ -126,7 +126,7 @@ class NewQoS(NamedTuple):
         return f"the queues of port {self.port}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the queues, unless the port is gone.
+        """Insert the queues, unless the port is gone.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -142,7 +142,7 @@ class NewQoS(NamedTuple):
 
 
 class NewQueue(NamedTuple):
-    """One more queue of a port."""
+    """A further queue of a port."""
 
     relation: EditRelation[..., Any]
     qos: UUID
@@ -160,7 +160,7 @@ class NewQueue(NamedTuple):
         return f"queue {self.number}, of {self.queue.port}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the queue, unless those of the port are gone.
+        """Insert the queue, unless the port's QoS is gone.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -173,7 +173,7 @@ class NewQueue(NamedTuple):
 
 
 class SurplusQueue(NamedTuple):
-    """A queue that no port has any more."""
+    """A queue that no logical port uses any more."""
 
     relation: EditRelation[..., Any]
     qos: UUID
@@ -191,7 +191,7 @@ class SurplusQueue(NamedTuple):
         return f"the removal of queue {self.number}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Take the queue out and delete it.
+        """Remove the queue from its QoS and delete it.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -205,7 +205,7 @@ class SurplusQueue(NamedTuple):
 
 
 class SurplusQoS(NamedTuple):
-    """Queues that are not needed any more, with the port that has them, if it is there."""
+    """The queues of a port that are not needed any more, with the port if it exists."""
 
     relation: EditRelation[..., Any]
     qos: UUID
@@ -253,7 +253,7 @@ def _is_ours(qos: QoS) -> bool:
 
 @rule(Port)
 def port_queues(port: Port) -> Iterator[Fact]:
-    """Give a port to a physical network the queues of this chassis, and take those from any other."""
+    """Yield the changes of a port's queues: only ports to physical networks have queues, those of this chassis."""
     if progress().stopping or not progress().settled:
         return
     egress = any(flag(interface.external_ids, EGRESS) for interface in port.interfaces)
@@ -277,7 +277,7 @@ def port_queues(port: Port) -> Iterator[Fact]:
 
 
 def _differences(qos: QoS, wanted: Mapping[int, Queue]) -> Iterator[Fact]:
-    """Yield what has to change for a port to have these queues."""
+    """Yield the changes from a port's existing queues to the intended ones."""
     there = qos.queues
     for chosen, each in wanted.items():
         row = get(QueueRow, there[chosen]) if chosen in there else None
@@ -303,7 +303,7 @@ def stale_queues(qos: QoS) -> Iterator[Fact]:
 
 @rule(PortBinding)
 def wrong_rates(port: PortBinding) -> Iterator[Fact]:
-    """Say of a port's rates which are no rates."""
+    """Yield a notice for each rate of a port that is invalid."""
     if "qdisc_queue_id" not in port.options:
         return
     if physical_bridge(port) is None if port.type == "localnet" else PortBinding.chassis.raw(port) != own_chassis():

@@ -1,7 +1,7 @@
-"""Events that flows report for the cloud: rows of Southbound's Controller_Event (ovn-sb(5)), which the cloud removes.
+"""Events that flows report to the CMS: rows of Southbound's Controller_Event (ovn-sb(5)), which the CMS deletes.
 
-An event is written once, until the cloud has removed its row; then the next packet reports it again. Sequence numbers
-are those of one chassis, and go on from the highest that its rows have.
+An event is written once; after the CMS has deleted its row, the next packet reports it again. Each chassis has its own
+sequence numbers, which continue from the highest in its rows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 MOST_EVENTS = 1000
-"""Rows that one chassis has at most, of events that the cloud has not dealt with."""
+"""The largest number of a chassis's rows that the CMS has not deleted yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedEvent:
-    """An event, and the chassis that saw it, by name."""
+    """An event, and the name of the chassis that reports it."""
 
     event: str
     info: tuple[tuple[str, str], ...]
@@ -33,30 +33,30 @@ class ReportedEvent:
 
 
 def reported(packet_in: PacketIn, chassis: str) -> ReportedEvent:
-    """Return what a flow reports.
+    """Return the event that a flow reports.
 
     Arguments:
-        packet_in: the packet that it is about.
+        packet_in: the punted packet.
         chassis: the name of this chassis.
 
     Raises:
-        DecodeError: the flow does not say.
+        DecodeError: the userdata is malformed.
     """
     found = TriggerEvent.decode(Userdata.decode(packet_in.userdata).payload)
     return ReportedEvent(event=found.event, info=found.options, chassis=chassis)
 
 
 def stage_reported(store: Store, transaction: Transaction, what: ReportedEvent, *, number: int) -> int:
-    """Write an event down, unless there is a row of it, or too many others.
+    """Insert the row of an event, unless it exists already, or there are too many rows.
 
     Arguments:
-        store: Southbound's.
-        transaction: on it.
+        store: Southbound's rows.
+        transaction: the transaction on Southbound.
         what: the event.
         number: the sequence number of the last event.
 
     Returns:
-        The sequence number of the last event now.
+        The new sequence number of the last event.
     """
     chassis = store.find(Chassis.name, what.chassis)
     if chassis is None:

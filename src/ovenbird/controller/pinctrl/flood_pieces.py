@@ -1,4 +1,4 @@
-"""Large floods in pieces: the switch makes the first copies, and is given the packet again for each further piece.
+"""Large floods in pieces: the switch makes the first copies, and gets the packet again for each further piece.
 
 See `physical.flood`.
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import PacketIn
 
 _CARRIED = ("metadata", "reg10", "reg11", "reg12", "reg13", "reg14", "reg15")
-"""What the flows behind look at: datapath, flags, conntrack zones, ports."""
+"""The fields that the following flows match: datapath, flags, conntrack zones, ports."""
 
 
 def further(packet_in: PacketIn, payload: bytes) -> Iterator[PacketOut]:
     """Yield the packet for each further piece.
 
     Raises:
-        PacketError: the flow does not say how many there are.
+        PacketError: the number of pieces in the userdata is invalid.
     """
     pieces = int.from_bytes(payload[1:3], "big")
     if len(payload) < 3 or not 1 < pieces <= MOST_PIECES:

@@ -1,10 +1,10 @@
-"""A probe of one load balancer's backend: when to send, what answers mean, and what has come of it.
+"""The probe of one load balancer's backend: when to send packets, how to judge answers, and the resulting status.
 
-ovn-sb(5), Service_Monitor. Over TCP a SYN is sent: a SYN with ACK is a success, a reset or silence a failure. Over UDP
-a datagram is sent: silence is a success, an ICMP error about it a failure. So many of either in a row, and the backend
-is online or offline. The next packet follows `interval` after the outcome of the one before.
+ovn-sb(5), Service_Monitor. Over TCP a SYN is sent: a SYN with ACK is a success, a reset or no answer is a failure. Over
+UDP a datagram is sent: no answer is a success, an ICMP error is a failure. After `success_count` successes in a row the
+backend is online, after `failure_count` failures offline. The next packet is sent `interval` after an outcome.
 
-No clock and no I/O: times are given, in seconds of one clock.
+The module does no I/O and reads no clock: callers pass the time, in seconds of one clock.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class BackendProbe:
     """The state of a probe.
 
     Arguments:
-        fact: what to probe, and how often.
+        fact: the backend, and the options of the health check.
 
     Attributes:
-        status: `online` or `offline`; None until either is certain.
+        status: `online` or `offline`; None until it is determined.
         deadline: when to call `tick`; it is 0 at first.
     """
 
@@ -56,25 +56,25 @@ class BackendProbe:
 
     @property
     def sends(self) -> bool:
-        """Whether the next `tick` sends something."""
+        """Whether the next `tick` sends a packet."""
         return not self._waiting
 
     def put_off(self, until: float) -> None:
-        """Send nothing until then, and count neither what was sent last nor its answer.
+        """Postpone the next packet, and ignore the last one and its answer.
 
         Arguments:
-            until: the deadline.
+            until: the new deadline.
         """
         self._waiting = False
         self.deadline = until
 
     def tick(self, now: float) -> bytes | None:
-        """Take note that the deadline has come; return a frame to send, if any."""
+        """Process the deadline; return a frame to send, if any."""
         if self._waiting:
             self._count(now, success=self.fact.protocol == "udp")
             return None
         if not self._port or self.fact.protocol == "tcp":
-            self._port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - to tell probes apart
+            self._port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - distinguishes probes
             self._sequence = random.getrandbits(32)
         self._waiting = True
         self.deadline = now + self.fact.times.timeout
@@ -83,14 +83,14 @@ class BackendProbe:
         return framed(self.fact, UDP, Udp(sport=self._port, dport=self.fact.number, payload=_DATAGRAM))
 
     def receive(self, answer: Tcp | Udp, now: float) -> bytes | None:
-        """Take what came from the backend, a segment or the datagram that an error is about; return what to send.
+        """Process an answer: a segment, or the datagram that an ICMP error quotes; return a frame to send, if any.
 
         Arguments:
-            answer: the segment, or our own datagram.
+            answer: the segment, or the quoted datagram.
             now: the time.
 
         Raises:
-            PacketError: it answers nothing that was sent last.
+            PacketError: it is not an answer to the last packet.
         """
         if not self._waiting:
             raise PacketError("an answer to no probe")
@@ -114,7 +114,7 @@ class BackendProbe:
         return framed(self.fact, TCP, segment)
 
     def _count(self, now: float, *, success: bool) -> None:
-        """Take note of an outcome."""
+        """Count an outcome, and update the status."""
         times = self.fact.times
         self._waiting = False
         self.deadline = now + times.interval
@@ -131,8 +131,8 @@ def framed(fact: ProbedBackend, protocol: int, carried: Tcp | Udp) -> bytes:
 
     Arguments:
         fact: the backend.
-        protocol: the number of what is carried.
-        carried: a segment or datagram.
+        protocol: the IP protocol number of the payload.
+        carried: the payload, a segment or datagram.
     """
     src, dst = ip_bytes(fact.source), ip_bytes(fact.address)
     payload = carried.encode(src=src, dst=dst)
@@ -146,7 +146,7 @@ def framed(fact: ProbedBackend, protocol: int, carried: Tcp | Udp) -> bytes:
 
 
 def answer_of(frame: bytes) -> tuple[str, Tcp | Udp]:
-    """Return who sent an answer to a probe, and a segment, or the datagram that an error says did not arrive.
+    """Return the backend's address from an answer to a probe, and the segment or the datagram quoted in an ICMP error.
 
     Raises:
         PacketError: it is neither.

@@ -1,8 +1,8 @@
-"""Who has joined which multicast groups in one switch, as one chassis hears it; and behind which ports routers are.
+"""The multicast memberships and multicast router ports of one switch, as one chassis learns them.
 
-A membership lasts for the idle timeout from when it was last reported, a router for as long as another querier is
-believed to be there. The table is bounded: where there is no place for another group, the port with most memberships
-loses its oldest, so that one instance that joins thousands takes nothing from others. No I/O and no clock here.
+A membership lasts for the idle timeout after its last report, a router port for the "other querier present interval".
+The table is bounded: when it is full, the port with the most memberships loses its oldest one, so that an instance that
+joins thousands of groups does not displace those of others. The module does no I/O and reads no clock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 ROUTER_TIMEOUT = 255.0
-"""Seconds for which a router counts that asks no more ("other querier present interval", RFC 3376, section 8.5)."""
+"""Seconds after its last query for which a router counts ("other querier present interval", RFC 3376, section 8.5)."""
 
 
 class MembershipTable:
@@ -36,15 +36,15 @@ class MembershipTable:
         self.groups: dict[str, dict[UUID, None]] = {}
         """The ports of each group, by its address."""
         self.changed: dict[str, None] = {}
-        """The groups whose ports have changed since somebody took note of it."""
+        """The groups whose ports have changed since the last time that the caller recorded them."""
         self.routers: dict[UUID, float] = {}
-        """When each port with a router behind it ceases to be one; in this order."""
+        """When each router port expires, in this order."""
         self.routers_changed = False
-        self._by_port: dict[UUID, dict[str, float]] = {}  # when each membership of a port ends, in this order
+        self._by_port: dict[UUID, dict[str, float]] = {}  # when each membership of a port expires, in this order
         self._by_count: dict[int, dict[UUID, None]] = {}  # the ports with so many memberships
 
     def join(self, address: str, port: UUID, *, now: float) -> None:
-        """Take note that a port wants a group, for the idle timeout from now.
+        """Add or refresh a membership, for the idle timeout from now.
 
         Arguments:
             address: the group's.
@@ -64,7 +64,7 @@ class MembershipTable:
             self._count(port, before=len(mine) - 1, after=len(mine))
 
     def leave(self, address: str, port: UUID) -> None:
-        """Take note that a port wants a group no more.
+        """Remove a membership.
 
         Arguments:
             address: the group's.
@@ -84,7 +84,7 @@ class MembershipTable:
                 del self.groups[address]
 
     def hear_router(self, port: UUID, *, now: float) -> None:
-        """Take note that there is a multicast router behind a port.
+        """Add or refresh a router port.
 
         Arguments:
             port: UUID of the port's binding.
@@ -94,7 +94,7 @@ class MembershipTable:
         self.routers[port] = now + ROUTER_TIMEOUT
 
     def resume(self, address: str, ports: Iterable[UUID], *, now: float) -> None:
-        """Go on with what is known from before; what there is no place for counts as changed as well.
+        """Resume the members of a group from an existing row; a group without a place counts as changed.
 
         Arguments:
             address: the group's; `mrouters` for the ports with routers.
@@ -111,7 +111,7 @@ class MembershipTable:
         self.changed[address] = None
 
     def resize(self, *, size: int, timeout: float) -> None:
-        """Change the bounds; memberships that are there last as long as was said before.
+        """Change the limits; existing memberships keep their time of expiry.
 
         Arguments:
             size: the greatest number of groups, from 1.
@@ -122,7 +122,7 @@ class MembershipTable:
             self._evict()
 
     def expire(self, now: float) -> None:
-        """Forget what has ended by now."""
+        """Remove expired memberships and router ports."""
         for port in list(self._by_port):
             for address in _ended(self._by_port[port], now):
                 self.leave(address, port)
@@ -132,12 +132,12 @@ class MembershipTable:
 
     @property
     def next_end(self) -> float | None:
-        """When something ends next if nothing is reported; None if there is nothing to end."""
+        """When the next membership or router port expires; None if there are none."""
         ends = [next(iter(mine.values())) for mine in self._by_port.values()]
         return min([*ends, *list(self.routers.values())[:1]], default=None)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all memberships and router ports."""
         for port in list(self._by_port):
             for address in list(self._by_port[port]):
                 self.leave(address, port)
@@ -145,7 +145,7 @@ class MembershipTable:
         self.routers.clear()
 
     def _evict(self) -> None:
-        """Take the oldest membership from the port that has most."""
+        """Remove the oldest membership of the port with the most."""
         most = self._by_count[max(self._by_count)]  # there are few counts, and there may be thousands of ports
         port = next(iter(most))
         self.leave(next(iter(self._by_port[port])), port)
@@ -162,7 +162,7 @@ class MembershipTable:
 
 
 def _ended(ends: dict[K, float], now: float) -> list[K]:
-    """Return what has ended; the rest, which comes later, is not looked at."""
+    """Return the expired keys of a mapping that is ordered by time of expiry."""
     found = []
     for key, end in ends.items():
         if end > now:

@@ -1,14 +1,13 @@
-"""IGMP and MLD snooping: what hosts report to multicast routers, and a querier that has them report.
+"""IGMP and MLD snooping: the memberships that hosts report, and a querier that makes them report.
 
-Flows of a switch that snoops take its reports and queries to the controller (the action `igmp;`). What instances and
-physical networks of this chassis report is kept in a table (`membership_table`), from which the rows of IGMP_Group
-follow that are this chassis's; northd makes flows of the rows of all chassis. Reports are sent on to the ports with
-multicast routers, everything else to every port but those to routers (RFC 4541, section 2.1.1). Where IP_Multicast says
-so, hosts on this chassis are asked for their memberships at intervals, soon again for the first time, since a query may
-be lost.
+Flows of a switch that snoops punt its reports and queries to the controller (the action `igmp;`). The memberships of
+ports on this chassis are kept in a table (`membership_table`), from which this chassis's rows of IGMP_Group are
+written; northd makes flows from the rows of all chassis. Reports are forwarded to the ports with multicast routers, and
+other packets to every port except those to routers (RFC 4541, section 2.1.1). If IP_Multicast enables the querier, this
+chassis queries its hosts periodically; the first query is repeated soon, since a query may be lost.
 
-What this chassis reported before it was started counts until the idle timeout is over, so that a restart takes nothing
-from who listens.
+Rows that this chassis wrote before a restart stay valid until the idle timeout, so that a restart does not interrupt
+the members.
 """
 
 from __future__ import annotations
@@ -58,18 +57,18 @@ if TYPE_CHECKING:
 TABLE_SIZE, LARGEST_TABLE = 2048, 32_766
 IDLE_TIMEOUT, LONGEST_TIME = 300, 86_400
 MOST_RESPONSE = 25
-"""Seconds that the code of a query's greatest response time can say in tenths."""
+"""The largest maximum response time in seconds that a query can encode in tenths of a second."""
 
 _SOON = 0.02
-"""Seconds within which what was heard is written together."""
+"""Seconds for which changes of memberships are collected before they are written."""
 _STARTUP = 4
-"""The part of the interval after which the first query is repeated (RFC 3376, section 8.6)."""
+"""The divisor of the query interval after which the first query is repeated (RFC 3376, section 8.6)."""
 
 _LOCAL_ONLY = SetField.bits(FlagBit.LOCAL_ONLY.bits, 1)
 
 
 class NewGroup(NamedTuple):
-    """A row of IGMP_Group to be made."""
+    """A row of IGMP_Group to insert."""
 
     relation: EditRelation[..., Any]
     address: str
@@ -88,7 +87,7 @@ class NewGroup(NamedTuple):
         return f"the new multicast group {self.address}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the row, with the ports that are there.
+        """Insert the row, with the ports that exist.
 
         Arguments:
             store: Southbound's rows.
@@ -101,7 +100,7 @@ class NewGroup(NamedTuple):
 
 
 class SurplusGroup(NamedTuple):
-    """A row of IGMP_Group to be removed."""
+    """A row of IGMP_Group to delete."""
 
     relation: EditRelation[..., Any]
     uuid: UUID
@@ -117,7 +116,7 @@ class SurplusGroup(NamedTuple):
         return f"the multicast group {self.uuid}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Remove the row, if it is there.
+        """Delete the row, if it exists.
 
         Arguments:
             store: Southbound's rows.
@@ -143,7 +142,7 @@ def snoops(datapath: UUID) -> bool:
 
 @rule(IPMulticast)
 def snooped(row: IPMulticast) -> Iterator[Fact]:
-    """Yield a switch that is snooped in here."""
+    """Yield a switch in which this chassis snoops."""
     uuid = IPMulticast.datapath.raw(row)
     datapath = hosted_row(uuid) if uuid is not None and snoops(uuid) else None
     if datapath is None:
@@ -171,14 +170,14 @@ def _within(value: int | None, low: int, high: int, default: int) -> int:
 
 
 def queries_of(row: IPMulticast, interval: int) -> Iterator[bytes]:
-    """Yield the queries of a switch, for each IP version with a source address; none without a MAC address.
+    """Yield the queries of a switch, one for each IP version with a source address; none without a MAC address.
 
     Arguments:
-        row: how the switch is snooped in.
+        row: the switch's snooping settings.
         interval: seconds between queries.
 
     Raises:
-        PacketError: what is given as an address is none.
+        PacketError: an address in the settings is invalid.
     """
     if not row.querier or not row.eth_src:
         return
@@ -200,7 +199,7 @@ def _own_row(datapath: UUID, address: str) -> IGMPGroup | None:
 
 @rule(Listeners)
 def listeners(heard: Listeners) -> Iterator[Fact]:
-    """Have Southbound say what was heard."""
+    """Yield the changes that make Southbound's row of a group equal to its members here."""
     me, row = own_chassis(), _own_row(heard.datapath, heard.address)
     ports = frozenset([uuid for uuid in heard.ports if get(PortBinding, uuid) is not None])
     if not ports and row is not None:
@@ -217,7 +216,7 @@ def listeners(heard: Listeners) -> Iterator[Fact]:
 
 @rule(IGMPGroup)
 def reported(row: IGMPGroup) -> Iterator[Fact]:
-    """Go on with what this chassis reported before it was started; withdraw it where it does not snoop."""
+    """Resume the memberships in a row that this chassis wrote before a restart; delete the row if it does not snoop."""
     me, datapath = own_chassis(), IGMPGroup.datapath.raw(row)
     if me is None or IGMPGroup.chassis.raw(row) != me:
         return
@@ -232,7 +231,7 @@ def reported(row: IGMPGroup) -> Iterator[Fact]:
 
 
 class Snooper:
-    """One switch that is snooped in."""
+    """The snooping state of one switch."""
 
     __slots__ = ("fact", "members", "next_query", "queries_sent")
 
@@ -243,11 +242,11 @@ class Snooper:
         self.queries_sent = 0
 
     def configure(self, fact: SnoopedSwitch, now: float) -> None:
-        """Go on as another fact says.
+        """Apply new settings; keep the memberships, unless `seq_no` requests a flush.
 
         Arguments:
-            fact: the fact.
-            now: in seconds.
+            fact: the settings.
+            now: the time in seconds.
         """
         before, self.fact = self.fact, fact
         self.members.resize(size=fact.table_size, timeout=fact.idle_timeout)
@@ -258,14 +257,14 @@ class Snooper:
 
     @property
     def due(self) -> float | None:
-        """When there is something to do next; None for never."""
+        """When the next timer of the switch is due; None for never."""
         ends = self.members.next_end
         if not self.fact.queries:
             return ends
         return self.next_query if ends is None else min(ends, self.next_query)
 
     def queries(self, now: float) -> tuple[bytes, ...]:
-        """Return the queries to send now."""
+        """Return the queries that are due."""
         if not self.fact.queries or self.next_query > now:
             return ()
         self.queries_sent = min(self.queries_sent + 1, ROBUSTNESS)
@@ -279,9 +278,9 @@ class Snoopers:
 
     Arguments:
         send: sends a message to the switch.
-        own: the controller's own rows, where it is recorded who has joined what.
-        wake: is called when that has changed.
-        clock: seconds that only grow.
+        own: the controller's local rows, in which the memberships are recorded.
+        wake: called when these have changed.
+        clock: returns the time in seconds; monotonic.
     """
 
     def __init__(
@@ -302,11 +301,11 @@ class Snoopers:
         self._timer_due = 0.0
 
     def attach(self, southbound: Store) -> None:
-        """Find ports in these rows from now on."""
+        """Set the rows of Southbound in which ports are looked up."""
         self._southbound = southbound
 
     def absorb(self, *, added: Iterable[SnoopedSwitch], removed: Iterable[SnoopedSwitch]) -> None:
-        """Take in a wave's facts; a switch whose settings change keeps its memberships."""
+        """Process a wave's facts; a switch whose settings change keeps its memberships."""
         now, coming = self._clock(), {fact.datapath: fact for fact in added}
         for fact in removed:
             snooper = self._snoopers.get(fact.datapath)
@@ -326,7 +325,7 @@ class Snoopers:
         self._schedule(_SOON)
 
     def adopt(self, *, added: Iterable[HeardBefore], removed: Iterable[HeardBefore]) -> None:  # noqa: ARG002 (a sink's)
-        """Go on with what was reported before this program was started; what there is no place for is withdrawn."""
+        """Resume memberships that were written before a restart; those beyond the table's size are withdrawn."""
         now = self._clock()
         for fact in added:
             snooper = self._snoopers.get(fact.datapath)
@@ -338,7 +337,7 @@ class Snoopers:
         self._schedule(_SOON)
 
     def forget(self, *, added: Iterable[Withdrawn], removed: Iterable[Withdrawn]) -> None:  # noqa: ARG002 (a sink's)
-        """Drop the records of groups that are gone from Southbound, unless somebody has joined them again."""
+        """Remove the records of groups that are deleted from Southbound, unless they have members again."""
         for fact in added:
             row = self._recorded(fact.datapath, fact.address)
             if row is not None and not row.ports:
@@ -346,7 +345,7 @@ class Snoopers:
                 self._wake()
 
     def close(self) -> None:
-        """Snoop no more; what was heard stays in Southbound, for whoever comes next."""
+        """Stop snooping; the rows stay in Southbound, and the next start resumes them."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -356,13 +355,13 @@ class Snoopers:
             row.home.delete(row)
 
     def receive(self, packet_in: PacketIn) -> None:
-        """Take a report or a query of a switch.
+        """Process a report or a query.
 
         Raises:
-            PacketError: it is none, or comes from no port of a switch that is snooped in.
+            PacketError: it is malformed, or does not come from a port of a switch that snoops.
         """
         datapath, key = register(packet_in, "metadata"), register(packet_in, "reg14")
-        if register(packet_in, "in_port_oxm") == Port.CONTROLLER:  # between zones they come back
+        if register(packet_in, "in_port_oxm") == Port.CONTROLLER:  # between zones such packets come back
             raise PacketError("a packet that was sent on before")
         snooper = self._by_key.get(datapath)
         if snooper is None or self._southbound is None:
@@ -378,7 +377,7 @@ class Snoopers:
 
     def _take(self, snooper: Snooper, port: UUID, membership: Membership, *, asked_by: bytes) -> None:
         now, members = self._clock(), snooper.members
-        if membership.kind is MembershipKind.QUERY and any(asked_by):  # from nobody, a switch asks (RFC 4541, 2.1.1)
+        if membership.kind is MembershipKind.QUERY and any(asked_by):  # 0.0.0.0 is that of a switch (RFC 4541, 2.1.1)
             members.hear_router(port, now=now)
         for address in membership.left:
             members.leave(ip_text(address), port)
@@ -389,7 +388,7 @@ class Snoopers:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def _schedule(self, pause: float) -> None:
-        """Look after everything after some seconds, if not before."""
+        """Run `look` after some seconds, unless it is already scheduled earlier."""
         due = self._clock() + pause
         if self._timer is not None:
             if self._timer_due <= due:
@@ -405,7 +404,7 @@ class Snoopers:
             self._schedule(max(due - self._clock(), _SOON))
 
     def look(self) -> float | None:
-        """Do what is due: ask, forget, record; return when something will be due next."""
+        """Send due queries, expire memberships and record changes; return when the next timer is due."""
         now = self._clock()
         for snooper in self._snoopers.values():
             for frame in snooper.queries(now):
@@ -414,10 +413,10 @@ class Snoopers:
             self._publish(snooper)
         return min([due for each in self._snoopers.values() if (due := each.due) is not None], default=None)
 
-    # -- what was heard -----------------------------------------------------------------------------------------------
+    # -- memberships --------------------------------------------------------------------------------------------------
 
     def _publish(self, snooper: Snooper) -> None:
-        """Record what has changed."""
+        """Record the changed memberships of a switch."""
         members, datapath = snooper.members, snooper.fact.datapath
         for address in members.changed:
             self._record(datapath, address, frozenset(members.groups.get(address, ())))
@@ -443,16 +442,16 @@ class Snoopers:
 
 
 def _to_hosts(datapath: int) -> tuple[Action, ...]:
-    """Return the actions that send a packet to every host of a switch on this chassis."""
+    """Return the actions that send a packet to all hosts of a switch on this chassis."""
     where = (SetField.of("metadata", datapath), SetField.of("reg15", FLOOD_L2[1]))
     return (*where, _LOCAL_ONLY, Resubmit(OFTable.LOCAL_OUTPUT))
 
 
 def membership_of(packet: bytes) -> tuple[Membership, bytes]:
-    """Return what a frame says of memberships, and the IP address of its sender.
+    """Return the membership message in a frame, and the IP address of its sender.
 
     Raises:
-        PacketError: it says nothing of the kind.
+        PacketError: the frame is not a valid IGMP or MLD message.
     """
     frame = Ethernet.decode(packet)
     if frame.ethertype == ethernet.IPV4:

@@ -1,10 +1,10 @@
-"""Probes of the backends of load balancers that are ports of this chassis, from Southbound's Service_Monitor table.
+"""Probes of load balancers' backends on this chassis, from Southbound's Service_Monitor table.
 
-The chassis that has a backend's port up probes it. Probes leave by the port as if the switch delivered them; the
-switch's flows hand the answers to the controller (`handle_svc_check`). What has come of it is written to
-Service_Monitor.status, as soon as it is certain.
+A backend is probed by the chassis on which its port is up. Probes are output to the port directly; flows of the switch
+punt the answers to the controller (`handle_svc_check`). The result is written to Service_Monitor.status as soon as it
+is determined.
 
-A chassis probes a bounded number of backends, and sends a bounded number of probes a second: those beyond wait.
+A chassis probes a limited number of backends, and sends a limited number of probes a second; further probes wait.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_PROBED = 4096
-"""Backends that one chassis probes."""
+"""The largest number of backends that one chassis probes."""
 PROBES_PER_SECOND = 500
 _DAY = 86_400
 _LAST_PORT = 0xFFFF
 _PAUSE = 1.0
-"""Seconds from one look at whether there is a switch to the next."""
+"""Seconds between two checks whether the switch is ready, while it is not."""
 _FIRST = 0.05
-"""Seconds before something is sent first, so that the flows of the same wave are there."""
+"""Seconds before the first packet, so that the flows of the same wave are installed."""
 
 _End = tuple[int, int, str, str, int]
-"""A datapath's key, a port's key, a protocol, an IP address and a port."""
+"""The key of a datapath, the key of a port, a protocol, an IP address and a transport port."""
 
 
 @rule(ServiceMonitor)
@@ -88,7 +88,7 @@ def probes(row: ServiceMonitor) -> Iterator[Fact]:
 
 
 def mac_for(port: PortBinding, address: str) -> str:
-    """Return the MAC address behind a port that has an IP address: of an entry with it, or with none; else nothing."""
+    """Return the MAC of a port's entry that has an IP address, or that has no addresses; empty if there is none."""
     plain = ""
     for entry in sorted(port.mac):
         mac, *ips = entry.split() or [""]
@@ -103,7 +103,7 @@ def mac_for(port: PortBinding, address: str) -> str:
 
 @rule(ServiceMonitor)
 def probe_status(row: ServiceMonitor) -> Iterator[Fact]:
-    """Tell what has come of a backend's probes."""
+    """Yield the status of a backend for Southbound."""
     status = outcome(row.uuid)
     if status is not None and row.status != status:
         yield EDIT(ServiceMonitor, row.uuid, (("status", status),))
@@ -120,7 +120,7 @@ class _Run:
 
     @property
     def end(self) -> _End:
-        """What answers are known by."""
+        """The key by which answers are matched to the probe."""
         fact = self.probe.fact
         return fact.datapath, fact.port, fact.protocol, fact.address, fact.number
 
@@ -130,9 +130,9 @@ class ServiceMonitors:
 
     Arguments:
         send: sends a message to the switch.
-        own: the controller's own rows, where outcomes are recorded.
-        wake: is called when there is a new outcome.
-        reaches: returns whether the switch has its flows and takes packets.
+        own: the controller's local rows, in which results are recorded.
+        wake: called when there is a new result.
+        reaches: returns whether the switch is connected and has its flows.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class ServiceMonitors:
         self._turn: asyncio.TimerHandle | None = None  # the next turn, while there are any
 
     def absorb(self, *, added: Iterable[ProbedBackend], removed: Iterable[ProbedBackend]) -> None:
-        """Take in a wave's facts; a probe that has changed begins anew."""
+        """Process a wave's facts; a probe whose settings change starts again."""
         for fact in removed:
             self._stop(fact.uuid)
         for fact in added:
@@ -163,7 +163,7 @@ class ServiceMonitors:
             self._begin(self._beyond.pop(next(iter(self._beyond))))
 
     def close(self) -> None:
-        """Probe nothing any more."""
+        """Stop all probes."""
         self._beyond.clear()
         for uuid in list(self._runs):
             self._stop(uuid)
@@ -172,10 +172,10 @@ class ServiceMonitors:
             self._turn = None
 
     def receive(self, packet_in: PacketIn) -> None:
-        """Take what came from a backend in answer to a probe.
+        """Process a backend's answer to a probe.
 
         Raises:
-            PacketError: it answers none.
+            PacketError: it is not an answer to any probe.
         """
         source, answer = answer_of(packet_in.packet)
         protocol, port = ("tcp", answer.sport) if isinstance(answer, Tcp) else ("udp", answer.dport)
@@ -207,7 +207,7 @@ class ServiceMonitors:
         self._wake()
 
     def _follow(self, run: _Run) -> None:
-        """Record what has come of a probe, and set its timer anew."""
+        """Record the status of a probe, and set its timer again."""
         status = run.probe.status
         if status is not None and record(self._own, run.probe.fact.uuid, value=status):
             self._wake()

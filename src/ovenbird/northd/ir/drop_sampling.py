@@ -1,4 +1,4 @@
-"""Sampling of dropped packets: what flows do instead of `drop;` where Northbound asks for it.
+"""Sampling of dropped packets: the actions that replace `drop;` if it is configured in Northbound.
 
 ovn-nb(5), NB_Global, `debug_drop_domain_id` and `debug_drop_collector_set`; ovn-northd(8), "Drop sampling".
 """
@@ -13,14 +13,14 @@ from ovenbird.model.options import number
 DROP = "drop;"
 
 _MAX_DOMAIN, _MAX_SET = 0xFE, 0xFFFF_FFFF
-"""As the original has them."""
+"""The largest domain and collector set, as in OVN."""
 
 
 @view
 def dropping() -> str:
-    """Return what a flow does that drops packets: `drop;`, or a sample of each packet, to IPFIX collectors.
+    """Return the actions of a flow that drops packets: `drop;`, or a sample of each packet to IPFIX collectors.
 
-    Both options have to be numbers in their ranges. The point of observation is the flow's cookie.
+    Sampling requires that both options are numbers in their ranges. The observation point is the flow's cookie.
     """
     for row in rows(nb.NBGlobal):
         domain = number(row.options, "debug_drop_domain_id", high=_MAX_DOMAIN)

@@ -1,8 +1,8 @@
-"""Health checks of load balancers as features see them: which backends chassis probe, and what has come of it.
+"""Health checks of load balancers: the backends that chassis probe, and the results.
 
 ovn-nb(5), Load_Balancer, `health_check` and `ip_port_mappings`; Load_Balancer_Health_Check. A backend is probed at the
-switch port that `ip_port_mappings` names, from an address there that nobody else has. One that is not mapped, or whose
-port is not there or disabled, gets no connections. One of which nothing is known yet gets some, as in the original.
+switch port that `ip_port_mappings` names, from an unused address in its subnet. A backend that is not mapped, or whose
+port does not exist or is disabled, gets no connections. One without a result yet gets connections, as in OVN.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Probe(NamedTuple):
 
     Arguments:
         port: the name of the switch port that it is behind.
-        backend: its address, with a port.
+        backend: its address and port.
         protocol: `tcp` or `udp`.
-        source: the IP address that probes come from.
-        options: of the health check, in order.
+        source: the source IP address of the probes.
+        options: the options of the health check, in order.
     """
 
     port: str
@@ -52,8 +52,8 @@ class HealthCheck(NamedTuple):
 
     Arguments:
         protocol: `tcp` or `udp`.
-        options: how often backends are probed, and what counts.
-        mappings: by a backend's IP address, the name of its port and the IP address that probes come from.
+        options: the interval of the probes and the criteria of the result.
+        mappings: by a backend's IP address, the name of its port and the source IP address of the probes.
     """
 
     protocol: str
@@ -64,8 +64,8 @@ class HealthCheck(NamedTuple):
         """Return the probes of those backends that can be probed.
 
         Arguments:
-            backends: of the virtual address.
-            troubles: where to say why one cannot.
+            backends: the backends of the virtual address.
+            troubles: a list that receives the reason for each backend that cannot be probed.
         """
         found = {}
         for backend in backends:
@@ -91,7 +91,7 @@ def health_checks(
     Arguments:
         row: the load balancer.
         vips: its virtual addresses.
-        troubles: where to say which are left out.
+        troubles: a list that receives the reason for each health check that is ignored.
     """
     protocol, found = row.protocol or "tcp", {}
     mappings = _mappings(row)
@@ -108,7 +108,7 @@ def health_checks(
 
 
 def _mappings(row: nb.LoadBalancer) -> dict[str, tuple[str, str]]:
-    """Return the ports and source addresses of those entries of `ip_port_mappings` that can be read."""
+    """Return the ports and source addresses of the valid entries of `ip_port_mappings`."""
     found = {}
     for key, value in sorted(row.ip_port_mappings.items()):
         port, _, text = value.partition(":")

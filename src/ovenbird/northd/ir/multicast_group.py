@@ -1,8 +1,8 @@
-"""Multicast groups of a datapath (ovn-sb(5), Multicast_Group), and what chassis learn of IP multicast (IGMP_Group).
+"""Multicast groups of a datapath (ovn-sb(5), Multicast_Group), and the memberships that chassis learn (IGMP_Group).
 
-A datapath has groups of its own, numbered as ovn-northd numbers them, and one for each IP multicast address that a
-chassis has heard somebody join. A router that relays multicast has one for each address that is joined in a switch
-beside it, whose members are its ports to these switches. A group exists only where a flow refers to it.
+A datapath has predefined groups, with ovn-northd's tunnel keys, and one for each IP multicast address that a port has
+joined. A router that relays multicast has one for each address that is joined in an adjacent switch; the members are
+its ports to these switches. A group exists only while a flow refers to it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MG = sb.MulticastGroup
 
 
 class MulticastGroupRow(NamedTuple):
-    """A multicast group, but for its members."""
+    """A multicast group, without its members."""
 
     relation: Relation
     datapath: UUID
@@ -49,7 +49,7 @@ MULTICAST_GROUP = NamedRows(_MG, MulticastGroupRow, key=(_MG.datapath, _MG.name)
 IN_MULTICAST_GROUP = Members(MULTICAST_GROUP, _MG.ports)
 
 IP_GROUP_KEYS = Pool("tunnel keys of IP multicast groups", FIRST_IP_GROUP, LAST_IP_GROUP)
-"""One scope for each datapath."""
+"""The tunnel keys of groups of IP multicast addresses; each datapath has its own scope."""
 
 _LINK_SCOPE = 3
 _RESERVED_SCOPE = 15
@@ -66,7 +66,7 @@ FLOODED = ComputedIndex(
     keys=partial(_floods, options=LSP.options.index, enabled=LSP.enabled.index),
     parent=nb.LogicalSwitch.ports,
 )
-"""A switch's enabled ports that take all multicast."""
+"""A switch's enabled ports that receive all multicast."""
 
 ROUTER_FLOODED = ComputedIndex(
     LRP.options,
@@ -74,7 +74,7 @@ ROUTER_FLOODED = ComputedIndex(
     keys=partial(_floods, options=LRP.options.index, enabled=LRP.enabled.index),
     parent=nb.LogicalRouter.ports,
 )
-"""A router's enabled ports by which all multicast leaves."""
+"""A router's enabled ports that send all multicast."""
 
 
 @view
@@ -85,13 +85,13 @@ def relays(router: nb.LogicalRouter) -> bool:
 
 @view
 def floods(router: nb.LogicalRouter) -> bool:
-    """Return whether a router has ports by which all multicast leaves."""
+    """Return whether a router has ports that send all multicast."""
     return bool(ROUTER_FLOODED.rows(router.uuid, True))
 
 
 @grouped_values(LRP)
 def relaying(lrp: nb.LogicalRouterPort) -> Iterator[tuple[UUID, UUID]]:
-    """Gather the ports of relaying routers by the switch beside them."""
+    """Group the ports of relaying routers by the adjacent switch."""
     router = lrp.referrer(nb.LogicalRouter.ports)
     if router is not None and relays(router) and router_port_of(lrp) is not None:
         met = peer_switch_port(lrp.name)
@@ -108,13 +108,13 @@ def leads_to_relay(lsp: nb.LogicalSwitchPort) -> bool:
 
 
 class Joined(NamedTuple):
-    """What a row of IGMP_Group says of a switch: who has joined a group there, on one chassis.
+    """The content of a row of IGMP_Group: the members of a group in a switch, on one chassis.
 
     Arguments:
         switch: the switch.
         datapath: UUID of its datapath binding.
         address: the group's address in canonical form; `mrouters` for multicast routers.
-        members: the ports' bindings; those that get everything anyhow are left out.
+        members: the bindings of the members, without ports that receive all multicast.
     """
 
     switch: nb.LogicalSwitch
@@ -129,7 +129,7 @@ class Joined(NamedTuple):
 
     @property
     def is_local(self) -> bool:
-        """Whether everybody on the link gets the group's packets (RFC 4541, section 2.1.2; RFC 4291, section 2.7.1)."""
+        """Whether the group's packets are flooded on the link (RFC 4541, section 2.1.2; RFC 4291, section 2.7.1)."""
         return self.address.startswith("224.0.0.") or self.address in ("ff02::1", "ff02::2", "ff05::2")
 
     @property
@@ -140,7 +140,7 @@ class Joined(NamedTuple):
 
 
 def switch_of(row: sb.IGMPGroup) -> nb.LogicalSwitch | None:
-    """Return the switch that a row of IGMP_Group is about; None if that, or the chassis that wrote it, is gone."""
+    """Return the switch of a row of IGMP_Group; None if the switch, or the chassis that wrote the row, is gone."""
     datapath = row.datapath
     if datapath is None or row.chassis is None:
         return None
@@ -148,9 +148,9 @@ def switch_of(row: sb.IGMPGroup) -> nb.LogicalSwitch | None:
 
 
 def _router_ports(row: sb.IGMPGroup) -> frozenset[UUID]:
-    """Return the ports behind which the chassis that wrote a row has heard routers.
+    """Return the ports with multicast routers behind them, as the chassis of a row has learned them.
 
-    Where a router of ours relays, they get everything, as it does: what was sent to them as members would come twice.
+    If a logical router relays, these ports receive all multicast; as members they would receive it twice.
     """
     index = table(sb.IGMPGroup).index(sb.IGMPGroup.address, sb.IGMPGroup.datapath, sb.IGMPGroup.chassis)
     found = index.rows((MROUTERS, sb.IGMPGroup.datapath.raw(row), sb.IGMPGroup.chassis.raw(row)))
@@ -159,7 +159,7 @@ def _router_ports(row: sb.IGMPGroup) -> frozenset[UUID]:
 
 @view
 def joined(row: sb.IGMPGroup) -> Joined | None:
-    """Return what a row of IGMP_Group says; None if it says nothing about a switch that snoops."""
+    """Return the content of a row of IGMP_Group; None if it does not concern a switch that snoops."""
     switch, where = switch_of(row), sb.IGMPGroup.datapath.raw(row)
     if switch is None or where is None or not flag(switch.other_config, "mcast_snoop"):
         return None
@@ -181,8 +181,8 @@ def keep_keys(engine: Engine, _: Store, southbound: Store) -> None:
     """Keep the tunnel keys of the IP multicast groups that Southbound has.
 
     Arguments:
-        engine: whose numbers.
-        southbound: the database as it is.
+        engine: the engine whose keys are reserved.
+        southbound: Southbound's rows.
     """
     for row in southbound.table(_MG).rows.values():
         seed(engine, IP_GROUP_KEYS, row.name, row.tunnel_key, scope=_MG.datapath.raw(row))

@@ -1,8 +1,8 @@
-"""Queues of physical interfaces: the number of the one that a port's packets leave a chassis by.
+"""Queues of physical interfaces: the number of the queue for a port's packets that leave a chassis.
 
 ovn-nb(5), Logical_Switch_Port, `qos_max_rate`, `qos_min_rate`, `qos_burst`; ovn-sb(5), Port_Binding,
-`qdisc_queue_id`. An interface has one set of queues for all ports of its chassis, so a number is a port's own among
-those on one chassis. A localnet port is on every chassis: its number differs from every other port's.
+`qdisc_queue_id`. An interface has one set of queues for all ports of its chassis, so the numbers of ports on the same
+chassis are distinct. A localnet port is on every chassis, so its number differs from that of every other port.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 QUEUE = "qdisc_queue_id"
 LAST_QUEUE = 61_440
-"""ovn-sb(5), `set_queue`."""
+"""The largest queue number (ovn-sb(5), `set_queue`)."""
 
 RATES = ("qos_max_rate", "qos_min_rate", "qos_burst")
-"""The options by which a port asks for a queue."""
+"""The options of a port that require a queue."""
 
 QUEUES = Pool("queue", 1, LAST_QUEUE // 2)
-"""Queues of ports by name, within the chassis where they are."""
+"""Queue numbers by the ports' names; each chassis is a scope."""
 
 LOCALNET_QUEUES = Pool("queue of a localnet port", LAST_QUEUE // 2 + 1, LAST_QUEUE)
 
 
 def queue_of(port: SwitchPort) -> int | None:
-    """Return the queue of a switch port; None for a port that asks for none, or that is on no chassis yet."""
+    """Return the queue of a switch port; None if the port needs none, or is not bound to a chassis yet."""
     options = port.options
     given = number(options, QUEUE, high=LAST_QUEUE)
     asks = any(rate in options for rate in RATES)
@@ -49,12 +49,12 @@ def queue_of(port: SwitchPort) -> int | None:
         own = pool.get(port.name, scope=scope, want=given or None)
     except IdsExhaustedError:  # until another port's is free it has none
         return given
-    return given or own  # ports that name the same one share it
+    return given or own  # ports that configure the same number share the queue
 
 
 @view
 def _chassis(name: str) -> UUID | None:
-    """Return the chassis where a port is."""
+    """Return the chassis of a port."""
     for binding in select(sb.PortBinding.logical_port, name):
         chassis: UUID | None = sb.PortBinding.chassis.raw(binding)
         return chassis
@@ -62,11 +62,11 @@ def _chassis(name: str) -> UUID | None:
 
 
 def keep_queues(engine: Engine, _: Store, southbound: Store) -> None:
-    """Keep the queues that Southbound has.
+    """Keep the queue numbers that Southbound has.
 
     Arguments:
-        engine: whose numbers.
-        southbound: the database as it is.
+        engine: the engine whose numbers are reserved.
+        southbound: Southbound's rows.
     """
     for binding in southbound.table(sb.PortBinding).rows.values():
         queue = number(binding.options, QUEUE, high=LAST_QUEUE)

@@ -1,4 +1,4 @@
-"""An IP address, with a port or without, as load balancers have them: numbers, or in templates variables."""
+"""An IP address with an optional port, as in load balancers; in templates each may be a variable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SocketAddress(NamedTuple):
     Arguments:
         ip: in canonical form.
         port: empty if there is none.
-        six: whether it is of IPv6.
+        six: whether it is an IPv6 address.
     """
 
     ip: str
@@ -38,11 +38,11 @@ class SocketAddress(NamedTuple):
 
 
 def parse_endpoint(text: str, six: bool | None = None) -> SocketAddress | None:
-    """Return an address and its port, 0 being none; None for anything else.
+    """Return an address and its port, of which 0 means none; None if the text is malformed.
 
     Arguments:
         text: `IP`, `IP:PORT` or `[IPv6]:PORT`.
-        six: in a template, whether variables are of IPv6; None where there must be none.
+        six: in a template, whether variables are IPv6 addresses; None if the text must not have variables.
     """
     found = _ENDPOINT.fullmatch(text)
     if found is None or (six is None and "^" in text):

@@ -1,4 +1,4 @@
-"""What happens to a packet that no other flow of a stage matches, as the stage itself says (``pipeline.stages``)."""
+"""The flows for packets that match no other flow of a stage, as each stage defines (``pipeline.stages``)."""
 
 from __future__ import annotations
 

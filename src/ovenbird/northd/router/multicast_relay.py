@@ -1,9 +1,9 @@
 """Relay of IP multicast between the switches of a router (`options:mcast_relay`).
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 3", "13" and "Egress Table 6". A switch sends all multicast to
-routers that relay; they forward it into the switches in which somebody has joined, and by the ports with the option
-`mcast_flood`. By these, reports and queries leave as well, with the time to live of 1 that they have: those that carry
-a MAC address of the router itself are dropped, so that they do not go round.
+routers that relay; they forward it to the switches in which a port has joined the group, and to the ports with the
+option `mcast_flood`. The latter receive reports and queries too, with their TTL of 1 unchanged; those with a MAC
+address of the router itself are dropped, so that they do not loop.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ CONTROL_PACKETS = ("igmp", "(mldv1 || mldv2)")
 DEAF = DatapathGroup("routers that do not relay multicast")
 FLOODING = DatapathGroup("routers with flooded ports")
 RELAYING = {static: DatapathGroup("routers that relay multicast", f"{static=}") for static in (False, True)}
-"""Routers that relay, by whether they have flooded ports."""
+"""Routers that relay, by whether they have `mcast_flood` ports."""
 
 flow = FlowBuilder("multicast_relay")
 
 
 @singleton
 def every_router() -> Iterator[Fact]:
-    """Drop multicast in routers that do not relay; forward by flooded ports in others what nobody has joined."""
+    """Yield the common flows: routers that do not relay drop multicast; others flood unregistered groups."""
     yield from (DEAF.row, FLOODING.row, *(group.row for group in RELAYING.values()))
     yield flow(INPUT, DEAF, 82, MULTICAST, "drop;")
     for match in CONTROL_PACKETS:
@@ -74,7 +74,7 @@ def _static(change: str) -> str:
 
 @rule(nb.LogicalRouter)
 def membership(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Say which of the common flows a router has."""
+    """Yield a router's membership in the groups of the common flows."""
     if not enabled(router):
         return
     where, static = datapath(router), floods(router)
@@ -84,13 +84,13 @@ def membership(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 
 def _exit(port: RouterPort) -> UUID:
-    """Return the binding by which what is for many leaves a router: a distributed gateway port's on its gateway."""
+    """Return the port binding for multicast out of a router port: for a distributed gateway port, the redirect port."""
     return PORT_BINDING.uuid((port.redirect if port.is_distributed_gateway else port.name, port.datapath))
 
 
 @rule(LRP)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Send multicast with a port's MAC address; make it one of the flooded ports."""
+    """Yield the flows that set a port's source MAC and prevent loops; add the port to the flood group if it has one."""
     port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
         return
@@ -110,7 +110,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 @rule(sb.IGMPGroup)
 def relayed(row: sb.IGMPGroup) -> Iterator[Fact]:
-    """Forward what is for a group into a switch where somebody has joined it."""
+    """Forward packets for a group to a switch with members of it."""
     group = joined(row)
     if group is None or not group.members or group.address == MROUTERS or not group.is_routable:
         return
@@ -123,7 +123,7 @@ def relayed(row: sb.IGMPGroup) -> Iterator[Fact]:
         where, address, version = port.datapath, group.address, group.ip.version
         try:
             key = IP_GROUP_KEYS.get(address, scope=where)
-        except IdsExhaustedError:  # until another group goes
+        except IdsExhaustedError:  # until another group is removed
             continue
         yield MULTICAST_GROUP(where, address, key)
         yield (IN_MULTICAST_GROUP, (where, address), _exit(port))
@@ -139,6 +139,6 @@ FEATURE = Feature(
     hints=(HintedTable(LRP),),
     drops={
         (INPUT, 82): "the router does not relay multicast",
-        (ROUTING, 10_450): "nobody beside the router has joined that multicast group",
+        (ROUTING, 10_450): "no port of a switch beside the router has joined that multicast group",
     },
 )

@@ -1,4 +1,4 @@
-"""What load balancing says in switches and routers alike: the actions that choose a backend, and note the choice."""
+"""Common parts of load balancing in switches and routers: the actions that choose a backend and learn the choice."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def backends_action(backends: Iterable[SocketAddress], *, hashed: str = "", mark
 
     Arguments:
         backends: at least one; one that is listed twice gets twice as many connections.
-        hashed: the fields to choose by.
-        mark: `skip_snat`, `force_snat` or nothing.
+        hashed: the fields whose hash chooses the backend; empty for the default.
+        mark: `skip_snat`, `force_snat` or empty.
     """
     by = f'; hash_fields="{hashed}"' if hashed else ""
     return f"ct_lb_mark(backends={','.join(map(str, backends))}{by}{f'; {mark}' if mark else ''});"
@@ -39,7 +39,7 @@ def event_action(made: Balancer, at: SocketAddress) -> tuple[str, str]:
 
 
 def learn_action(made: Balancer, at: SocketAddress, *, backend: SocketAddress) -> str:
-    """Return the action that stores which backend a client of a virtual address got.
+    """Return the action that learns the backend of a client of a virtual address.
 
     Arguments:
         made: the load balancer.

@@ -1,4 +1,4 @@
-"""Template variables: what `^NAME` stands for on each chassis, which put it into their flows themselves.
+"""Template variables: the values of `^NAME` on each chassis, which the chassis put into their flows themselves.
 
 ovn-nb(5), Chassis_Template_Var.
 """
@@ -31,7 +31,7 @@ TEMPLATE_VARIABLES = NamedRows(sb.ChassisTemplateVar, TemplateVariablesRow, key=
 
 @rule(nb.ChassisTemplateVar)
 def template_variables(row: nb.ChassisTemplateVar) -> Iterator[Fact]:
-    """Copy the variables of a chassis."""
+    """Yield the variables of a chassis in Southbound."""
     yield TEMPLATE_VARIABLES(chassis=row.chassis, variables=tuple(sorted(row.variables.items())))
 
 

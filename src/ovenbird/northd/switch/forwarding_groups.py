@@ -1,8 +1,8 @@
-"""Forwarding groups: a virtual address behind which a switch chooses among some of its ports by connection.
+"""Forwarding groups: a virtual address, whose connections a switch distributes among some of its ports.
 
 ovn-nb(5), Forwarding_Group; ovn-northd(8), "Ingress Table 19" and "25". The switch answers ARP and neighbour
-solicitations for the group's address with the group's MAC, and sends what is for that MAC to one of the ports. With
-`liveness`, chassis leave out ports on chassis to which the tunnel is down.
+solicitations for the group's address with the group's MAC, and sends packets to that MAC to one of the ports. With
+`liveness`, chassis skip ports on chassis to which the tunnel is down.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ flow = FlowBuilder("forwarding_groups")
 
 @rule(nb.ForwardingGroup)
 def forwarding_group(group: nb.ForwardingGroup) -> Iterator[Fact]:
-    """Answer for a group's address, and choose among its ports."""
+    """Yield the flows that answer ARP and ND for a group's address, and distribute packets among its ports."""
     vip, mac = group.vip, parse_mac(group.vmac)
     if not is_address(vip) or not mac:
         wrong = f"the address {vip!r}" if mac else f"the MAC address {group.vmac!r}"
@@ -59,7 +59,7 @@ def _arp(vip: str, *, mac: str) -> tuple[str, str]:
 
 
 def _neighbor_discovery(vip: str, *, mac: str) -> tuple[str, str]:
-    """Return match and actions of the answer to neighbour solicitations, for which the original has none."""
+    """Return match and actions of the answer to neighbour solicitations, which OVN does not have."""
     answer = (
         f"nd_na {{ eth.src = {mac}; ip6.src = {vip}; nd.target = {vip}; nd.tll = {mac}; outport = inport; "
         "flags.loopback = 1; output; };"

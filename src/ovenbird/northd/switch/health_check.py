@@ -1,12 +1,12 @@
 """Health checks of load balancers: which backends chassis probe, and how probes and their answers pass a switch.
 
 ovn-northd(8), "Ingress Table 4", "5", "8", "19" and "25", "Egress Table 1", "2" and "4" of switches. Probes come from
-`svc_monitor_mac`, which is the same everywhere; the switch answers for the IP addresses that they come from, and hands
-what is sent to that MAC address to the chassis. Neither passes connection tracking or ACLs. The flows are for the
-switches that have probed backends; the original makes them for every switch.
+`svc_monitor_mac`, which is the same in the whole network; the switch answers ARP and ND for their source addresses, and
+punts packets to that MAC address to the chassis. Probes and answers bypass connection tracking and ACLs. Only switches
+with probed backends have these flows; OVN makes them for every switch.
 
-Chassis write what has come of probes into Southbound's Service_Monitor. What was online and has lost its chassis is
-offline: this alone is written here.
+Chassis write the results of probes to Southbound's Service_Monitor. northd writes only that a backend is offline after
+it was online and its port is no longer up on any chassis.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PROBED = DatapathGroup("probed switches")
 """Switches with backends that chassis probe."""
 
 _KIND = "svc-monitor"
-"""The kind of packets that a meter limits, ovn-nb(5), Copp."""
+"""The key of the meter for these packets (ovn-nb(5), Copp)."""
 _FROM, _TO = "eth.src == $svc_monitor_mac", "eth.dst == $svc_monitor_mac"
 
 
@@ -59,7 +59,7 @@ class ServiceMonitorRow(NamedTuple):
 
 
 class MonitorStatus(NamedTuple):
-    """What is known of a backend."""
+    """The status of a backend."""
 
     relation: Relation
     uuid: UUID
@@ -75,7 +75,7 @@ flow = FlowBuilder("health_check")
 
 @singleton
 def passage() -> Iterator[Fact]:
-    """Let probes and their answers pass."""
+    """Yield the flows by which probes and their answers bypass connection tracking and ACLs."""
     yield PROBED.row
     for stages, priority in ((PRE_ACL, 110), (PRE_LB, 110), (ACL, 34_000)):
         for each, match in zip(stages, (_TO, _FROM), strict=True):
@@ -84,7 +84,7 @@ def passage() -> Iterator[Fact]:
 
 @rule(LB)
 def probes(row: LB) -> Iterator[Fact]:
-    """Have the backends of a load balancer probed."""
+    """Yield the monitors of a load balancer's backends, and the ARP and ND responders for the probes' sources."""
     if not row.health_check:
         return
     mac = parse_mac(setting("svc_monitor_mac"))
@@ -116,7 +116,7 @@ def probes(row: LB) -> Iterator[Fact]:
 
 
 def _responder(probe: Probe, where: UUID, mac: str, hint: UUID) -> Fact:
-    """Answer for the address that a probe comes from."""
+    """Return the flow that answers ARP or ND for the source address of a probe."""
     ip = probe.source
     if probe.backend.six:
         answer = (
@@ -133,7 +133,7 @@ def _responder(probe: Probe, where: UUID, mac: str, hint: UUID) -> Fact:
 
 @rule(sb.ServiceMonitor)
 def forsaken(monitor: sb.ServiceMonitor) -> Iterator[Fact]:
-    """Call what was online offline when no chassis has its port up, as then none would say so."""
+    """Set an online backend offline if its port is not up, since then no chassis updates the status."""
     if monitor.status == "online":
         binding = find(sb.PortBinding.logical_port, monitor.logical_port)
         if binding is None or binding.up is not True:

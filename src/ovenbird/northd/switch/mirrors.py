@@ -1,6 +1,7 @@
-"""Mirrors: where chassis send copies of what ports send or receive.
+"""Mirrors: the destinations of copies of the packets that ports send or receive.
 
-ovn-nb(5), Mirror and Logical_Switch_Port. Northd copies them; the chassis of a port makes the copies.
+ovn-nb(5), Mirror and Logical_Switch_Port. northd writes the mirrors to Southbound; the chassis of a port configures the
+switch to copy the packets.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ MIRRORED = Members(PORT_BINDING, sb.PortBinding.mirror_rules)
 
 @rule(nb.Mirror)
 def mirror(mirror: nb.Mirror) -> Iterator[Fact]:
-    """Copy a mirror."""
+    """Yield a mirror's row in Southbound."""
     yield MIRROR(
         mirror.name,
         filter=mirror.filter,
@@ -50,7 +51,7 @@ def mirror(mirror: nb.Mirror) -> Iterator[Fact]:
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Have a port's packets copied."""
+    """Yield the references from a port to its mirrors."""
     for each in port.lsp.mirror_rules:
         yield MIRRORED((port.name, port.datapath), MIRROR.uuid(each.name))
 

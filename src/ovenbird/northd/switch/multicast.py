@@ -1,12 +1,12 @@
-"""IGMP and MLD snooping: IP multicast reaches the ports that joined, and routers.
+"""IGMP and MLD snooping: IP multicast is forwarded to the ports that joined a group, and to routers.
 
-ovn-nb(5), "IP Multicast Snooping Options"; ovn-northd(8), "Ingress Table 25"; RFC 4541. Chassis take the reports and
-queries of a switch with `other_config:mcast_snoop` out of its pipeline, and write who joined what to IGMP_Group
-(`controller.protocols.multicast`); each group there becomes a flow and a multicast group. How a chassis snoops and
-queries is in IP_Multicast, which has a row for every switch.
+ovn-nb(5), "IP Multicast Snooping Options"; ovn-northd(8), "Ingress Table 25"; RFC 4541. In a switch with
+`other_config:mcast_snoop`, flows punt reports and queries to the chassis, which write the memberships to IGMP_Group
+(`controller.protocols.multicast_snooping`); each group there becomes a flow and a multicast group. The settings for
+snooping and queries are in IP_Multicast, which has a row for every switch.
 
-A switch has at most `mcast_table_size` groups of each IP version; a group beyond that counts as unregistered until
-another one goes. A chassis's row is kept as long as its switch and its chassis exist.
+A switch has at most `mcast_table_size` groups of each IP version; a group beyond that is treated as unregistered until
+another one is removed. A row that a chassis wrote is kept as long as the switch and the chassis exist.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ BETWEEN_ZONES = stage("ls_out_pre_lb")
 
 
 class IPMulticastRow(NamedTuple):
-    """How chassis snoop in a switch."""
+    """The snooping settings of a switch."""
 
     relation: Relation
     datapath: UUID
@@ -71,29 +71,29 @@ class IPMulticastRow(NamedTuple):
 
 
 IP_MULTICAST = NamedRows(sb.IPMulticast, IPMulticastRow, key=sb.IPMulticast.datapath)
-"""How chassis snoop in a switch; `seq_no` is its readers' (`ovn-sbctl ip-multicast-flush`)."""
+"""The snooping settings of switches; `seq_no` is not written here (`ovn-sbctl ip-multicast-flush` increments it)."""
 
 IGMP_GROUP = KeyRows(sb.IGMPGroup)
-"""What chassis have heard: a fact keeps a row, and those without are removed."""
+"""The rows that chassis write: a fact keeps a row, and rows without a fact are deleted."""
 
 TABLE_SIZE, LARGEST_TABLE = 2048, 32_766
 IDLE_TIMEOUT = (15, 3600, 300)
-"""Seconds after which a group that nobody reports goes: least, greatest, default."""
+"""Seconds after which a group without reports is removed: minimum, maximum, default."""
 QUERY_INTERVAL = (1, 3600)
-"""Seconds between queries: least and greatest; half the idle timeout by default."""
+"""Seconds between queries: minimum and maximum; the default is half the idle timeout."""
 
 SNOOPING = DatapathGroup("snooping switches")
 """Switches that snoop."""
 
 UNMETERED = DatapathGroup("snooping switches without a meter")
-"""Those of them whose reports and queries no meter limits."""
+"""Switches that snoop and have no meter for reports and queries."""
 
 UNREGISTERED = {
     (relay, static): DatapathGroup("unregistered multicast", f"{relay=}", f"{static=}")
     for relay in (False, True)
     for static in (False, True)
 }
-"""Those of them that do not flood what nobody joined, by whether it goes to relaying routers and to flooded ports."""
+"""Switches that snoop and do not flood unregistered multicast, by whether relaying routers and flood ports get it."""
 
 REPORTS = ("igmp", "mldv1 || mldv2")
 _TO_ROUTERS = f'clone {{ outport = "{MROUTER_FLOOD[0]}"; output; }}; '
@@ -102,12 +102,12 @@ flow = FlowBuilder("multicast")
 
 
 class Snooping(NamedTuple):
-    """What the flows of a switch's groups depend on besides the group.
+    """The properties of a switch on which the flows of its groups depend.
 
     Arguments:
         relay: whether a router beside the switch relays multicast.
-        static: whether a port takes all multicast.
-        table_size: the greatest number of groups of an IP version.
+        static: whether a port receives all multicast (`mcast_flood`).
+        table_size: the largest number of groups of an IP version.
     """
 
     relay: bool
@@ -117,7 +117,7 @@ class Snooping(NamedTuple):
 
 @view
 def snooping(switch: nb.LogicalSwitch) -> Snooping | None:
-    """Return how a switch forwards multicast; None for one that does not snoop."""
+    """Return how a switch forwards multicast; None if it does not snoop."""
     config = switch.other_config
     if not flag(config, "mcast_snoop"):
         return None
@@ -131,7 +131,7 @@ def snooping(switch: nb.LogicalSwitch) -> Snooping | None:
 
 @singleton
 def every_switch() -> Iterator[Fact]:
-    """Take reports and queries to the controller; flood what is for a whole link; do what becomes of the rest."""
+    """Yield the flows that punt reports and queries, flood link-local multicast, and forward unregistered multicast."""
     yield from (SNOOPING.row, UNMETERED.row)
     for match in REPORTS:
         yield flow(L2_LOOKUP, UNMETERED, 100, match, "igmp;")
@@ -146,7 +146,7 @@ def every_switch() -> Iterator[Fact]:
 
 @rule(nb.LogicalSwitch)
 def snooping_options(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Say how chassis snoop in a switch, and which of the common flows it has."""
+    """Yield the snooping settings of a switch, and its membership in the groups of the common flows."""
     config, where = switch.other_config, datapath(switch)
     idle = _between(config, "mcast_idle_timeout", *IDLE_TIMEOUT)
     yield IP_MULTICAST(
@@ -176,12 +176,12 @@ def snooping_options(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 
 def _between(config: dict[str, str], name: str, low: int, high: int, default: int) -> int:
-    """Return an option's number within its bounds, as the original: what is outside counts as the nearest inside."""
+    """Return an option's number, clamped to its bounds as in OVN."""
     return min(max(number(config, name, default, low=-INT), low), high)
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Have a port take multicast or reports whoever has joined; hear what other zones' ports report."""
+    """Add a port to the groups that receive all multicast or all reports; punt reports from ports of other zones."""
     where, options = port.datapath, port.options
     if port.enabled:
         if (port.type == "router" and leads_to_relay(port.lsp)) or flag(options, "mcast_flood_reports"):
@@ -200,7 +200,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 @rule(sb.IGMPGroup)
 def learned(row: sb.IGMPGroup) -> Iterator[Fact]:
-    """Keep what a chassis heard while its switch and the chassis are there, and forward to who has joined."""
+    """Keep the row of a chassis while its switch and the chassis exist, and forward to the members."""
     if switch_of(row) is None:
         return
     yield IGMP_GROUP(row.uuid)
@@ -217,7 +217,7 @@ def learned(row: sb.IGMPGroup) -> Iterator[Fact]:
 
 
 def _registered(group: Joined) -> Iterator[Fact]:
-    """Forward what is for a group to those who joined, to routers, to flooded ports and to physical networks."""
+    """Forward packets for a group to its members, relaying routers, `mcast_flood` ports and physical networks."""
     snoops = snooping(group.switch)
     if snoops is None:
         return
@@ -226,7 +226,7 @@ def _registered(group: Joined) -> Iterator[Fact]:
     try:
         _places(snoops.table_size).get(address, scope=(where, version))
         key = IP_GROUP_KEYS.get(address, scope=where)
-    except IdsExhaustedError:  # until another group goes
+    except IdsExhaustedError:  # until another group is removed
         return
     yield MULTICAST_GROUP(where, address, key)
     outside = [PORT_BINDING.uuid((lsp.name, where)) for lsp in SPECIAL.rows(group.switch.uuid, "localnet")]
@@ -241,7 +241,7 @@ def _registered(group: Joined) -> Iterator[Fact]:
 
 @cache
 def _places(size: int) -> Pool:
-    """Return the places of a table of groups: who gets none has to wait."""
+    """Return the pool that limits the groups of a switch; a group without a place waits for one."""
     return Pool("places of a table of multicast groups", 1, size)
 
 
@@ -252,5 +252,5 @@ FEATURE = Feature(
     outputs=(MULTICAST_GROUP, IN_MULTICAST_GROUP, IP_MULTICAST, IGMP_GROUP),
     start=keep_keys,
     hints=(HintedTable(nb.LogicalSwitchPort),),
-    drops={(L2_LOOKUP, 80): "nobody in the switch has joined that multicast group"},
+    drops={(L2_LOOKUP, 80): "no port of the switch has joined that multicast group"},
 )

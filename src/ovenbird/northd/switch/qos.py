@@ -1,8 +1,8 @@
 """Quality of service: rules of a switch that mark packets or limit their rate, and queues of ports.
 
 ovn-nb(5), QoS; ovn-northd(8), "Ingress Table 0", "9" and "10", "Egress Table 5", "6" and "9". A rule's rate is a meter
-of its own on every chassis. The queue of a port (``northd.ir.queues``) is chosen where its packets come in, and used
-where they leave the chassis by a physical interface.
+of its own on every chassis. The queue of a port (``northd.ir.queues``) is set when a packet enters the switch, and
+takes effect when the packet leaves the chassis through a physical interface.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ flow = FlowBuilder("qos")
 
 @rule(nb.QoS)
 def qos_rule(rule: nb.QoS) -> Iterator[Fact]:
-    """Mark and limit what a rule matches, in each switch that has it."""
+    """Mark, or limit the rate of, the packets that a rule matches, in each switch that has the rule."""
     dscp, rate, burst = rule.action.get("dscp"), rule.bandwidth.get("rate"), rule.bandwidth.get("burst")
     if burst is not None and rate is None:
         yield finding(rule, "the rule has a burst without a rate, and limits nothing")
-    priority = rule.priority or 1  # at 0 it would be a matter of luck whether it or the way on to the next stage counts
+    priority = rule.priority or 1  # at 0 it would have the same priority as the flow to the next stage
     for switch in rule.referrers(nb.LogicalSwitch.qos_rules):
         where = datapath(switch)
         if dscp is not None:
@@ -52,7 +52,7 @@ def qos_rule(rule: nb.QoS) -> Iterator[Fact]:
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Have what a port sends leave by its queue, and so what leaves through a localnet port."""
+    """Set the queue of packets from a port, or of packets to a localnet port."""
     if not port.enabled or port.type in ("router", "external") or (queue := queue_of(port)) is None:
         return
     choose = f"set_queue({queue})"
@@ -71,7 +71,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _sentence(rule: nb.QoS) -> tuple[str, str]:
-    """Return a rule in words, and what it matches."""
+    """Return a rule in words, and its match."""
     what = [f"DSCP {rule.action['dscp']}"] if "dscp" in rule.action else []
     if "rate" in rule.bandwidth:
         burst = f" with bursts of {rule.bandwidth['burst']} kbit" if "burst" in rule.bandwidth else ""
