@@ -23,7 +23,7 @@ def command(rundir: Path) -> None:
         if not marked(rundir.absolute()):
             click.echo(str(nothing))
             return
-        lab = Lab(Layout.make(rundir))  # somebody has removed the record, and what runs goes on
+        lab = Lab(Layout.make(rundir))  # the lab's record was removed, but its processes may still run
     for space in lab.down():
         click.echo(f"the namespace {space.name} stays: it {space.whose()}", err=True)
     click.echo(f"the cloud in {rundir} is gone")

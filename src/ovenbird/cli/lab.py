@@ -50,7 +50,7 @@ def boot(
     lab = Lab.open(rundir)
     keys = {Path(key.name).stem: key.read().strip()} if key is not None else {}
     given = InstanceUserdata(hostname or name, keys, user_data.read() if user_data is not None else None)
-    # Recorded first: the instance asks as soon as it has an address.
+    # Recorded before the boot: the instance requests its metadata as soon as it has an address.
     instance = lab.boot(
         name,
         network=network,
@@ -66,7 +66,7 @@ def boot(
 
 @contextmanager
 def _recorded(store: UserdataStore, device: str, userdata: InstanceUserdata) -> Iterator[None]:
-    """Record what an instance is booted with, unless it is not booted."""
+    """Write an instance's userdata for its boot, and remove it if the boot fails."""
     store.put(device, userdata)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Where commands find a cloud's databases, and the keys to get there.
+"""The locations of a cloud's databases, and the TLS keys for them.
 
-What the command line names goes before the environment, and the environment before what this host serves.
+The command line takes precedence over the environment, and the environment over the databases that this host serves.
 """
 
 import os
@@ -18,11 +18,11 @@ from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
 from ovenbird.sockets.run_directory import run_directory
 
 NAMES = {"nb": "Northbound", "sb": "Southbound", "cloud": "Cloud"}
-"""What the databases are called, by the names of their sockets in a run directory."""
+"""The databases' names, by those of their sockets in a run directory."""
 
 
 def named(option: str, *, remote: str | None) -> str | None:
-    """Return what an option says, unless the environment says it and the command line names a run directory.
+    """Return an option's value; None if it is from the environment and the command line gives a run directory.
 
     Arguments:
         option: its name among the command's parameters.
@@ -35,16 +35,16 @@ def named(option: str, *, remote: str | None) -> str | None:
 
 
 def chosen(remote: str | None, *, database: str, rundir: Path) -> str:
-    """Return where the database of a command's `--db` is.
+    """Return the remote of the database for a command's `--db`.
 
     Arguments:
         remote: the option's value, from the command line or the environment.
         database: `nb`, `sb` or `cloud`.
-        rundir: what `--rundir` says.
+        rundir: the value of `--rundir`.
 
     Raises:
-        UsageError: the command line names two places.
-        ClickException: none is named, and none is found.
+        UsageError: the command line has both `--db` and `--rundir`.
+        ClickException: no remote is given, and none is found.
     """
     remote = named("db", remote=remote)
     source = click.get_current_context().get_parameter_source
@@ -54,14 +54,14 @@ def chosen(remote: str | None, *, database: str, rundir: Path) -> str:
 
 
 def found(database: str, rundir: Path) -> str:
-    """Return where this host serves a database: the cloud or `central` of a run directory, or else OVN's.
+    """Return the remote at which this host serves a database: that in a run directory, or else OVN's.
 
     Arguments:
         database: `nb`, `sb` or `cloud`.
-        rundir: what `--rundir` says.
+        rundir: the value of `--rundir`.
 
     Raises:
-        ClickException: nowhere.
+        ClickException: this host does not serve it.
     """
     name = f"{database}.sock"
     try:
@@ -69,7 +69,7 @@ def found(database: str, rundir: Path) -> str:
     except NotRunningError:
         ovn = Path(run_directory("ovn"))
         others = (ovn / f"ovn{database}_db.sock", ovn / name) if rundir == DEFAULT_RUNDIR else ()
-    places = (rundir / name, *others)  # who names a cloud means no other
+    places = (rundir / name, *others)  # an explicit run directory excludes the other places
     for socket in places:
         if os.access(socket, os.F_OK):
             return f"unix:{socket}"
@@ -77,7 +77,7 @@ def found(database: str, rundir: Path) -> str:
 
 
 def key_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of TLS, behind all others; it gets `TlsKeys` as `keys`, None without the options."""
+    """Add the TLS options to a command, after all others; it gets `TlsKeys` as `keys`, None without the options."""
 
     def keyed(*, private_key: str | None, certificate: str | None, ca_cert: str | None, **given: Any) -> None:
         keys = None

@@ -23,13 +23,13 @@ def _process(status: Status, name: str, absent: str, word: str = "") -> Text:
 
 
 def cloud(status: Status) -> RenderableType:
-    """Show what runs and where, the instances, and what is wrong if somebody has asked."""
+    """Show the processes, their hosts and the instances, and the problems if they were checked."""
     shown = (_endpoints(status), hosts(status), instances(status))
     return Group(*shown) if status.problems is None else Group(*shown, health(status.problems))
 
 
 def health(problems: Sequence[str]) -> RenderableType:
-    """Say what is wrong, a line each, or that nothing is."""
+    """Show each problem in a line, or that there are none."""
     if not problems:
         return Text("All parts answer as they should.", style="green")
     return Paragraphs(Text("Not as it should be:", style="bold red"), problems)
@@ -74,23 +74,23 @@ def instances(status: Status) -> Sheet:
 
 
 def ping(topology: DemoTopology) -> Paragraphs:
-    """Show what ping said."""
+    """Show the output of ping."""
     source, target = topology.instances
     return demonstration(Demonstration(f"{source.name} pings {target.name}", output=topology.ping or ""))
 
 
 def demonstration(shown: Demonstration) -> Paragraphs:
-    """Show what a program printed."""
+    """Show the output of a program."""
     return Paragraphs(Text(f"{shown.title}:", style="bold"), [*shown.output.strip().splitlines(), ""])
 
 
 def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
-    """Show commands to try next, which work as they are printed.
+    """Show commands to try next, which can be copied as printed.
 
     Arguments:
         status: of the cloud.
-        program: what to type for `ovenbird`.
-        seconds: how long it took to get here.
+        program: how to call `ovenbird` on this machine.
+        seconds: the duration of the start.
     """
     layout = status.lab.layout
     place = "" if layout.rundir == DEFAULT_RUNDIR else f" --rundir {layout.rundir}"

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where Cloud is served, and the keys to get there."""
+    """The remote of Cloud, and the TLS keys for it."""
 
     remotes: str
     keys: TlsKeys | None
@@ -43,14 +43,14 @@ class Place:
             async with opened(self.remotes, self.keys) as client:
                 return await work(client)
 
-        logging.getLogger("ovenbird").addHandler(logging.NullHandler())  # what fails is said in one line, below
+        logging.getLogger("ovenbird").addHandler(logging.NullHandler())  # errors are reported in one line, below
         try:
             return asyncio.run(connected())
         except (UnreachableError, SettingError) as error:
             raise click.ClickException(str(error)) from None
 
     def options(self) -> dict[str, str]:
-        """Return what Cloud has of settings, and say which of them have no effect."""
+        """Return the settings stored in Cloud, and print a warning for each that has no effect."""
 
         async def read(client: Client) -> dict[str, str]:
             return options(client.store)
@@ -62,7 +62,7 @@ class Place:
 
 
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say where Cloud is; it gets a `Place` as `place`."""
+    """Add the options for the location of Cloud to a command; it gets a `Place` as `place`."""
 
     def placed(*, db: str | None, rundir: Path, keys: TlsKeys | None, **given: Any) -> None:
         command(place=Place(chosen(db, database="cloud", rundir=rundir), keys), **given)
@@ -164,13 +164,13 @@ def _named(name: str) -> Setting[Any]:
 
 
 def _text(setting: Setting[Any], found: dict[str, str]) -> str:
-    """Return the text of the value that a setting has."""
+    """Return the text of a setting's current value."""
     value = setting.among(found)
     return setting.default_text if value is None else setting.kind.write(value)
 
 
 def _entry(setting: Setting[Any], found: dict[str, str]) -> dict[str, Any]:
-    """Return a setting for programs."""
+    """Return a setting as JSON."""
     return {
         "name": setting.name,
         "value": _text(setting, found),
@@ -183,7 +183,7 @@ def _entry(setting: Setting[Any], found: dict[str, str]) -> dict[str, Any]:
 
 
 def _tell(before: dict[str, str], now: dict[str, str]) -> None:
-    """Say what settings are, what they were, and when a change counts."""
+    """Print the new and the old values of settings, and when a change takes effect."""
     for name, text in now.items():
         old = _text(SETTINGS[name], before)
         told = "as before" if old == text else f"it was {quoted(old)}; counts {SETTINGS[name].effect}"

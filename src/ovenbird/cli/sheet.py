@@ -1,7 +1,7 @@
 """Output that is readable at any width: tables where the terminal is wide enough, else a few lines for each row.
 
 No heading and no word of a cell is broken, since a broken address can be neither read nor copied: text wraps at blanks
-alone, and its further lines are indented. Without a terminal the width is not limited, since the reader is a program.
+only, and its further lines are indented. Without a terminal the width is not limited, since the reader is a program.
 """
 
 import os
@@ -14,21 +14,21 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 UNLIMITED = 10_000
-"""Columns of output that is no terminal's."""
+"""The width in columns of output that does not go to a terminal."""
 _NARROWEST = 20
-"""Columns that a wrapped text has at the least, however narrow the terminal is."""
+"""The smallest width in columns of wrapped text, however narrow the terminal is."""
 _GAP = "  "
-"""Between two columns."""
+"""The separator of columns."""
 
 
 def console() -> Console:
-    """Return where commands print: as wide as the terminal or as COLUMNS says, else as wide as need be."""
+    """Return the console of commands: as wide as the terminal or COLUMNS, otherwise of unlimited width."""
     narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if narrow else UNLIMITED)
 
 
 def show(shown: RenderableType) -> None:
-    """Print on the console of commands; what is wider than it is neither broken nor cut off."""
+    """Print on the console of commands; words that are wider than it are neither broken nor cut off."""
     console().print(shown, soft_wrap=True)
 
 
@@ -115,7 +115,7 @@ class Sheet:
 
 
 def _line(cells: list[Text], widths: list[int]) -> Text:
-    """Return a row's line: each cell as wide as its column, but for the last."""
+    """Return a row's line, in which each cell except the last has the width of its column."""
     line = Text()
     for cell, width in zip(cells, widths, strict=True):
         line.append_text(cell).append(" " * (width - cell.cell_len) + _GAP)

@@ -18,18 +18,18 @@ MIGRATING_TO = "migrating_to"
 """The host that an instance is moving to, while it still runs on `binding:host_id`."""
 
 PARENT, TAG = "parent_name", "tag"
-"""A container: the port of the instance that it runs in, and the VLAN that tells it from its siblings there."""
+"""A container: the port of the instance that it runs in, and the VLAN that identifies it on this port."""
 
 SWITCH, LOGICAL_SWITCH = "vtep-physical-switch", "vtep-logical-switch"
 """A port that is a gateway to the hosts behind a physical switch (ovn-nb(5), `vtep`)."""
 
 CAPABILITIES, OFFLOADED = "capabilities", "switchdev"
-"""What the hardware of a port can do; a `switchdev` does in hardware what the virtual switch says."""
+"""The capabilities of a port's hardware; `switchdev` offloads the flows of the virtual switch."""
 
 MOST_TAG = 4095
 
 Profile = Mapping[str, Any]
-"""A binding profile, read."""
+"""A parsed binding profile."""
 
 OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
 """VNIC types that no virtual switch connects, unless the hardware does in its place (`switchdev`)."""
@@ -53,7 +53,7 @@ def migrating_to(told: Profile) -> str:
 
 
 def container(told: Profile) -> tuple[str | None, int | None]:
-    """Return the port that a container is reached through, and its VLAN tag there: 0 for any that is free."""
+    """Return the parent port of a container, and its VLAN tag there: 0 for any free tag."""
     parent, tag = _text(told, PARENT), told.get(TAG)
     if not parent or not isinstance(tag, int) or isinstance(tag, bool) or not 0 <= tag <= MOST_TAG:
         return None, None
@@ -61,19 +61,19 @@ def container(told: Profile) -> tuple[str | None, int | None]:
 
 
 def vtep(told: Profile) -> tuple[str, str] | None:
-    """Return the physical switch that a port stands for, and its logical switch there."""
+    """Return the physical switch of a VTEP port, and the logical switch on it."""
     names = _text(told, SWITCH), _text(told, LOGICAL_SWITCH)
     return names if all(names) else None
 
 
 def capabilities(told: Profile) -> list[str]:
-    """Return what the hardware of a port can do."""
+    """Return the capabilities of a port's hardware."""
     found = told.get(CAPABILITIES)
     return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
 def is_external(port: Port) -> bool:
-    """Return whether a port is on a physical network by itself, and no virtual switch connects it."""
+    """Return whether a port is connected directly to a physical network, not to a virtual switch."""
     return port.vnic_type in OUTSIDE_OF_SWITCH and OFFLOADED not in capabilities(profile(port))
 
 

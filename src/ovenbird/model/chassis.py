@@ -17,17 +17,17 @@ BRIDGE_MAPPINGS = "ovn-bridge-mappings"
 CMS_OPTIONS = "ovn-cms-options"
 
 GATEWAY = "enable-chassis-as-gw"
-"""The option of a chassis that offers itself as a gateway."""
+"""The option of a chassis that can be a gateway."""
 
 EXTERNAL_HOST = "enable-chassis-as-extport-host"
-"""The option of a chassis that offers itself for ports that no virtual switch connects."""
+"""The option of a chassis that can host external ports."""
 
 ZONES = "availability-zones"
-"""The option whose value is a chassis's availability zones, between colons."""
+"""The option that lists a chassis's availability zones, separated by colons."""
 
 
 def chassis_setting(chassis: Chassis, name: str) -> str:
-    """Return what a chassis says about itself; older controllers say it in `external_ids`."""
+    """Return a setting that a chassis reports; older controllers report it in `external_ids`."""
     return chassis.other_config.get(name) or chassis.external_ids.get(name, "")
 
 
@@ -38,12 +38,12 @@ def physical_networks(chassis: Chassis) -> frozenset[str]:
 
 
 def offers_gateway(chassis: Chassis) -> bool:
-    """Return whether a chassis offers itself as a gateway."""
+    """Return whether a chassis can be a gateway."""
     return GATEWAY in _cms_options(chassis)
 
 
 def offers_external_ports(chassis: Chassis) -> bool:
-    """Return whether a chassis offers itself for ports that no virtual switch connects."""
+    """Return whether a chassis can host external ports."""
     return EXTERNAL_HOST in _cms_options(chassis)
 
 
@@ -61,14 +61,14 @@ def _cms_options(chassis: Chassis) -> list[str]:
 
 
 def answering(southbound: Client) -> type[Chassis | ChassisPrivate]:
-    """Return whose rows say what chassis have acknowledged: before OVN 20.09 there was no Chassis_Private."""
+    """Return the table with the `nb_cfg` that chassis have acknowledged: Chassis_Private since OVN 20.09."""
     if southbound.store.table(ChassisPrivate).rows or not southbound.connected:
         return ChassisPrivate
     return Chassis if southbound.transaction().lacks(ChassisPrivate) else ChassisPrivate
 
 
 def answering_row(southbound: Client, name: str) -> Chassis | ChassisPrivate | None:
-    """Return the row that says what the chassis of that name has acknowledged, or None."""
+    """Return the row with the `nb_cfg` that a chassis has acknowledged; None if there is none."""
     if answering(southbound) is Chassis:
         return southbound.store.find(Chassis.name, name)
     return southbound.store.find(ChassisPrivate.name, name)

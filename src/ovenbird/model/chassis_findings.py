@@ -17,17 +17,17 @@ KEY = "ovenbird-findings"
 """The key of `external_ids` in Chassis_Private."""
 
 MOST_TEXTS = 20
-"""Findings of a chassis; one more text may say how many were left out."""
+"""The largest number of findings of a chassis; one more text may give the number of omitted ones."""
 
 LONGEST_TEXT = 500
-"""Characters of each."""
+"""The largest number of characters of a finding."""
 
 _LONGEST = 12 * (LONGEST_TEXT + 8) * (MOST_TEXTS + 1)
 """Characters of a list within the bounds, even if all of its characters are written as pairs of JSON's escapes."""
 
 
 def encode(texts: Sequence[str]) -> str:
-    """Return the value for texts, cut to the bounds; the empty string for none."""
+    """Return the value for texts, truncated to the bounds; the empty string for none."""
     told = [text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…" for text in texts[:MOST_TEXTS]]
     if len(texts) > MOST_TEXTS:
         told.append(f"{len(texts) - MOST_TEXTS} more: this controller's findings/list has all")
@@ -35,10 +35,10 @@ def encode(texts: Sequence[str]) -> str:
 
 
 def decode(value: str) -> list[str]:
-    """Return the texts of a value that anybody may have written, each once and within the bounds.
+    """Return the texts of an untrusted value, each once and within the bounds.
 
-    A value that is no list of JSON, or too long, has none; elements that are no texts are left out, and halves of
-    surrogate pairs, which are no characters, are replaced.
+    A value that is not a JSON list, or is too long, has no texts; elements that are not strings are skipped, and lone
+    surrogates are replaced.
     """
     if len(value) > _LONGEST:
         return []

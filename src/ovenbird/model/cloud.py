@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Rows of which a project may have so many.
+    """A table with a quota: the number of rows of a project is limited.
 
     Arguments:
-        member: what quotas call one of them.
-        default: how many, where nothing else is said; Neutron's.
-        words: what people call several.
+        member: the resource's name in quotas.
+        default: the default limit, which is Neutron's.
+        words: the plural for messages.
     """
 
     member: str
@@ -79,7 +79,7 @@ class Network(Row):
 
 
 class NetworkSegment(Row, table="Network_Segment", indexes=(("network_type", "physical_network", "segmentation_id"),)):
-    """How a network is carried between hosts; a network of type `local` has none."""
+    """The encapsulation of a network between hosts; a network of type `local` has none."""
 
     __slots__ = ()
 
@@ -90,7 +90,7 @@ class NetworkSegment(Row, table="Network_Segment", indexes=(("network_type", "ph
 
 
 class SubnetPool(Row, table="Subnet_Pool"):
-    """Prefixes of one IP version that blocks are allocated from as subnets."""
+    """Prefixes of one IP version from which subnets are allocated."""
 
     __slots__ = ()
     quota: ClassVar = Counted("subnetpool", -1, "subnet pools")
@@ -101,12 +101,12 @@ class SubnetPool(Row, table="Subnet_Pool"):
     shared: Column[bool] = boolean(mutable=False)
     ip_version: Column[int] = integer(4, 6, mutable=False)
     prefixes: Column[frozenset[str]] = strings()
-    """None is within another."""
+    """No prefix contains another."""
     min_prefixlen: Column[int] = integer(0, 128)
     max_prefixlen: Column[int] = integer(0, 128)
     default_prefixlen: Column[int] = integer(0, 128)
     default_quota: Column[int | None] = optional(integer(0))
-    """What a project may have: of IPv4 that many addresses, of IPv6 that many /64."""
+    """The limit of a project: the number of addresses for IPv4, of /64 prefixes for IPv6."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -114,7 +114,7 @@ class SubnetPool(Row, table="Subnet_Pool"):
 
 
 class DefaultSubnetPool(Row, table="Default_Subnet_Pool", indexes=(("ip_version",),)):
-    """The pool of subnets that ask for the default one: the index allows one an IP version."""
+    """The default pool; the index allows one for each IP version."""
 
     __slots__ = ()
 
@@ -130,7 +130,7 @@ class Subnet(Row):
 
     network: Reference[Network] = reference("Network", mutable=False)
     subnet_pool: OptionalReference[SubnetPool] = optional_reference("Subnet_Pool")
-    """Where its block is from."""
+    """The pool from which its CIDR is allocated."""
     name: Column[str] = string()
     description: Column[str] = string()
     project_id: Column[str] = string(mutable=False)
@@ -140,7 +140,7 @@ class Subnet(Row):
     allocation_pools: Column[frozenset[str]] = strings()
     """Each is `FIRST-LAST`, both included."""
     dns_nameservers: Column[dict[int, str]] = mapping(integer(0), string())
-    """By order of preference."""
+    """The name servers by order of preference."""
     host_routes: Column[frozenset[str]] = strings()
     """Each is `DESTINATION NEXTHOP`."""
     ipv6_ra_mode: Column[str | None] = optional(enum("slaac", "dhcpv6-stateful", "dhcpv6-stateless"), mutable=False)
@@ -189,10 +189,10 @@ class Port(Row, indexes=(("network", "mac_address"),)):
         "smart-nic",
     )
     binding_profile: Column[str] = string()
-    """A JSON object, whose meaning is between Nova and the port's driver; empty stands for {}."""
+    """A JSON object that Nova and the port's driver exchange; empty means {}."""
     dns_name: Column[str] = string()
     dns_domain: Column[str] = string()
-    """Of this port alone; empty for the network's."""
+    """The DNS domain of this port; empty for the network's."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -200,7 +200,7 @@ class Port(Row, indexes=(("network", "mac_address"),)):
 
 
 class FixedAddress(Row, table="Fixed_Address", indexes=(("subnet", "address"),)):
-    """An address of a subnet, taken by a port. That this row is there is the allocation."""
+    """An address of a subnet that is allocated to a port; the row is the allocation."""
 
     __slots__ = ()
 
@@ -229,7 +229,7 @@ class Router(Row):
 
 
 class RouterInterface(Row, table="Router_Interface", indexes=(("port",),)):
-    """A port that is a router's own, on an internal network; its addresses are the router's there."""
+    """A router's port on an internal network; its addresses are the router's addresses there."""
 
     __slots__ = ()
 
@@ -240,18 +240,18 @@ class RouterInterface(Row, table="Router_Interface", indexes=(("port",),)):
 
 
 class RouterGateway(Row, table="Router_Gateway", indexes=(("router",), ("port",))):
-    """A router's port on an external network; the index allows one a router."""
+    """A router's port on an external network; the index allows one for each router."""
 
     __slots__ = ()
 
     router: Reference[Router] = reference("Router", mutable=False)
     port: Reference[Port] = reference("Port", mutable=False)
     enable_snat: Column[bool] = boolean()
-    """Whether what leaves has the gateway's address."""
+    """Whether the source of outgoing packets is translated to the gateway's address."""
 
 
 class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
-    """An address of an external network, which its port holds and which can stand for an internal one."""
+    """An address of an external network, held by a port, that can be associated with a fixed IP."""
 
     __slots__ = ()
     quota: ClassVar = Counted("floatingip", 50, "floating IPs")
@@ -269,7 +269,7 @@ class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
 
 
 class FloatingIPAssociation(Row, table="Floating_IP_Association", indexes=(("floating_ip",), ("network", "fixed"))):
-    """What a floating IP stands for: one address of one port, reached through one router, which has to stay so."""
+    """The association of a floating IP with one address of a port through one router, which must stay connected."""
 
     __slots__ = ()
 
@@ -286,7 +286,7 @@ class PortForwarding(
     table="Port_Forwarding",
     indexes=(("floating_ip", "protocol", "external_port"), ("fixed", "protocol", "internal_port")),
 ):
-    """One port of a floating IP, and the port of an address that it leads to."""
+    """A port of a floating IP that is forwarded to a port of a fixed IP."""
 
     __slots__ = ()
 
@@ -302,7 +302,7 @@ class PortForwarding(
 
 
 class AddressGroup(Row, table="Address_Group"):
-    """Addresses that security group rules name together."""
+    """A set of addresses that security group rules refer to."""
 
     __slots__ = ()
 
@@ -318,7 +318,7 @@ class AddressGroup(Row, table="Address_Group"):
 
 
 class SecurityGroup(Row, table="Security_Group"):
-    """What may reach the ports that are its members, and what they may reach."""
+    """A set of rules for the ingress and egress traffic of its member ports."""
 
     __slots__ = ()
     quota: ClassVar = Counted("security_group", 10, "security groups")
@@ -350,7 +350,7 @@ class SecurityGroupRule(
         ),
     ),
 ):
-    """Traffic that a security group allows; the index makes each rule say something new."""
+    """Traffic that a security group allows; the index makes rules unique."""
 
     __slots__ = ()
     quota: ClassVar = Counted("security_group_rule", 100, "security group rules")
@@ -372,7 +372,7 @@ class SecurityGroupRule(
 
 
 class DefaultSecurityGroup(Row, table="Default_Security_Group", indexes=(("project_id",),)):
-    """The security group of a project's ports that name none: the index allows one a project."""
+    """The security group of a project's ports without explicit groups; the index allows one for each project."""
 
     __slots__ = ()
 
@@ -381,7 +381,7 @@ class DefaultSecurityGroup(Row, table="Default_Security_Group", indexes=(("proje
 
 
 class Quota(Row, indexes=(("project_id", "resource"),)):
-    """How many of a resource a project may have, where that is not the default."""
+    """The limit of a project for a resource, if it is not the default."""
 
     __slots__ = ()
 
@@ -392,7 +392,7 @@ class Quota(Row, indexes=(("project_id", "resource"),)):
 
 
 class QuotaTurn(Row, table="Quota_Turn", indexes=(("project_id", "resource"),)):
-    """Creations near a quota take turns: each waits for the number it read, and raises it."""
+    """Serialises creations near a quota: each waits for the number that it has read, and increments it."""
 
     __slots__ = ()
 
@@ -402,20 +402,20 @@ class QuotaTurn(Row, table="Quota_Turn", indexes=(("project_id", "resource"),)):
 
 
 class Finding(Row):
-    """Something that has no effect of what a compiler reads, as it says; it is there for as long as its cause is."""
+    """Input of a compiler that has no effect, with the reason; the row exists for as long as the cause."""
 
     __slots__ = ()
 
     reporter: Column[str] = enum("cloud", "northd")
     """The compiler: from Cloud to Northbound, or from there to Southbound."""
     row_table: Column[str] = string()
-    """Of the row that somebody has to mend, in the database that the compiler reads; empty if there is no one row."""
+    """The table of the row to correct, in the database that the compiler reads; empty if it is not a single row."""
     row_uuid: Column[str] = string()
     text: Column[str] = string()
 
 
 class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
-    """The settings that every process of a cloud shares; `settings` says which there are."""
+    """The settings that all processes of a cloud share; `settings` declares them."""
 
     __slots__ = ()
 
@@ -432,7 +432,7 @@ ROWS: tuple[type[Row], ...] = (
 """Every row class of the database."""
 
 COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(row, "quota")}
-"""Those that quotas are about."""
+"""The tables with quotas."""
 
 
 def schema() -> DatabaseSchema:

@@ -30,7 +30,7 @@ _SIX = {"mac": "server_id 2", "ipv6": "ia_addr 5, dns_server 23", "str": "domain
 
 
 def known(version: int) -> Iterator[tuple[str, int, str]]:
-    """Yield the name, code and type of every option that a chassis may be asked to encode for an IP version."""
+    """Yield the name, code and type of every option that a chassis can encode for an IP version."""
     for kind, text in (_FOUR if version == 4 else _SIX).items():
         for entry in text.split(","):
             name, code = entry.split()

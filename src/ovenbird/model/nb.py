@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class NBGlobal(Row, table="NB_Global", max_rows=1):
-    """The one row of settings and sequence numbers: `nb_cfg` goes down, `sb_cfg` and `hv_cfg` come back up."""
+    """The row of settings and sequence numbers: clients increment `nb_cfg`; `sb_cfg` and `hv_cfg` acknowledge it."""
 
     __slots__ = ()
 
@@ -149,7 +149,7 @@ class LoadBalancer(Row, table="Load_Balancer"):
 
 
 class LoadBalancerGroup(Row, table="Load_Balancer_Group", indexes=(("name",),)):
-    """Load balancers that switches and routers take on together."""
+    """Load balancers that switches and routers refer to as a group."""
 
     __slots__ = ()
 
@@ -199,7 +199,7 @@ class QoS(Row, table="QoS", root=False):
 
 
 class Mirror(Row, table="Mirror", indexes=(("name",),)):
-    """Where a copy of a port's traffic goes."""
+    """A destination for copies of a port's traffic."""
 
     __slots__ = ()
 
@@ -224,7 +224,7 @@ class Meter(Row, table="Meter", indexes=(("name",),)):
 
 
 class MeterBand(Row, table="Meter_Band", root=False):
-    """What a meter does beyond one rate."""
+    """The action of a meter above one rate."""
 
     __slots__ = ()
 
@@ -271,7 +271,7 @@ class LogicalRouterPort(Row, table="Logical_Router_Port", indexes=(("name",),), 
 
 
 class LogicalRouterStaticRoute(Row, table="Logical_Router_Static_Route", root=False):
-    """A route that somebody configured."""
+    """A static route."""
 
     __slots__ = ()
 
@@ -286,7 +286,7 @@ class LogicalRouterStaticRoute(Row, table="Logical_Router_Static_Route", root=Fa
 
 
 class LogicalRouterPolicy(Row, table="Logical_Router_Policy", root=False):
-    """A routing decision taken before the routes' own, by match."""
+    """A routing decision by match, which takes precedence over routes."""
 
     __slots__ = ()
 
@@ -318,7 +318,7 @@ class NAT(Row, table="NAT", root=False):
 
 
 class DHCPOptions(Row, table="DHCP_Options"):
-    """What native DHCP answers to the ports that refer to it."""
+    """The options that native DHCP sends to the ports that refer to the row."""
 
     __slots__ = ()
 
@@ -423,7 +423,7 @@ class StaticMACBinding(Row, table="Static_MAC_Binding", indexes=(("logical_port"
 
 
 class ChassisTemplateVar(Row, table="Chassis_Template_Var", indexes=(("chassis",),)):
-    """What template variables stand for on one chassis."""
+    """The values of template variables on one chassis."""
 
     __slots__ = ()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 INT = 0x7FFF_FFFF
 
 _BLANKS = " \t\n\v\f\r"
-"""What strtol(3) skips before a number."""
+"""The characters that strtol(3) skips before a number."""
 
 
 def flag(options: Mapping[str, str], name: str, *, default: bool = False) -> bool:
@@ -41,12 +41,12 @@ def number(
 def number(
     options: Mapping[str, str], name: str, default: int | None = None, *, low: int = 0, high: int = INT
 ) -> int | None:
-    """Return the number that an option holds.
+    """Return the number in an option.
 
     Arguments:
         options: the map.
         name: the option's name.
-        default: what to return if it is not there, no number, or out of range.
+        default: the result if the option is missing, not a number, or out of range.
         low: the least number.
         high: the greatest.
     """

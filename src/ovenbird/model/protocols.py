@@ -36,7 +36,7 @@ WITH_PORTS = frozenset((6, 17, 33, 132, 136))
 """Protocols whose rules may name destination ports."""
 
 ICMP = frozenset((1, 58))
-"""Protocols whose rules name a type and a code where others name ports."""
+"""Protocols whose rules have a type and a code in place of ports."""
 
 
 def spellings(protocol: str) -> list[str]:
@@ -64,5 +64,5 @@ def number(protocol: str) -> int:
         return known
     value = int(protocol)
     if not 0 <= value <= 255:
-        raise ValueError(f"{protocol} is no IP protocol")
+        raise ValueError(f"{protocol} is not an IP protocol")
     return value

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SBGlobal(Row, table="SB_Global", max_rows=1):
-    """The one row of settings and of `nb_cfg`, the sequence number that controllers answer."""
+    """The row of settings and of `nb_cfg`, the sequence number that controllers acknowledge."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ class Chassis(Row, table="Chassis", indexes=(("name",),)):
 
 
 class ChassisPrivate(Row, table="Chassis_Private", indexes=(("name",),)):
-    """What a chassis writes often, kept apart so that no other chassis need hear it."""
+    """Columns that a chassis writes often, in a table of their own that other chassis do not monitor."""
 
     __slots__ = ()
 
@@ -133,7 +133,7 @@ class MulticastGroup(
         ("datapath", "name"),
     ),
 ):
-    """Ports that one output reaches together."""
+    """Ports to which one output sends copies of a packet."""
 
     __slots__ = ()
 
@@ -144,7 +144,7 @@ class MulticastGroup(
 
 
 class Mirror(Row, table="Mirror", indexes=(("name",),)):
-    """Where a copy of a port's traffic goes."""
+    """A destination for copies of a port's traffic."""
 
     __slots__ = ()
 
@@ -167,7 +167,7 @@ class Meter(Row, table="Meter", indexes=(("name",),)):
 
 
 class MeterBand(Row, table="Meter_Band", root=False):
-    """What a meter does beyond one rate."""
+    """The action of a meter above one rate."""
 
     __slots__ = ()
 
@@ -235,7 +235,7 @@ class MACBinding(Row, table="MAC_Binding", indexes=(("logical_port", "ip"),)):
 
 
 class DHCPOptions(Row, table="DHCP_Options"):
-    """A DHCPv4 option that `put_dhcp_opts` knows."""
+    """A DHCPv4 option that `put_dhcp_opts` supports."""
 
     __slots__ = ()
 
@@ -245,7 +245,7 @@ class DHCPOptions(Row, table="DHCP_Options"):
 
 
 class DHCPv6Options(Row, table="DHCPv6_Options"):
-    """A DHCPv6 option that `put_dhcpv6_opts` knows."""
+    """A DHCPv6 option that `put_dhcpv6_opts` supports."""
 
     __slots__ = ()
 
@@ -348,7 +348,7 @@ class HAChassisGroup(Row, table="HA_Chassis_Group", indexes=(("name",),)):
 
 
 class ControllerEvent(Row, table="Controller_Event"):
-    """Something a controller noticed that the cloud should hear of."""
+    """An event that a controller reports to the CMS."""
 
     __slots__ = ()
 
@@ -457,7 +457,7 @@ class StaticMACBinding(Row, table="Static_MAC_Binding", indexes=(("logical_port"
 
 
 class ChassisTemplateVar(Row, table="Chassis_Template_Var", indexes=(("chassis",),)):
-    """What template variables stand for on one chassis."""
+    """The values of template variables on one chassis."""
 
     __slots__ = ()
 

@@ -32,22 +32,22 @@ class Kind(Protocol[T]):
 
     @property
     def allowed(self) -> str:
-        """What a value may be, in words that follow "is"."""
+        """The allowed values, in words that follow "is"."""
 
     def read(self, text: str) -> T:
-        """Return the value that a text stands for.
+        """Return the value of a text.
 
         Raises:
-            ValueError: it stands for none.
+            ValueError: the text is not a valid value.
         """
 
     def write(self, value: T) -> str:
-        """Return the one text that is stored for a value."""
+        """Return the canonical text of a value, which is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false, in the words and cases that oslo.config takes too."""
+    """True or false, in the words and cases that oslo.config accepts."""
 
     allowed = "true or false"
 
@@ -94,7 +94,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some words; the empty one may be among them.
+    """One of several words, which may include the empty one.
 
     Arguments:
         words: which.

@@ -33,14 +33,14 @@ MINIMUM_MTU = 68
 """Bytes of the smallest MTU of a network (RFC 791, section 3.2)."""
 
 _QUOTED = 60
-"""Characters of somebody's text that a message repeats."""
+"""The largest number of characters of a user's text that a message repeats."""
 _COMPLAINTS = 20
 """What is said of one row of settings, however many that are none stand in it."""
 _AT_ONCE = "at once"
 
 
 class SettingError(ValueError):
-    """There is no such setting, or it cannot have that value; one line for whoever asked."""
+    """There is no such setting, or it cannot have that value; the message is one line for the user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +49,10 @@ class Setting(Generic[T]):
 
     Arguments:
         name: the key in Cloud_Global's `options`.
-        kind: which values it may have.
-        default: what it is where nobody has said otherwise.
-        meaning: what it is for, in a line.
-        effect: when, or for what, a change counts.
+        kind: the kind of its values.
+        default: its default value.
+        meaning: its purpose, in one line.
+        effect: when, or for which resources, a change takes effect.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Setting(Generic[T]):
         return self.kind.write(self.default)
 
     def of(self, store: Store) -> T:
-        """Return its value; the reader depends on it and on no other setting.
+        """Return the setting's value; the reader depends on this setting only.
 
         Arguments:
             store: Cloud's rows.
@@ -91,10 +91,10 @@ class Setting(Generic[T]):
             return None
 
     def canonical(self, text: str) -> str:
-        """Return the text to store for one that somebody gave.
+        """Return the text to store for a text from a user.
 
         Raises:
-            SettingError: it stands for no value.
+            SettingError: it is not a valid value.
         """
         try:
             return self.kind.write(self.kind.read(text))
@@ -209,11 +209,11 @@ SETTINGS: Mapping[str, Setting[Any]] = {setting.name: setting for setting in _AL
 
 
 def domain(store: Store, *given: str) -> str:
-    """Return the first domain given that is not empty, or else the cloud's, without its final dot; empty for none."""
+    """Return the first of the given domains that is not empty, else the cloud's; without final dot, empty for none."""
     return (next(filter(None, given), "") or DNS_DOMAIN.of(store)).rstrip(".")
 
 
-# -- what people say --------------------------------------------------------------------------------------------------
+# -- users' input -----------------------------------------------------------------------------------------------------
 
 
 def named(name: str) -> Setting[Any]:
@@ -257,7 +257,7 @@ def assignments(words: Iterable[str]) -> dict[str, str]:
 
 
 def complaints(options: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is to be said of options that somebody wrote unchecked: which have no effect, and what holds instead.
+    """Yield a message for each stored option that has no effect, with the value that is used instead.
 
     Arguments:
         options: of Cloud_Global; any names and values.
@@ -280,7 +280,7 @@ def _holds(name: str, text: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """Return somebody's text for a message of one line: as it is if it is short and plain, else in quotes and cut."""
+    """Return a user's text for a one-line message: unchanged if it is short and plain, else quoted and truncated."""
     if len(text) > _QUOTED:
         return f"{text[:_QUOTED]!r}... ({len(text)} characters)"
     return text if text.isascii() and text.isprintable() and text and " " not in text else repr(text)

@@ -1,4 +1,4 @@
-"""Shared addresses: a port's address that other ports may use too, and that belongs to whichever announced it last.
+"""Shared addresses: a port's address that other ports may use too; it belongs to the port that announced it last.
 
 A port that is on no host, and whose address is in the `allowed_address_pairs` of other ports of its network, is of type
 `virtual` (ovn-nb(5), Logical_Switch_Port). The chassis of those ports, its parents, watch for their ARP and neighbour
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _paired(values: list[Any]) -> Iterable[tuple[Any, str]]:
-    """Return the network and each single address that a port may use besides its own; prefixes have no owner."""
+    """Return the network and each single address in a port's address pairs; prefixes are skipped."""
     pairs = values[Port.allowed_address_pairs.index]
     if not pairs:
         return ()
@@ -31,7 +31,7 @@ def _paired(values: list[Any]) -> Iterable[tuple[Any, str]]:
 
 
 def single_address(text: str) -> str:
-    """Return the address of a pair, or nothing if the pair is of more than one address."""
+    """Return the address of a pair; empty if the pair has a prefix of several addresses."""
     if "/" not in text:
         return text
     try:
@@ -51,11 +51,11 @@ PAIRED = ComputedIndex(Port.network, Port.allowed_address_pairs, keys=_paired)
 def shared_address(port: Port, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
     """Return the address that a port shares, and the ports that may use it; None for a port that is not virtual.
 
-    Of several addresses that others may use it is the first: a virtual port has one.
+    If other ports may use several of its addresses it is the first: a virtual port has one.
 
     Arguments:
         port: any port.
-        addresses: its own, in order.
+        addresses: the port's own addresses, in order.
     """
     if port.host or port.device_owner.startswith(INFRASTRUCTURE):
         return None

@@ -1,4 +1,4 @@
-"""Rows of Southbound by what packets carry, the tunnel keys of a datapath and of a port in it; ports by type.
+"""Lookups of rows of Southbound: datapaths and ports by tunnel key, ports by type.
 
 The functions read a store or a table; where a rule or view is being computed, that is tracked as any read.
 """
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def datapath_by_key(store: Store, key: int) -> DatapathBinding | None:
-    """Return the datapath with that tunnel key."""
+    """Return the datapath with a tunnel key."""
     return store.table(DatapathBinding).find(DatapathBinding.tunnel_key, key)
 
 
 def port_in(store: Store, datapath: UUID, key: int) -> PortBinding | None:
-    """Return the port of a datapath that has that tunnel key.
+    """Return the port of a datapath with a tunnel key.
 
     Arguments:
         store: Southbound's.

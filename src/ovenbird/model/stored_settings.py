@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Client, Transaction
 
 PATIENCE = 10.0
-"""Seconds in which a server has to answer."""
+"""Seconds that a server has to answer."""
 _TURNS = 16
-"""How often a change is made anew because others change settings at the same time."""
+"""The number of attempts at a change while other clients change settings at the same time."""
 
 
 class UnreachableError(Exception):
-    """The settings cannot be read or changed; one line says why."""
+    """The settings cannot be read or changed; the message is one line."""
 
 
 def options(store: Store) -> dict[str, str]:
-    """Return what Cloud's rows have of settings, whatever it is."""
+    """Return the settings in Cloud's rows, unchecked."""
     return next((dict(row.options) for row in store.table(CloudGlobal)), {})
 
 
 def stage(transaction: Transaction, store: Store, given: Mapping[str, str], unset: Collection[str] = ()) -> None:
-    """Write a change of settings into a transaction, which fails if others change them meanwhile.
+    """Write a change of settings into a transaction, which fails if the settings have changed since they were read.
 
     Arguments:
         transaction: on Cloud.
@@ -79,7 +79,7 @@ async def change(client: Client, given: Mapping[str, str], unset: Collection[str
             await client.commit(transaction, durable=True, until=until)
         except Disconnected as error:
             raise UnreachableError(f"whether the settings were changed is unknown: {error}") from error
-        except (TimedOut, ConstraintViolation) as error:  # others were first; of two first rows one is too many
+        except (TimedOut, ConstraintViolation) as error:  # another client was faster, or both insert the first row
             refusal = error
         except OvsdbError as error:
             raise UnreachableError(f"the settings cannot be changed: {error}") from error
@@ -97,7 +97,7 @@ async def opened(remotes: str, keys: TlsKeys | None = None) -> AsyncIterator[Cli
         keys: for `ssl:` remotes.
 
     Raises:
-        UnreachableError: nobody serves Cloud there.
+        UnreachableError: Cloud is not served there.
     """
     if why := lacks_remote(remotes):
         raise UnreachableError(f"Cloud cannot be reached: {why}")
@@ -110,10 +110,10 @@ async def opened(remotes: str, keys: TlsKeys | None = None) -> AsyncIterator[Cli
 
 
 async def _reached(replica: Replica) -> None:
-    """Return when the rows are there.
+    """Wait until the rows have been received.
 
     Raises:
-        UnreachableError: every server fails, or none answers in time.
+        UnreachableError: all servers fail, or none answers in time.
     """
     loop = asyncio.get_running_loop()
     starting, deadline = asyncio.create_task(replica.start()), loop.time() + PATIENCE

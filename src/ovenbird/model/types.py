@@ -22,7 +22,7 @@ V = TypeVar("V")
 
 
 class Flags(TypedDict, total=False):
-    """What every column may say besides its type."""
+    """The properties of a column besides its type."""
 
     mutable: bool
     ephemeral: bool
@@ -103,7 +103,7 @@ def reference_map(key: Column[K], table: str, *, weak: bool = False, **flags: Un
     Arguments:
         key: the column that one of the keys would make.
         table: the name of the table referred to.
-        weak: whether a pair goes when the row that it refers to does, where otherwise the row cannot go.
+        weak: whether a pair is removed together with its row; otherwise the row cannot be deleted.
         flags: as of every column.
     """
     return mapping(key, reference(table, weak=weak), **flags)
@@ -127,7 +127,7 @@ def references(
 
     Arguments:
         table: the name of the table referred to.
-        weak: whether a reference goes when its row does, where otherwise the row cannot go.
+        weak: whether a reference is removed together with its row; otherwise the row cannot be deleted.
         minimum: the fewest members, 0 or 1.
         maximum: the most members, from 1.
         flags: as of every column.
@@ -148,7 +148,7 @@ def database_schema(name: str, *, version: str, checksum: str, rows: tuple[type[
     Arguments:
         name: the database's name.
         version: as in 7.0.0.
-        checksum: the `cksum` member, which the original's packagers compute over the file's text.
+        checksum: the `cksum` member, which OVN's build computes over the schema file.
         rows: one class a table.
     """
     tables = {row.TABLE: _table_schema(row) for row in rows}

@@ -2,7 +2,7 @@
 
 northd writes it into SB_Global.options:northd_internal_version; a controller with
 `external_ids:ovn-match-northd-version=true` processes no changes while it differs from its own (ovn-controller(8)). It
-is incremented with every change after which the two would not understand each other.
+is incremented with every change that makes the two incompatible.
 """
 
 INTERNAL = "ovenbird-1"

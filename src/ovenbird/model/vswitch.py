@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class OpenVSwitch(Row, table="Open_vSwitch", max_rows=1):
-    """The one row of the switch's configuration and state; `next_cfg` goes in, `cur_cfg` comes out."""
+    """The row of the switch's configuration and state; the switch acknowledges `next_cfg` in `cur_cfg`."""
 
     __slots__ = ()
 
@@ -194,7 +194,7 @@ class Queue(Row, table="Queue"):
 
 
 class Mirror(Row, table="Mirror", root=False):
-    """Where a copy of chosen ports' traffic goes."""
+    """A destination for copies of selected ports' traffic."""
 
     __slots__ = ()
 
