@@ -124,7 +124,7 @@ def overlaps(blocks: list[Range], block: Range) -> bool:
 
 
 def is_free(prefixes: list[Range], *, taken: list[Range], block: Range) -> bool:
-    """Return whether a block is in one of the prefixes and nobody's.
+    """Return whether a block is in one of the prefixes and not allocated.
 
     Arguments:
         prefixes: first and last number of each, sorted.

@@ -256,7 +256,7 @@ class SnoopedSwitch(NamedTuple):
         idle_timeout: seconds for which a membership lasts without a report.
         sequence: whenever it changes, everything is forgotten.
         query_interval: seconds between queries.
-        queries: the frames that ask hosts for their memberships; none where nobody is asked.
+        queries: the frames of membership queries; none if this chassis is no querier.
     """
 
     relation: Relation
@@ -279,7 +279,7 @@ class HeardBefore(NamedTuple):
 
 
 class Withdrawn(NamedTuple):
-    """A group that nobody has joined any more, and that Southbound does not have."""
+    """A group that has no members any more, and that Southbound does not have."""
 
     relation: Relation
     datapath: UUID

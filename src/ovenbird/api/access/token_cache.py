@@ -75,7 +75,7 @@ class CallerCache:
         if task is None:
             task = self._asking[key] = asyncio.ensure_future(_answer(question))
             task.add_done_callback(lambda done: self._told(key, done))
-        caller, _ = await asyncio.shield(task)  # a client that goes away takes nobody else's answer along
+        caller, _ = await asyncio.shield(task)  # a client that disconnects does not cancel the task for others
         return caller
 
     def _told(self, key: bytes, task: asyncio.Task[tuple[Caller, float]]) -> None:

@@ -40,7 +40,7 @@ class Call:
 
     Arguments:
         request: as it came.
-        caller: who asks.
+        caller: the caller of the request.
         access: what the caller may see and do; None for unlimited access.
         parent: the id of a nested resource's parent; empty for others.
     """

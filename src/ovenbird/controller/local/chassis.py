@@ -180,7 +180,7 @@ def registration() -> Iterator[Fact]:
     config = other_config()
     row: Chassis | None = find(Chassis.name, mine.chassis)
     private = find(ChassisPrivate.name, mine.chassis)
-    if row is not None:  # an edit for each column: the role of controllers, for one, lets nobody change a hostname
+    if row is not None:  # an edit for each column, since a role may permit some columns only, not the hostname
         if row.hostname != mine.hostname:
             yield EDIT(Chassis, row.uuid, (("hostname", mine.hostname),))
         if row.transport_zones != zones:

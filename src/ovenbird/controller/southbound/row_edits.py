@@ -119,7 +119,7 @@ class RowEdits:
         return bool(encode_transaction(transaction))
 
     async def committed(self) -> None:
-        """Have a wave see what was written; an edit that is outstanding all the same was undone by somebody."""
+        """Schedule a wave that sees the written rows; an edit that is outstanding then was undone by another client."""
         await self._seen()
         if any(fact in self.outstanding for fact in self._staged):
             self._again.append(self.clock() + SOON)

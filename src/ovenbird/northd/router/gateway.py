@@ -174,7 +174,7 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
     else:
         candidates = len(lrp.gateway_chassis)
         yield from _candidates(lrp, name)
-    if candidates > 1 and router is not None:  # one alone has nobody to give way to
+    if candidates > 1 and router is not None:  # a single candidate never gives way to another
         yield from dependents(router, name)
     yield _binding(port, port.redirect, "chassisredirect", options, mac, ids, HA_CHASSIS_GROUP.uuid(name))
     act = f"outport = {quote(port.redirect)}; next;"

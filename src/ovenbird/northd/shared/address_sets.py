@@ -55,7 +55,7 @@ def names(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[str, str, str]
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Add a port and its addresses to its port groups."""
-    addresses = () if "router" in port.texts else port.addresses  # a router's are nobody's in the group
+    addresses = () if "router" in port.texts else port.addresses  # a router's addresses are not members of the set
     for group in port.groups:
         here, ip4, ip6 = names(group, port.switch)
         yield (PORT_GROUP, here)

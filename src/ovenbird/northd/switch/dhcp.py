@@ -132,7 +132,7 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
         return
     hostname = port.options.get("hostname")
     if hostname:
-        # The original leaves the quotes to whoever wrote the option, and chassis then refuse the flow without them.
+        # OVN expects the quotes in the option's value, and chassis refuse the flow without them.
         quoted = hostname if hostname.startswith('"') else quote(hostname)
         given = tuple(sorted({**dict(given), "hostname": quoted}.items()))
     offer = ", ".join([f"offerip = {ip}", *[f"{key} = {value}" for key, value in given]])
