@@ -22,7 +22,8 @@ SEEDS = range(int(os.environ.get("OVENBIRD_SEEDS", "4")))
 
 
 def build(oracle, seed):
-    made = routed_topology.make(random.Random(seed))
+    """Make a network without load balancers: how ours differ from the original's is in `test_load_balancers`."""
+    made = routed_topology.make(random.Random(seed), balancers=False)
     oracle.nbctl(*made.commands)
     return made
 

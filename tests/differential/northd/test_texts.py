@@ -216,7 +216,8 @@ DIFFERENT = {
     ),
     # The original sends frames with such a MAC to the router, and answers ARP with it; the router does not admit them.
     "plain external MACs": lambda _, word: word[1] in ("ls_in_l2_lkup", "lr_in_ip_input"),
-    "numbers": lambda _, word: "set_queue" in word[2],  # copied as it is written
+    # The original copies a queue's number as it is written, into a flow that nothing can read where it has a sign.
+    "numbers": lambda _, word: "set_queue" in word[2] or "qdisc_queue_id" in word[2],
     "routes": lambda text, _: text == "::ffff:10.0.0.9",
     "dhcp": lambda text, _: text == "10.0.0.9/255.0.255.0",
 }

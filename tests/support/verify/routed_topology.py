@@ -68,8 +68,8 @@ class Routed:
         return [leg for router in self.routers for leg in router.legs if leg.switch == switch]
 
 
-def make(dice: random.Random) -> Routed:
-    """Make switches, one to three routers between them, and one or two networks outside."""
+def make(dice: random.Random, *, balancers: bool = True) -> Routed:
+    """Make switches, one to three routers between them, one or two networks outside, and load balancers if wanted."""
     made = Routed(verify_topology.make(dice, routed=True))
     add = made.net.add
     for number in range(dice.randint(1, 3)):
@@ -101,7 +101,8 @@ def make(dice: random.Random) -> Routed:
         _translations(made, dice, router)
     _odds(made, dice)
     _relays(made, verify_topology.dice_of(dice))
-    _balancers(made, dice)
+    if balancers:
+        _balancers(made, dice)
     return made
 
 
