@@ -2,7 +2,8 @@
 
 Geneve carries the datapath's key as VNI and one option (class 0x0102, type 0x80, 4 bytes): the ingress port's key in
 the upper half, the key of the egress port or multicast group in the lower. VXLAN has the 24 bits of its VNI only: 12
-for the datapath, 12 for the egress port, of which the highest marks a multicast group.
+for the datapath, 12 for the egress port, of which the highest marks a multicast group. Tunnels to and from VTEP
+gateways have the datapath's key alone as VNI: a gateway is one port of it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,11 @@ _VXLAN_MULTICAST = 0x800
 _bits = Subfield.of
 _EGRESS_OPTION, _INGRESS_OPTION = _bits("tun_metadata0", ofs=0, n_bits=16), _bits("tun_metadata0", ofs=16, n_bits=15)
 
+NETWORK_IN = RegMove(src=_bits("tun_id", ofs=0, n_bits=24), dst=_bits("metadata", ofs=0, n_bits=24))
+"""The action that restores a packet's datapath where the VNI is its key."""
+
 GENEVE_IN = (
-    RegMove(src=_bits("tun_id", ofs=0, n_bits=24), dst=_bits("metadata", ofs=0, n_bits=24)),
+    NETWORK_IN,
     RegMove(src=_INGRESS_OPTION, dst=_bits("reg14", ofs=0, n_bits=15)),
     RegMove(src=_EGRESS_OPTION, dst=_bits("reg15", ofs=0, n_bits=16)),
 )
@@ -48,6 +52,15 @@ VXLAN_MULTICAST_IN = (
 """The same for a packet to a multicast group."""
 
 VXLAN_MULTICAST_BIT = 1 << 23
+
+
+def to_gateway(datapath: int) -> tuple[Action, ...]:
+    """Return the actions that store a packet's network in the VNI, for a VTEP gateway.
+
+    Arguments:
+        datapath: the datapath's key.
+    """
+    return (SetField.of("tun_id", datapath, mask=0xFFFFFF),)
 
 
 def outward(encapsulation: str, *, datapath: int, key: int) -> tuple[Action, ...]:

@@ -242,6 +242,27 @@ def test_ports_of_every_kind_are_reached_as_with_the_original(kinds: Site) -> No
         assert sign in text
 
 
+def test_packets_from_and_to_vtep_gateways_have_the_networks_key_as_vni() -> None:
+    network = """
+ls-add sw
+lsp-add sw p1 -- lsp-set-addresses p1 00:00:00:00:00:01
+lsp-add sw ramp -- lsp-set-type ramp vtep -- lsp-set-addresses ramp unknown
+lsp-set-options ramp vtep-physical-switch=ps vtep-logical-switch=l
+"""
+    with one_chassis(network, {"p1": 11}, ovn_encap_type="geneve,vxlan") as site:
+        gateway = ("chassis-add", "ps", "vxlan", "192.0.2.9", "--", "set", "Chassis", "ps", "other_config:is-vtep=true")
+        site.sbctl(*gateway)
+        site.sbctl("lsp-bind", "ramp", "ps")
+        installed_by_the_original(site)  # which makes the tunnel; it may not have its flows before it stops
+        found = physical(installed_by_the_original(site)), physical(asyncio.run(install(site, ["--wait=hv", "sync"])))
+    # What comes by a tunnel from no gateway is told apart in two ways that come to the same.
+    original, ours = [
+        {f for f in flows if not re.search(r"priority=10[05],(tun_id=\S+,)?in_port=2 ", f)} for flows in found
+    ]
+    assert difference(original, ours) == ""
+    assert any("priority=110,tun_id=0x1,in_port=2" in flow for flow in ours), ours
+
+
 def test_a_gateway_shows_the_routers_own_address_where_it_is() -> None:
     mappings = "net1:br-ex,net2:br-ex2"
     ids = {"ovn_bridge_mappings": mappings, "ovn_chassis_mac_mappings": MACS.format(1)}

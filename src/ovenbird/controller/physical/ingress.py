@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import (
     GENEVE_IN,
+    NETWORK_IN,
     VXLAN_IN,
     VXLAN_MULTICAST_BIT,
     VXLAN_MULTICAST_IN,
 )
-from ovenbird.controller.facts import flow
+from ovenbird.controller.facts import cookie_of, flow
 from ovenbird.controller.local.ct_zones import datapath_zones
 from ovenbird.controller.local.gateway import chassis_id
 from ovenbird.controller.local.settings import integration_bridge
-from ovenbird.controller.physical.static_flows import FROM_LOCALPORT, ONES
+from ovenbird.controller.physical.static_flows import FROM_LOCALPORT, FROM_VTEP, METADATA_ONES, ONES
 from ovenbird.engine.rules import rule
 from ovenbird.model.vswitch import Bridge, Port
 from ovenbird.openflow.actions import (
@@ -24,7 +25,7 @@ from ovenbird.openflow.actions import (
 from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
@@ -56,6 +57,27 @@ def tunnel_entry(port: Port) -> Iterator[Fact]:
             )
         else:
             yield flow(OFTable.PHY_TO_LOG, 100, match, (*GENEVE_IN, Resubmit(OFTable.LOCAL_OUTPUT)))
+
+
+def gateway_entry(port: PortBinding, datapath: DatapathBinding, ofports: Iterable[int]) -> Iterator[Fact]:
+    """Yield the flows by which packets from a VTEP gateway, whose VNI is the datapath's key, come in by its port.
+
+    They go through the ingress pipeline here, and to ports of this chassis alone: the gateway has made the copies.
+
+    Arguments:
+        port: the gateway's port.
+        datapath: the datapath of the port.
+        ofports: the VXLAN tunnels to the gateway.
+    """
+    enter = (
+        NETWORK_IN,
+        SetField.of("reg14", port.tunnel_key, mask=0x7FFF),
+        SetField.of("reg10", FROM_VTEP, mask=FROM_VTEP),
+        Resubmit(OFTable.LOG_INGRESS_PIPELINE),
+    )
+    for ofport in ofports:
+        match = {"in_port_oxm": (ofport, ONES), "tun_id": (datapath.tunnel_key, METADATA_ONES)}
+        yield flow(OFTable.PHY_TO_LOG, 110, match, enter, cookie_of(port))
 
 
 def zones_of(datapath: UUID, port_zone: int) -> tuple[Action, ...]:

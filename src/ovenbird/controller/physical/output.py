@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import (
     outward,
+    to_gateway,
 )
 from ovenbird.controller.facts import cookie_of, flow, part
 from ovenbird.controller.local.additional_chassis import spread_here
@@ -26,7 +27,7 @@ from ovenbird.controller.local.local_data import (
 from ovenbird.controller.physical import chassis_mac
 from ovenbird.controller.physical.encaps import tunnel_to
 from ovenbird.controller.physical.flood import PIECE, ask, number_of, pieces
-from ovenbird.controller.physical.ingress import zones_of
+from ovenbird.controller.physical.ingress import gateway_entry, zones_of
 from ovenbird.controller.physical.multichassis import elsewhere
 from ovenbird.controller.physical.static_flows import ALLOW_LOOPBACK, ONES, to_port
 from ovenbird.engine.lookups import find
@@ -151,6 +152,8 @@ def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Acti
     ways = elsewhere(port) if port.type != "localport" else ()
     if not ways:
         return
+    if port.type == "vtep":
+        yield from gateway_entry(port, datapath, [ofport for kind, ofport in ways if kind == "vxlan"])
     made = tuple([action for way in ways for action in _tunnelled(way, datapath, port)])
     there = to_port(datapath.tunnel_key, key=port.tunnel_key)
     yield flow(OFTable.REMOTE_OUTPUT, 100, there, (*made, *after), cookie_of(port))
@@ -158,14 +161,18 @@ def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Acti
         return
     for group in port.referrers(MulticastGroup.ports):
         for kind, ofport in elsewhere(port, to_many=True):
-            yield from remote_copies(group, datapath, kind, ofport)
+            gateway = port.type == "vtep" and kind == "vxlan"
+            yield from remote_copies(group, datapath, "vtep" if gateway else kind, ofport)
 
 
 def _tunnelled(way: tuple[str, int], datapath: DatapathBinding, port: PortBinding) -> tuple[Action, ...]:
     """Return the actions that tunnel a packet to a port; to a VTEP gateway also a packet that came by a tunnel."""
     kind, ofport = way
-    anonymous = (SetField.of("in_port", NO_PORT),) if port.type == "vtep" else ()
-    return (*anonymous, *outward(kind, datapath=datapath.tunnel_key, key=port.tunnel_key), Output(ofport))
+    number = datapath.tunnel_key
+    if port.type != "vtep":
+        return (*outward(kind, datapath=number, key=port.tunnel_key), Output(ofport))
+    carried = to_gateway(number) if kind == "vxlan" else outward(kind, datapath=number, key=port.tunnel_key)
+    return (SetField.of("in_port", NO_PORT), *carried, Output(ofport))
 
 
 def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -204,15 +211,16 @@ def remote_copies(group: MulticastGroup, datapath: DatapathBinding, kind: str, o
     Arguments:
         group: the multicast group.
         datapath: its datapath.
-        kind: the tunnel's type: `geneve` or `vxlan`.
+        kind: the tunnel's type: `geneve`, `vxlan`, or `vtep` for one to a VTEP gateway.
         ofport: the tunnel's port.
     """
     number, key = datapath.tunnel_key, group.tunnel_key
     match, cookie = to_port(number, key=key), cookie_of(group)
-    order = 5 if kind == "vxlan" else 3
+    order = {"geneve": 3, "vxlan": 5, "vtep": 7}[kind]
+    carried = to_gateway(number) if kind == "vtep" else outward(kind, datapath=number, key=key)
     return (
         part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (2, 0), (SetField.of("reg15", key),)),
-        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order, 0), outward(kind, datapath=number, key=key)),
+        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order, 0), carried),
         part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order + 1, ofport), (Output(ofport),)),
         part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (9, 0), (Resubmit(OFTable.LOCAL_OUTPUT),)),
     )
