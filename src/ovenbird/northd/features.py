@@ -38,6 +38,7 @@ from ovenbird.northd.switch import (
     port_security,
     qos,
     router_port,
+    vtep_gateway,
 )
 from ovenbird.pipeline.explanations import Explanations
 from ovenbird.pipeline.stages import Stage
@@ -62,6 +63,7 @@ FEATURES = (
     dhcp.FEATURE,
     dns.FEATURE,
     external_ports.FEATURE,
+    vtep_gateway.FEATURE,
     multicast.FEATURE,
     l2_lookup.FEATURE,
     forwarding_groups.FEATURE,

@@ -84,6 +84,7 @@ HINT_DROP = _register("a drop rule may match", "reg0[9]", *_HINTS)
 HINT_BLOCK = _register("a drop rule would have to block a connection", "reg0[10]", *_HINTS)
 FDB_KNOWN = _register("the source MAC is known at its port", "reg0[11]", ("ls_in_lookup_fdb", "ls_in_put_fdb"))
 LABEL_SET = _register("commit with the label", "reg0[13]", *_COMMIT)
+FROM_GATEWAY = _register("from a VTEP gateway", "reg0[14]", ("ls_in_check_port_sec", "ls_in_hairpin"))
 PORT_SEC_DROP = _register(
     "port security says drop",
     "reg0[15]",

@@ -54,6 +54,24 @@ fwd-group-add group sw0 10.0.0.100 00:11:22:33:44:55 vm1 vm2
     "a forwarding group of what is alive": """
 --liveness fwd-group-add group sw0 10.0.0.100 00:11:22:33:44:55 vm1 vm2
 """,
+    "VTEP gateways": """
+lsp-add sw0 ramp
+set Logical_Switch_Port ramp type=vtep addresses=unknown options:vtep-physical-switch=p options:vtep-logical-switch=l
+lsp-add sw0 ramp-off
+set Logical_Switch_Port ramp-off type=vtep enabled=false options:qdisc_queue_id=9
+lsp-add sw1 ramp-known
+set Logical_Switch_Port ramp-known type=vtep options:qdisc_queue_id=9
+lsp-set-addresses ramp-known "00:00:00:00:00:17 10.1.0.17"
+lsp-set-port-security ramp-known "00:00:00:00:00:17"
+lr-add central
+lrp-add central c-sw0 00:00:00:00:02:02 10.0.0.2/24
+lrp-set-gateway-chassis c-sw0 hv1 1
+lsp-add sw0 to-c
+set Logical_Switch_Port to-c type=router options:router-port=c-sw0 addresses=router
+lrp-add central c-sw1 00:00:00:00:02:03 10.1.0.2/24
+lsp-add sw1 to-c1
+set Logical_Switch_Port to-c1 type=router options:router-port=c-sw1 addresses=router
+""",
     "queues": """
 set Logical_Switch_Port wire options:qos_max_rate=1000 options:qos_burst=20 options:qos_min_rate=5
 set Logical_Switch_Port vm1 options:qos_max_rate=1000

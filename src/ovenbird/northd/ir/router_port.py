@@ -299,6 +299,12 @@ def physical(switch: nb.LogicalSwitch) -> bool:
 
 
 @view
+def has_gateways(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch has a port to a VTEP gateway."""
+    return bool(SPECIAL.rows(switch.uuid, "vtep"))
+
+
+@view
 def router_peers(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
     """Return the router ports connected to a switch, each with the name of its switch port before it."""
     found = []

@@ -1,11 +1,11 @@
 """Admission and delivery: which packets a router accepts and sends at its ports, and the default flows.
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 0", "18", "19" and "Egress Table 6". Frames to a distributed
-gateway port's own MAC are accepted on the chassis where it is active. A port with `gateway_mtu` checks the size of
-packets in both directions; a packet that is too large is answered with ICMP, unless `gateway_mtu_bypass` exempts it.
-The ICMP error quotes a translated packet as it is after translation; the error is therefore sent through the connection
-tracking of the gateway that it leaves by, which translates both, so that the sender recognises the packet (RFC 5508,
-section 4).
+gateway port's own MAC are accepted on the chassis where it is active; on any, if its switch has a VTEP gateway. A port
+with `gateway_mtu` checks the size of packets in both directions; a packet that is too large is answered with ICMP,
+unless `gateway_mtu_bypass` exempts it. The ICMP error quotes a translated packet as it is after translation; the error
+is therefore sent through the connection tracking of the gateway that it leaves by, which translates both, so that the
+sender recognises the packet (RFC 5508, section 4).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ovenbird.model.options import number
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
-from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, router_port_of
+from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, has_gateways, peer_switch_port, router_port_of
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.table_miss import table_misses
 from ovenbird.pipeline.explanations import HintedTable
@@ -84,7 +84,9 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     where, name, hint, mtu = port.datapath, port.quoted, port.uuid, mtu_of(port)
     if port.enabled:
         act = f"xreg0[0..47] = {port.mac}; next;"
-        cast, own = f"eth.mcast && inport == {name}", f"eth.dst == {port.mac} && inport == {name}{port.resident}"
+        met = peer_switch_port(port.name)
+        resident = "" if met is not None and has_gateways(met.switch) else port.resident
+        cast, own = f"eth.mcast && inport == {name}", f"eth.dst == {port.mac} && inport == {name}{resident}"
         if mtu:
             measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); "
             if careless := port.options.get("gateway_mtu_bypass"):

@@ -26,6 +26,7 @@ from ovenbird.northd.ir.router_port import (
     distributed_gateway_ports,
     enabled,
     gateway_chassis,
+    has_gateways,
     peer_switch_port,
     physical,
     router_port_by_name,
@@ -159,11 +160,13 @@ def _binding(
 def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) -> Iterator[Fact]:
     """Yield the chassisredirect port, its chassis, and the flow that redirects to it."""
     router = lrp.referrer(nb.LogicalRouter.ports)
+    met = peer_switch_port(port.name)
+    everywhere = met is not None and has_gateways(met.switch)  # hosts behind VTEP gateways are reached from any chassis
     options = {"distributed-port": port.name}
     how = port.options.get("redirect-type")
     if how is not None:
         options["redirect-type"] = how
-    if how != "bridged" and router is not None and not translates_at_hosts(router):
+    if how != "bridged" and router is not None and not everywhere and not translates_at_hosts(router):
         options["always-redirect"] = "true"
     ids = tuple(sorted(lrp.external_ids.items()))
     name = port.name
@@ -177,8 +180,9 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
     if candidates > 1 and router is not None:  # a single candidate never gives way to another
         yield from dependents(router, name)
     yield _binding(port, port.redirect, "chassisredirect", options, mac, ids, HA_CHASSIS_GROUP.uuid(name))
-    act = f"outport = {quote(port.redirect)}; next;"
-    yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, hint=port.uuid)
+    if not everywhere:
+        act = f"outport = {quote(port.redirect)}; next;"
+        yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, hint=port.uuid)
 
 
 def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:

@@ -56,7 +56,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     if kind == "router" and PROXIES.rows(port.switch.uuid, True):
         yield from _proxy(port, port.options.get("arp_proxy", ""))
-    if kind in ("external", "vtep") or port.unknown or not port.addresses:
+    if kind == "external" or port.unknown or not port.addresses:
         return
     if port.vlan_passthru:  # the switch does not know which network an address is of
         return

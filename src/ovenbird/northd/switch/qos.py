@@ -53,7 +53,7 @@ def qos_rule(rule: nb.QoS) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Set the queue of packets from a port, or of packets to a localnet port."""
-    if not port.enabled or port.type in ("router", "external") or (queue := queue_of(port)) is None:
+    if not port.enabled or port.type in ("router", "external", "vtep") or (queue := queue_of(port)) is None:
         return
     choose = f"set_queue({queue})"
     check = f"{choose}; {PORT_SEC_DROP} = check_in_port_sec(); next;"
