@@ -256,11 +256,9 @@ lsp-set-options ramp vtep-physical-switch=ps vtep-logical-switch=l
         installed_by_the_original(site)  # which makes the tunnel; it may not have its flows before it stops
         found = physical(installed_by_the_original(site)), physical(asyncio.run(install(site, ["--wait=hv", "sync"])))
     # What comes by a tunnel from no gateway is told apart in two ways that come to the same.
-    original, ours = [
-        {f for f in flows if not re.search(r"priority=10[05],(tun_id=\S+,)?in_port=2 ", f)} for flows in found
-    ]
+    original, ours = [{f for f in flows if "NXM_NX_TUN_ID[12.." not in f} for flows in found]
     assert difference(original, ours) == ""
-    assert any("priority=110,tun_id=0x1,in_port=2" in flow for flow in ours), ours
+    assert any("priority=110,tun_id=0x1,in_port=" in flow for flow in ours), ours
 
 
 def test_a_gateway_shows_the_routers_own_address_where_it_is() -> None:
