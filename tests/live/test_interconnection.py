@@ -21,6 +21,7 @@ from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.model import ic_nb, ic_sb, nb, sb
 from ovenbird.ovsdb.journal import create
+from support.processes import end
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -73,13 +74,7 @@ class West:
         )
 
     def close(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(reversed(self.processes))
 
 
 @pytest.fixture

@@ -9,15 +9,12 @@ same operation.
 from __future__ import annotations
 
 import logging
-from array import array
-from itertools import count, islice
 from operator import itemgetter
-from os import urandom
-from sys import byteorder
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ovenbird.engine.facts import frozen
 from ovenbird.engine.reduced import Reduced, Spread
+from ovenbird.engine.serial_uuids import serial_uuid, serial_uuids
 from ovenbird.engine.tracking import Source
 from ovenbird.engine.withheld import Withheld
 
@@ -251,7 +248,7 @@ class Output:
         handle = self.handles.get(key)
         if handle is None:
             row = self.actual.get(key)
-            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else new_uuid())
+            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else serial_uuid())
         handle.track()
         return handle.uuid
 
@@ -312,7 +309,7 @@ class Output:
             self.deleted(row)
             handle = self.handles.get(known)
             if handle is not None and handle.uuid == row.uuid:  # another one will be that: this keeps its UUID
-                handle.uuid = new_uuid()
+                handle.uuid = serial_uuid()
                 handle.touch()
             self._appeared(row)
             return
@@ -496,7 +493,7 @@ class Output:
         for key, row in zip(keys, rows, strict=True) if sets else ():
             for member, elements in sets.get(key, {}).items():
                 row[member.column.index] = frozenset(elements) - self.barred
-        uuids: Sequence[Any] = keys if self.relation.named else new_uuids(len(keys))
+        uuids: Sequence[Any] = keys if self.relation.named else serial_uuids(len(keys))
         if handles:
             uuids = [handles[key].uuid if key in handles else uuid for key, uuid in zip(keys, uuids, strict=True)]
         self._planned.update(zip(uuids, keys, strict=True))
@@ -591,27 +588,3 @@ def _layout(relation: Rows[Any]) -> tuple[tuple[Any, ...], Callable[[tuple[Any, 
     else:
         layout = itemgetter(*places)
     return tuple(relation.initial.get(column.name, column.default) for column in unowned), layout
-
-
-def new_uuids(number: int) -> list[UUID]:
-    """Return fresh UUIDs (RFC 9562 version 8): random, except that their first eight digits are a permuted counter.
-
-    These digits identify logical flows in hints and cookies, so they must differ. The random remainder is chosen once
-    for each process and 2**32 rows, at a tenth of the cost of a random number for each.
-    """
-    heads = array("I", [n * _GOLDEN & 0xFFFFFFFF for n in islice(_serial, number)])
-    if byteorder == "little":
-        heads.byteswap()
-    digits = heads.tobytes().hex()
-    return cast("list[UUID]", [digits[at : at + 8] + _TAIL for at in range(0, 8 * number, 8)])
-
-
-def new_uuid() -> UUID:
-    """Return a fresh UUID as those of `new_uuids`."""
-    return cast("UUID", f"{next(_serial) * _GOLDEN & 0xFFFFFFFF:08x}{_TAIL}")
-
-
-_GOLDEN = 0x9E3779B1  # odd, so that multiplication permutes the numbers of 32 bits
-_serial = count(int.from_bytes(urandom(4)))
-_random = urandom(12).hex()
-_TAIL = f"-{_random[:4]}-8{_random[4:7]}-8{_random[7:10]}-{_random[10:22]}"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import KeyRows
 from ovenbird.engine.lookups import find, rows
-from ovenbird.engine.outputs import new_uuid
 from ovenbird.engine.rows import Row, Store
 from ovenbird.engine.rules import singleton
+from ovenbird.engine.serial_uuids import serial_uuid
 from ovenbird.engine.views import view
 from ovenbird.model import ic_sb, nb
 from ovenbird.model.types import string
@@ -96,7 +96,7 @@ class ZoneRows:
         """Note a name of the zone; return whether it is a new one, after which outputs must `review` their rows."""
         if self._has(name):
             return False
-        self._names.insert(new_uuid(), [name])
+        self._names.insert(serial_uuid(), [name])
         return True
 
     def holds(self, row: Row) -> bool:

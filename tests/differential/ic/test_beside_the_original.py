@@ -34,10 +34,12 @@ def deployments():
 
 
 def connect(deployment):
-    """Make two transit switches, and in each zone a gateway and a router on the first of them."""
-    for name in ("ts1", "ts2"):  # one after the other, since the order of keys given at once is left to chance
+    """Make two transit switches, and in each zone a gateway and a router on the first of them.
+
+    One after the other, since the keys that ports made at once get are left to chance.
+    """
+    for name in ("ts1", "ts2"):
         deployment.tool("ic-nb", "ts-add", name)
-        until(lambda name=name: name in deployment.tool("ic-sb", "list", "Datapath_Binding"))
     for number, zone in enumerate(deployment.zones, 1):
         until(lambda zone=zone: "ts1" in zone.nb("ls-list") and "ts2" in zone.nb("ls-list"))
         chassis = ("set", "Chassis", f"gw{number}", "other_config:is-interconn=true", f"hostname=host{number}")
@@ -47,6 +49,7 @@ def connect(deployment):
         zone.nb("set", "NB_Global", ".", "options:ic-route-adv=true", "options:ic-route-learn=true")
         until(lambda zone=zone, number=number: f"cr-lrp{number}" in zone.sb("--bare", "list", "Port_Binding"))
         zone.sb("lsp-bind", f"cr-lrp{number}", f"gw{number}")
+        until(lambda number=number: f"ts1-lr{number}" in deployment.tool("ic-sb", "list", "Port_Binding"))
 
 
 def router(number):

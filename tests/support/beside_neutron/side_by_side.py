@@ -26,6 +26,7 @@ from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.ports.ipam import Allocator
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
+from support.processes import end
 from support.waiting import until
 
 PROGRAM = Path(__file__).with_name("neutron_service.py")
@@ -157,13 +158,8 @@ class Neutron:
 
     def stop(self) -> None:
         """End what was started."""
-        for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(reversed(self.processes))
+        for process in self.processes:
             if process.stdout is not None:
                 process.stdout.close()
 

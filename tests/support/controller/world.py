@@ -11,8 +11,8 @@ from ovenbird.controller.local.local_store import Progress, make_local_store
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable
 from ovenbird.controller.rules import SOUTHBOUND, SWITCH, make_engine
-from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Row, Store
+from ovenbird.engine.serial_uuids import serial_uuids
 from ovenbird.model import sb, vswitch
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions
 from ovenbird.openflow.match import Match
@@ -55,7 +55,7 @@ class World:
         row = list(row_class.DEFAULTS)
         for name, value in values.items():
             row[row_class.BY_NAME[name].index] = value
-        return store.table(row_class).insert(UUID(uuid) if uuid else new_uuids(1)[0], row)
+        return store.table(row_class).insert(UUID(uuid) if uuid else serial_uuids(1)[0], row)
 
     def set(self, row: Row, **values: Any) -> None:
         changes = {type(row).BY_NAME[name].index: value for name, value in values.items()}

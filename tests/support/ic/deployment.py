@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ovenbird.model import ic_nb, ic_sb
+from support.processes import end
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -137,11 +138,12 @@ class Deployment:
                     if table == "Port_Binding" and not row["logical_port"].startswith("ts"):
                         del row["tunnel_key"]  # the order in which northd gives them is left to chance
                 found[f"{name} {table}"] = [json.dumps(row) for row in rows]
-        keys = self.tool("ic-sb", "--bare", "--columns=tunnel_key", "list", "Datapath_Binding").split()
+        listed = self.tool("ic-sb", "--format=json", "--columns=tunnel_key,transit_switch", "list", "Datapath_Binding")
+        keys = {f'"{key}"': f'"key of {switch}"' for key, switch in json.loads(listed)["data"]}
         for table, rows_of in found.items():
             plain = [_UUID.sub(lambda m: names.get(m[0], m[0]), text) for text in rows_of]
-            for at, key in enumerate(sorted(keys)):
-                plain = [text.replace(f'"{key}"', f'"key {at}"') for text in plain]
+            for key, name in keys.items():  # which zone's program gives the next one is left to chance
+                plain = [text.replace(key, name) for text in plain]
             found[table] = sorted([_sorted(text) for text in plain])
         return found
 
@@ -150,13 +152,7 @@ class Deployment:
         return {path.stem: path.read_text(errors="replace").count("OVSDB JSON") for path in self.directory.glob("*.db")}
 
     def close(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(reversed(self.processes))
 
 
 class DeployedZone:

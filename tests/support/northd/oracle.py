@@ -16,6 +16,7 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import decoder, encode
 from support.northd.contradictions import of_store
+from support.processes import end
 from support.waiting import until
 
 PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "prlimit", "ovn-appctl", "ovn-nbctl")
@@ -245,13 +246,7 @@ class Oracle:
     def close(self) -> None:
         for client in self.clients:
             client.close()
-        for process in reversed(self.processes):  # one by one: a controller leaves a message before it goes
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(reversed(self.processes))  # one by one: a controller leaves a message before it goes
 
 
 def normal(text):

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import Store
+from ovenbird.engine.serial_uuids import serial_uuids
 from ovenbird.metadata.errors import UnknownInstanceError
 from ovenbird.metadata.instance_lookup import find_instance
 from ovenbird.metadata.network import networks
 from ovenbird.model.sb import Chassis, PortBinding
 
-ME, ELSEWHERE, ONE, TWO = new_uuids(4)
+ME, ELSEWHERE, ONE, TWO = serial_uuids(4)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def add(store, name, datapath=ONE, *, ips="10.0.0.5/24", chassis=ME, mac="02:00:
     }
     for column, value in given.items():
         row[PortBinding.BY_NAME[column].index] = value
-    return store.table(PortBinding).insert(new_uuids(1)[0], row)
+    return store.table(PortBinding).insert(serial_uuids(1)[0], row)
 
 
 def localport(store, network, datapath=ONE, **values):

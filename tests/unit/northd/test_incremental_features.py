@@ -6,9 +6,10 @@ Among the values are those that nobody should give: each costs at most what it i
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, rule
 
 from ovenbird.model import nb, sb
+from support.northd.edits import NorthboundEdits
 from support.northd.networks import Networks
 
 NUMBERS = st.integers(0, 5)
@@ -155,18 +156,7 @@ def test_a_column_alone(kind):
         assert world.image() == before, column
 
 
-class Edits(RuleBasedStateMachine):
-    def __init__(self):
-        super().__init__()
-        self.world = Networks()
-
-    def table(self, row_class):
-        return list(self.world.nb.store.table(row_class).rows.values())
-
-    def pick(self, row_class, number):
-        rows = self.table(row_class)
-        return rows[number % len(rows)] if rows else None
-
+class Edits(NorthboundEdits):
     @initialize()
     def start(self):
         start(self.world)
@@ -261,12 +251,6 @@ class Edits(RuleBasedStateMachine):
         """Somebody else deletes what is the compiler's."""
         if rows := self.world.rows(kind):
             self.world.delete(rows[number % len(rows)])
-
-    @invariant()
-    def incremental_is_from_scratch(self):
-        if self.table(nb.NBGlobal):
-            self.world.settle()
-            assert self.world.image() == self.world.from_scratch()
 
 
 Edits.TestCase.settings = settings(

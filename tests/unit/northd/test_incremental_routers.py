@@ -6,9 +6,10 @@ An edit changes one column of one row: more would hide a dependency that is miss
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, rule
 
 from ovenbird.model import nb, sb
+from support.northd.edits import NorthboundEdits
 from support.northd.networks import Networks
 
 NUMBERS = st.integers(0, 5)
@@ -235,18 +236,7 @@ def test_a_column_alone(kind, column):
     assert world.image() == before
 
 
-class RoutedEdits(RuleBasedStateMachine):
-    def __init__(self):
-        super().__init__()
-        self.world = Networks()
-
-    def table(self, row_class):
-        return list(self.world.nb.store.table(row_class).rows.values())
-
-    def pick(self, row_class, number):
-        rows = self.table(row_class)
-        return rows[number % len(rows)] if rows else None
-
+class RoutedEdits(NorthboundEdits):
     def value(self, data, choices, number):
         """Draw what a column may hold; the name of a class stands for a row of it."""
         chosen = data.draw(st.sampled_from(choices))
@@ -374,12 +364,6 @@ class RoutedEdits(RuleBasedStateMachine):
         bindings = self.world.rows(sb.PortBinding)
         if bindings:
             self.world.update(bindings[number % len(bindings)], options={"some": "thing"})
-
-    @invariant()
-    def incremental_is_from_scratch(self):
-        if self.table(nb.NBGlobal):
-            self.world.settle()
-            assert self.world.image() == self.world.from_scratch()
 
 
 RoutedEdits.TestCase.settings = settings(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ovenbird.engine.facts import NamedRows, Relation
 from ovenbird.engine.lookups import find, rows
-from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
+from ovenbird.engine.serial_uuids import serial_uuids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ def record(store: Store, subject: str, *, value: str | None) -> bool:
         return False
     row = store.find(ProtocolState.subject, subject)
     if row is None:
-        table.insert(new_uuids(1)[0], [subject, value])
+        table.insert(serial_uuids(1)[0], [subject, value])
     elif value is None:
         table.delete(row)
     else:

@@ -25,8 +25,8 @@ from ovenbird.controller.local.settings import own_chassis
 from ovenbird.controller.packet_registers import register
 from ovenbird.controller.protocols.membership_table import MembershipTable
 from ovenbird.engine.lookups import get, select, table
-from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rules import rule
+from ovenbird.engine.serial_uuids import serial_uuids
 from ovenbird.engine.views import view
 from ovenbird.model.sb import IGMPGroup, IPMulticast, PortBinding
 from ovenbird.model.southbound_lookup import port_by_keys
@@ -433,7 +433,7 @@ class Snoopers:
     def _record(self, datapath: UUID, address: str, ports: frozenset[UUID]) -> None:
         row = self._recorded(datapath, address)
         if row is None:
-            self._own.table(Listeners).insert(new_uuids(1)[0], [datapath, address, ports])
+            self._own.table(Listeners).insert(serial_uuids(1)[0], [datapath, address, ports])
         elif row.ports != ports:
             row.home.modify(row, {Listeners.ports.index: ports})
         else:

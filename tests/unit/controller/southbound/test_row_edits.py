@@ -11,7 +11,7 @@ from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation
 from ovenbird.controller.local.bridge import ADD_PORT
 from ovenbird.controller.local.chassis import CHASSIS
 from ovenbird.controller.southbound.row_edits import CLAIM_PAUSE, RowEdits
-from ovenbird.engine.outputs import new_uuids
+from ovenbird.engine.serial_uuids import serial_uuids
 from ovenbird.model import sb, vswitch
 from ovenbird.ovsdb.errors import OvsdbError
 
@@ -24,7 +24,7 @@ class Recorder:
 
     def insert(self, table, values, uuid=None):
         self.done.append(("insert", table.TABLE, values))
-        return new_uuids(1)[0]
+        return serial_uuids(1)[0]
 
     def update(self, row, values):
         self.done.append(("update", row.uuid, values))
@@ -70,7 +70,7 @@ def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
 
 
 def test_edits_of_the_other_database_are_not_taken(world, book):
-    book.absorb(added=[EDIT(vswitch.Interface, new_uuids(1)[0], (("name", "x"),))], removed=[])
+    book.absorb(added=[EDIT(vswitch.Interface, serial_uuids(1)[0], (("name", "x"),))], removed=[])
     assert book.outstanding == {}
 
 
