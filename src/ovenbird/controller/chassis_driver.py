@@ -27,7 +27,8 @@ from ovenbird.controller.rules import make_engine
 from ovenbird.controller.southbound.edit_writers import EditWriter, EditWriters
 from ovenbird.controller.southbound.monitoring import Monitoring
 from ovenbird.driver.engine_driver import EngineDriver, Portions, tell
-from ovenbird.model import sb, version
+from ovenbird.model import sb
+from ovenbird.model.version import NorthdVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -77,7 +78,7 @@ class ChassisDriver(EngineDriver):
         super().__init__("controller", self._build, (southbound, host.vswitch), sinks)
         self.portions = Portions(RUNS, self._hold)
         self._may_run = may_run
-        self._mismatched = False
+        self._northd = NorthdVersion("controller")
         self._left: Engine | None = None
 
     async def follow(self, target: str, until: Coroutine[Any, Any, None]) -> None:
@@ -139,7 +140,8 @@ class ChassisDriver(EngineDriver):
 
     def is_ready(self) -> bool:
         """Return whether waves may run; apply settings that rules do not read."""
-        if not self._may_run() or self._of_another_version():
+        matters = self.host.settings.match_northd_version
+        if not self._may_run() or self._northd.differs(self.southbound.store, matters=matters):
             return False
         self._follow_settings()
         return True
@@ -161,18 +163,6 @@ class ChassisDriver(EngineDriver):
         self.host.limits.settle()
 
     # -- settings that rules do not look at ---------------------------------------------------------------------------
-
-    def _of_another_version(self) -> bool:
-        """Return whether changes have to wait for a northd of the same version (`ovn-match-northd-version`)."""
-        head = next(iter(self.southbound.store.table(sb.SBGlobal).rows.values()), None)
-        theirs = head.options.get("northd_internal_version", "") if head is not None else ""
-        differs = self.host.settings.match_northd_version and theirs != version.INTERNAL
-        if differs and not self._mismatched:
-            log.warning("controller version - %s mismatch with northd version - %s", version.INTERNAL, theirs)
-        elif self._mismatched and not differs:
-            log.info("northd is of version %s: changes are taken in again", theirs)
-        self._mismatched = differs
-        return differs
 
     def _follow_settings(self) -> None:
         """Apply probe intervals, and a changed chassis name until Southbound has it."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.driver.engine_driver import EngineDriver
 from ovenbird.engine.engine import Engine
-from ovenbird.model import sb, version
+from ovenbird.model import sb
 from ovenbird.model.options import flag
+from ovenbird.model.version import NorthdVersion
 from ovenbird.model.vtep import Global, LogicalSwitch, McastMacsRemote, PhysicalSwitch, UcastMacsRemote
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.vtep.binding import BOUND, binding_rule
@@ -53,7 +54,7 @@ class VtepDriver(EngineDriver):
         self.southbound = southbound
         self._observe = observe
         self._gateways: Gateways | None = None
-        self._mismatched = False
+        self._northd = NorthdVersion("controller-vtep")
 
     def _build(self) -> Engine:
         """Make the engine, its outputs bound to both databases."""
@@ -82,20 +83,9 @@ class VtepDriver(EngineDriver):
 
     def is_ready(self) -> bool:
         """Return whether waves may run now."""
-        return super().is_ready() and not self._of_another_version()
-
-    def _of_another_version(self) -> bool:
-        """Return whether changes have to wait for a northd of the same version (`ovn-match-northd-version`)."""
         own = next(iter(self.switches.store.table(Global).rows.values()), None)
-        if own is None or not flag(own.other_config, "ovn-match-northd-version"):
-            return False
-        head = next(iter(self.southbound.store.table(sb.SBGlobal).rows.values()), None)
-        theirs = head.options.get("northd_internal_version", "") if head is not None else ""
-        differs = theirs != version.INTERNAL
-        if differs and not self._mismatched:
-            log.warning("controller-vtep version - %s mismatch with northd version - %s", version.INTERNAL, theirs)
-        self._mismatched = differs
-        return differs
+        matters = own is not None and flag(own.other_config, "ovn-match-northd-version")
+        return super().is_ready() and not self._northd.differs(self.southbound.store, matters=matters)
 
     async def withdraw(self) -> None:
         """Take away what was written, with the chassis: the gateways do not come back. No waves may run meanwhile.
