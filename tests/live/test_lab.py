@@ -267,13 +267,8 @@ def test_down_removes_everything_after_a_kill_of_everything(originals: None, mak
     run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", "--wait=hv", "sync"])
     with pytest.raises(AlreadyRunningError, match="already running"):
         Lab.up(lab.layout.rundir)
-    while True:
-        left = process.marked(lab.layout.rundir)
-        if not left:
-            break
-        for victim in left:
-            victim.signal(signal.SIGKILL)
-            process.reap(victim)
+    while left := process.marked(lab.layout.rundir):
+        process.kill(left)  # and wait: one that is ending has no environment to be found by, but runs
     assert supervisor.active(lab.layout.rundir) is None
     assert lab.layout.prefix in run(["ip", "netns", "list"])
     Lab.open(lab.layout.rundir).down()

@@ -189,9 +189,7 @@ def test_the_next_lab_removes_what_a_crashed_one_left(make_lab: Callable[..., La
     left = Namespace(f"{crashed.layout.metadata_namespaces('hv7')}{NETWORK}")
     run(["ip", "netns", "add", left.name])
     while victims := process.marked(crashed.layout.rundir):
-        for victim in victims:
-            victim.signal(signal.SIGKILL)
-            process.reap(victim)
+        process.kill(victims)
     lab = Lab.up(crashed.layout.rundir, ("hv1",))
     try:
         assert not left.exists

@@ -27,7 +27,7 @@ NAME_MARK = "OVENBIRD_PROCESS"
 
 _POLL = 0.01  # seconds
 
-_KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags of a process's stat line
+_WITHOUT_MEMORY = 0x00200004  # PF_KTHREAD and PF_EXITING among the flags of a process's stat line
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,7 @@ def _environ(pid: int) -> bytes:
 
     During execve(2), the environment reads as empty until the new program is laid out: the kernel sets `env_end` after
     `env_start`, and `startcode` after both (proc(5), its stat line). It is read again until it is not empty, or the
-    program is laid out with an empty one, for at most 1 s.
+    program is laid out with an empty one, or the process is ending and has none any more, for at most 1 s.
     """
     deadline = time.monotonic() + 1.0
     while True:
@@ -256,7 +256,7 @@ def _environ(pid: int) -> bytes:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             return b""
         state, flags, code, start, end = fields[0], *(int(fields[number]) for number in (6, 23, 47, 48))
-        bare = (code != 0 and start == end != 0) or state in "ZX" or flags & _KERNEL_THREAD
+        bare = (code != 0 and start == end != 0) or state in "ZX" or flags & _WITHOUT_MEMORY
         if environ or bare or time.monotonic() > deadline:
             return environ
         time.sleep(_POLL)
