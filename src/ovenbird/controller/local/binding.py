@@ -109,29 +109,43 @@ def up(port: PortBinding) -> Iterator[Fact]:
 def unclaimed(row: Attachment) -> Iterator[Fact]:
     """Report why the port that an interface names is not claimed, or why a requested encap is not used."""
     interface = get(Interface, row.interface)
-    if interface is None or own_chassis() is None or not progress().settled:
+    if interface is None or own_chassis() is None:
         return
-    name, here = row.name, settings().chassis
+    found = _unclaimed(row.name, interface)
+    if found is not None and progress().settled:
+        yield found
+
+
+def _unclaimed(name: str, interface: Interface) -> Fact | None:
+    """Return why a port is not claimed, or why the encap that its interface requests is not used; None if all is well.
+
+    Arguments:
+        name: the logical port's.
+        interface: names the port.
+    """
     port = find(PortBinding.logical_port, name)
     if port is None:
-        yield info(f"interface {interface.name}: there is no lport {name} in Southbound")
-    elif port.type == VIF and requested_chassis_rank(port) is None:
-        yield info(f"Not claiming lport {name}, chassis {here} requested-chassis {port.options['requested-chassis']}")
-    elif port.type == VIF and not may_bind(port):
-        yield info(f"Not claiming lport {name}: interface {interface.name} has another iface-id-ver than the port")
-    elif (ip := interface.external_ids.get("encap-ip", "")) and encap_of(port) is None:
-        yield warning(f"interface {interface.name}: encap-ip {ip} is no address of this chassis, its best one is used")
+        return info(f"interface {interface.name}: there is no lport {name} in Southbound")
+    if port.type == VIF and requested_chassis_rank(port) is None:
+        here, requested = settings().chassis, port.options["requested-chassis"]
+        return info(f"Not claiming lport {name}, chassis {here} requested-chassis {requested}")
+    if port.type == VIF and not may_bind(port):
+        return info(f"Not claiming lport {name}: interface {interface.name} has another iface-id-ver than the port")
+    if (ip := interface.external_ids.get("encap-ip", "")) and encap_of(port) is None:
+        return warning(f"interface {interface.name}: encap-ip {ip} is no address of this chassis, its best one is used")
+    return None
 
 
 @rule(Interface)
 def installed(interface: Interface) -> Iterator[Fact]:
     """Remove `ovn-installed` from an interface whose port this chassis has not claimed."""
     ids = interface.external_ids
-    if "ovn-installed" not in ids or not progress().settled:
+    if "ovn-installed" not in ids:
         return
     port = find(PortBinding.logical_port, ids.get("iface-id", ""))
     me = own_chassis()
-    if port is None or (port.type == VIF and me is not None and not is_resident(port)):
+    gone = port is None or (port.type == VIF and me is not None and not is_resident(port))
+    if gone and progress().settled:
         removed = (("ovn-installed", None), ("ovn-installed-ts", None))
         yield EDIT(Interface, interface.uuid, (("external_ids", removed),))
 

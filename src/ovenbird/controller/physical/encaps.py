@@ -193,10 +193,10 @@ def stale_tunnel(port: Port) -> Iterator[Fact]:
     places = port.referrers(Bridge.ports)  # a bridge's own list changes with every port that is plugged
     if former is not None and former in places:
         yield DROP_PORT(bridge=former.uuid, port=port.uuid)
-    if not progress().settled or bridge not in places:
+    if bridge not in places:
         return
     address = address_of(end)
-    if owner(address) is None or tunnel_port(address) != port.uuid:
+    if (owner(address) is None or tunnel_port(address) != port.uuid) and progress().settled:
         yield DROP_PORT(bridge=bridge.uuid, port=port.uuid)
 
 

@@ -267,8 +267,8 @@ def _changed_tunnel(port: Port, tunnel: Tunnel) -> Iterator[Fact]:
 def stale_mirror(mirror: SwitchMirror) -> Iterator[Fact]:
     """Remove a mirror that has no ports on this chassis any more."""
     bridge, name = integration_bridge(), mirror.name
-    if bridge is None or progress().stopping or not progress().settled or mirrors_here().get(name) != mirror.uuid:
+    if bridge is None or progress().stopping or mirrors_here().get(name) != mirror.uuid:
         return
     found = find(Mirror.name, name)
-    if found is None or wanted(found) is None:
+    if (found is None or wanted(found) is None) and progress().settled:
         yield DROP_MIRROR(bridge=bridge.uuid, mirror=mirror.uuid)

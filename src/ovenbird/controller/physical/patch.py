@@ -85,7 +85,7 @@ def stale_patch(port: Port) -> Iterator[Fact]:
     """Remove a patch port whose logical port was deleted or has left this chassis, or that is on the wrong bridge."""
     name = next((value for key in KEYS.values() if (value := port.external_ids.get(key))), "")
     inner = integration_bridge()
-    if not name or inner is None or not progress().settled:
+    if not name or inner is None:
         return
     bridges = [inner.name, *filter(None, [progress().former_bridge])]
     if port.name not in {each for b in bridges for each in (patch_name(name, bridge=b), f"patch-{name}-to-{b}")}:
@@ -93,5 +93,5 @@ def stale_patch(port: Port) -> Iterator[Fact]:
     logical = find(PortBinding.logical_port, name)
     places = {(each, bridge.uuid) for bridge, each, _ in pair(logical)} if logical is not None else set()
     for bridge in port.referrers(Bridge.ports):
-        if (port.name, bridge.uuid) not in places:
+        if (port.name, bridge.uuid) not in places and progress().settled:
             yield DROP_PORT(bridge=bridge.uuid, port=port.uuid)

@@ -254,11 +254,9 @@ def _is_ours(qos: QoS) -> bool:
 @rule(Port)
 def port_queues(port: Port) -> Iterator[Fact]:
     """Yield the changes of a port's queues: only ports to physical networks have queues, those of this chassis."""
-    if progress().stopping or not progress().settled:
-        return
     egress = any(flag(interface.external_ids, EGRESS) for interface in port.interfaces)
     qos = port.qos
-    if not egress and qos is None:
+    if (not egress and qos is None) or progress().stopping or not progress().settled:
         return
     wanted = queues() if egress else ()
     if qos is not None and not _is_ours(qos):
