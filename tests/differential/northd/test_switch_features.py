@@ -155,6 +155,21 @@ def test_a_port_has_a_queue_of_its_own_where_it_is(world):
     assert len(given) == len(set(given)) == 6
 
 
+def test_requests_for_translated_addresses_are_forwarded_on_every_switch_with_vtep_gateways(world):
+    run(world, lines(CASES["VTEP gateways"]))
+    run(world, [
+        "lr-nat-add central dnat_and_snat 10.0.0.50 10.1.0.13",
+        "lr-nat-add central dnat_and_snat 192.0.2.50 10.1.0.17",
+        "lr-nat-add central dnat 10.1.0.51 10.0.0.12",
+        "lr-nat-add central snat 10.0.0.2 10.1.0.0/24",
+    ])  # fmt: skip
+    theirs, ours = (
+        {flow for flow in flows(client) if flow[0] == "ls_in_l2_lkup 80"} for client in (world.theirs, world.ours)
+    )
+    assert ours == theirs
+    assert sum("192.0.2.50" in match for _, _, match, *_ in ours) == 2
+
+
 def sampling(client):
     """Return what flows do that sample, and how many flows drop packets otherwise."""
     actions = [row["actions"] for row in client.select("Logical_Flow", "actions")]

@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 from ovenbird.lab.instance import INTERFACE, Instance
 from ovenbird.lab.process import Process
 from ovenbird.lab.requirements import environment
+from support.live.machine import Machine
 
 ECHO = """
 import json, os, socket, struct, sys, threading
@@ -122,7 +123,9 @@ class Program:
         output: a file for what it prints, which is kept for the caller otherwise.
     """
 
-    def __init__(self, instance: Instance, *argv: str, ready: bool = False, output: IO[str] | None = None) -> None:
+    def __init__(
+        self, instance: Instance | Machine, *argv: str, ready: bool = False, output: IO[str] | None = None
+    ) -> None:
         self._popen = subprocess.Popen(
             instance.namespace.enter(*argv),
             env=environment(),
@@ -297,8 +300,10 @@ def announcement(mac: str, sender_mac: str, sender_address: str, mark: bytes) ->
     return _ethernet(mac, "ff:ff:ff:ff:ff:ff", 0x0806) + arp + mark
 
 
-def arrivals(source: Instance, target: Instance, frames: Sequence[tuple[bytes, bytes]]) -> set[bytes]:
-    """Send frames and return the marks of those that arrived.
+def received(
+    source: Instance | Machine, target: Instance | Machine, frames: Sequence[tuple[bytes, bytes]]
+) -> list[bytes]:
+    """Send frames and return the marks of those that arrived, in their order, of each as often as it did.
 
     Args:
         source: sends them from its interface as they are.
@@ -308,7 +313,12 @@ def arrivals(source: Instance, target: Instance, frames: Sequence[tuple[bytes, b
     marks = [mark.hex() for _, mark in frames]
     with Program(target, sys.executable, "-c", SNIFF, INTERFACE, *marks, ready=True) as listener:
         source.run(sys.executable, "-c", SEND, INTERFACE, *(frame.hex() for frame, _ in frames))
-        return {bytes.fromhex(mark) for mark in listener.finish().split()}
+        return [bytes.fromhex(mark) for mark in listener.finish().split()]
+
+
+def arrivals(source: Instance, target: Instance, frames: Sequence[tuple[bytes, bytes]]) -> set[bytes]:
+    """Send frames and return the marks of those that arrived; as `received`."""
+    return set(received(source, target, frames))
 
 
 FLOW = re.compile(r"^ *cookie=(\w+), duration=([\d.]+)s, (table=\d+), n_packets=\d+, n_bytes=\d+, (?:\w+_age=\d+, )*")

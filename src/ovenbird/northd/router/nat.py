@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.findings import finding
+from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac, parse_network, quote, solicited_node
@@ -28,9 +29,12 @@ from ovenbird.northd.ir.router_port import (
     enabled,
     forced_sources,
     gateway_chassis,
+    has_gateways,
     peer_switch_port,
     port_of,
     resolve_next_hop,
+    router_peers,
+    router_port_by_name,
 )
 from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, datapath
 from ovenbird.northd.ir.switch_port import only_routers
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
 
 ADMISSION = stage("lr_in_admission")
 INPUT = stage("lr_in_ip_input")
@@ -95,6 +100,7 @@ def every_translating_router() -> Iterator[Fact]:
 @rule(nb.NAT)
 def nat(nat: nb.NAT) -> Iterator[Fact]:
     """Make the flows of one NAT rule, and answer ARP and ND for its external address."""
+    yield from _beside_gateways(nat)
     made = nat_rule(nat)
     if made is None:
         yield from _inactive_nat(nat)
@@ -388,13 +394,36 @@ def _redirect_arp(port: RouterPort, outer: str) -> Iterator[Fact]:
     yield flow(L2_LOOKUP, datapath(met.switch), 80, asks_for(outer), act, hint=met.lsp.uuid)
 
 
+@grouped_values(nb.LogicalSwitch)
+def beside_gateways(switch: nb.LogicalSwitch) -> Iterator[tuple[UUID, str]]:
+    """Yield the router ports on a switch that has VTEP gateways, each with its router."""
+    if has_gateways(switch):
+        for _, port in router_peers(switch):
+            yield port.router, port.name
+
+
+def _beside_gateways(nat: nb.NAT) -> Iterator[Fact]:
+    """Forward requests for an external address to the router on all its switches that have VTEP gateways.
+
+    The original does so on every switch of the router, in as many flows as it has translations times networks. Where a
+    request cannot be expected, since the address is in none of the port's networks, it is flooded instead.
+    """
+    router, outer = nat.referrer(nb.LogicalRouter.nat), parse_ip(nat.external_ip)
+    if router is None or not outer or nat.type == "snat":
+        return
+    for name in sorted(beside_gateways.values(router.uuid)):
+        port = router_port_by_name(name)
+        if port is not None:
+            yield from _redirect_arp(port, outer)
+
+
 def _in_words(row: nb.NAT) -> tuple[str, str]:
     return f"nat {row.type} {row.logical_ip} as {row.external_ip}", ""
 
 
 FEATURE = Feature(
     "nat",
-    rules=(every_translating_router, nat, forced_source),
+    rules=(every_translating_router, beside_gateways, nat, forced_source),
     outputs=(IN_NAT_ADDRESSES,),
     hints=(
         *map(HintedTable, (nb.LogicalRouter, nb.LogicalSwitchPort)),
