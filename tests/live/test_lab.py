@@ -314,7 +314,7 @@ def test_a_namespace_that_no_cloud_made_stays(machine: None, rundir: Path) -> No
     strange = Namespace(layout.outside)
     run(["ip", "netns", "add", strange.name])
     try:
-        with pytest.raises(ClashError, match="made by no cloud"):
+        with pytest.raises(ClashError, match="was made by another program"):
             Lab.up(rundir, ("hv1",), prefix=layout.prefix)
         assert strange.whole
         assert not rundir.exists()

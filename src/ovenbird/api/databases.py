@@ -198,9 +198,9 @@ class Databases:
         try:
             await self.change(caller, more, until)
         except (Disconnected, ServiceUnavailable) as error:
-            log.warning("what completes a change of project %s is left out: %s", caller.project, error)
+            log.warning("a change of project %s was made without its follow-up writes: %s", caller.project, error)
         except Exception:
-            log.exception("what completes a change of project %s failed", caller.project)
+            log.exception("the follow-up writes of a change of project %s failed", caller.project)
 
     def is_taken(self, draft: Draft, *key: tuple[ColumnOf[Any, Any], Any]) -> bool:
         """Return whether a unique index has a key, in the database or in the draft."""

@@ -125,7 +125,7 @@ class Notifier:
                 try:
                     await asyncio.wait([telling, losing], return_when=asyncio.FIRST_COMPLETED)
                     if telling.done() and (error := telling.exception()) is not None:  # the API does not end with it
-                        log.error("telling Nova failed, and starts over", exc_info=error)
+                        log.error("notifying Nova failed, and starts again", exc_info=error)
                         await asyncio.sleep(LONGEST_PAUSE)
                 finally:
                     telling.cancel()
@@ -176,7 +176,7 @@ class Notifier:
                         del self.gone[forgotten]
                         self.changed.pop(forgotten, None)
                         log.warning(
-                            "port %s was deleted, and Nova is not notified: it cannot be reached for too long",
+                            "port %s was deleted, and Nova is not notified: it has been unreachable for too long",
                             forgotten,
                         )
                     self._note(change.uuid)

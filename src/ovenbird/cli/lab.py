@@ -59,7 +59,9 @@ def boot(
         record=_recorded(UserdataStore(lab.layout.boots), f"lab-{name}", given),
     )
     member = (
-        f"security group {', '.join(groups)}" if groups else "the default security group, which lets in its own alone"
+        f"security group {', '.join(groups)}"
+        if groups
+        else "the default security group, which admits its own members alone"
     )
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}, in {member}")
 
@@ -90,7 +92,7 @@ def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
     if not command_line:
         raise click.UsageError("no command is given")
     if command_line[0].startswith("-"):
-        raise click.UsageError(f"{command_line[0]} is no command: options come before the instance's name")
+        raise click.UsageError(f"{command_line[0]} is not a command: options come before the instance's name")
     line = Lab.open(rundir).instance(name).namespace.enter(*command_line)
     os.execvpe(line[0], line, environment())  # noqa: S606 - the command takes this process's place, terminal and exit status
 

@@ -38,7 +38,7 @@ def address_sets(group: cloud.AddressGroup) -> Iterator[Fact]:
     """Yield the two address sets of an address group."""
     known = frozenset(filter(is_prefix, group.addresses))
     for text in group.addresses - known:
-        yield finding(group, f"address group {group.uuid}: {text!r} is no prefix, and is left out")
+        yield finding(group, f"address group {group.uuid}: {text!r} is not an IP prefix, and is left out")
     v6 = frozenset(prefix for prefix in known if ":" in prefix)
     ids = (("neutron:address_group_id", group.uuid), (names.REVISION, str(group.revision_number)))
     name = names.address_group(group.uuid)

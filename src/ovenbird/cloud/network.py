@@ -111,7 +111,7 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
     options = tuple(sorted({**LOCALNET_OPTIONS, "network_name": segment.physical_network}.items()))
     tag = segment.segmentation_id or None
     if tag is not None and tag > LAST_VLAN:
-        yield finding(segment, f"segment {segment.uuid}: no VLAN has the number {tag}, and it is left out")
+        yield finding(segment, f"segment {segment.uuid}: it is left out, since {tag} is not a VLAN number (1 to 4094)")
         return
     ids = (("neutron:provnet-physical-network", segment.physical_network),)
     unknown = frozenset(("unknown",))

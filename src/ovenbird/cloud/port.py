@@ -185,7 +185,9 @@ def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
         for name, value in extra.items():
             known = named_for_ovn({name: value}, version, bare_metal=port.vnic_type == BARE_METAL)
             if not known:
-                yield finding(port, f"port {port.uuid}: no chassis knows the DHCP option {name}={value!r}")
+                yield finding(
+                    port, f"port {port.uuid}: the DHCP option {name}={value!r} is not supported, and is left out"
+                )
             own |= known
         ids = (
             ("neutron:network_id", cloud.Port.network.raw(port)),

@@ -300,7 +300,9 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         if nexthop is None:
             continue
         if not (is_prefix(subnet.cidr) and is_address(nexthop)):
-            yield finding(subnet, f"subnet {subnet.uuid}: no default route leads to {nexthop!r}, which is no address")
+            yield finding(
+                subnet, f"subnet {subnet.uuid}: there is no default route, since {nexthop!r} is not an IP address"
+            )
             continue
         block = ip_network(subnet.cidr)
         ids = (
@@ -326,7 +328,7 @@ def _unhosted(outside: cloud.RouterGateway) -> str:
     what = (
         f"router {router.uuid} ({router.name}): no chassis can host its gateway {names.router_port(outside.port.uuid)}"
     )
-    return f"{what}, and nothing gets out or in: a chassis needs {', '.join(needs)}"
+    return f"{what}, and no traffic passes through it: a chassis needs {', '.join(needs)}"
 
 
 def _gateway_options(outside: cloud.RouterGateway) -> Pairs:

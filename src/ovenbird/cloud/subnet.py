@@ -170,7 +170,7 @@ def subnet_dhcp(subnet: cloud.Subnet) -> Iterator[Fact]:
     """Yield the DHCP options of a subnet."""
     options = dhcp_options(subnet)
     for text in _unreadable(subnet):
-        yield finding(subnet, f"subnet {subnet.uuid}: {text!r} is no address or route, and DHCP leaves it out")
+        yield finding(subnet, f"subnet {subnet.uuid}: {text!r} is not an address or route, and DHCP leaves it out")
     if options:
         ids = (
             ("neutron:network_id", cloud.Subnet.network.raw(subnet)),

@@ -251,7 +251,13 @@ class Controller:
         await self.driver.follow(f"unix:{self.host.run_directory}/{mine.bridge}.mgmt", self._reconfigured())
         if not self._stopping.is_set():
             now = self.host.settings
-            log.info("from %s and %s to %s and %s", mine.remote, mine.bridge, now.remote, now.bridge)
+            log.info(
+                "configuration changed: from %s on bridge %s to %s on bridge %s",
+                mine.remote,
+                mine.bridge,
+                now.remote,
+                now.bridge,
+            )
             self.driver.retract()
             await southbound.close()
 

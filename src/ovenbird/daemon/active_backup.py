@@ -56,7 +56,7 @@ def _checked(active: str) -> str:
         UsageError: it is invalid.
     """
     if active and (why := lacks_remote(active)):
-        raise UsageError(f"{active}: not a way to connect to an active server: {why}")
+        raise UsageError(f"{active}: not a remote of an active server: {why}")
     return active
 
 

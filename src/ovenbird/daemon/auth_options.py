@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OPTIONS: Mapping[str, Option] = {
     "auth": value(
         "HOW",
-        text="none: everybody may do everything (default), and the API listens on a loopback address only; "
+        text="none: every caller may do everything (default), and the API listens on a loopback address only; "
         "basic:FILE: HTTP "
         "Basic, users and bcrypt hashes as `htpasswd -B FILE USER` writes them, a user's project has the user's name; "
         "keystone:FILE: tokens of Keystone, FILE has section [keystone_authtoken] as neutron.conf has it: auth_url, "

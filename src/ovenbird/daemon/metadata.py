@@ -27,7 +27,7 @@ OPTIONS = {
     "nova": value("URL", text="pass requests on to Nova's metadata service, as http://controller:8775"),
     "secret-file": value("FILE", text="the secret shared with it"),
     "nova-ca-cert": value("FILE", text="trust these authorities for https, instead of the system's"),
-    "boots": value("DIRECTORY", text="answer from files DEVICE_ID.json, which say what instances were booted with"),
+    "boots": value("DIRECTORY", text="answer from files DEVICE_ID.json, with the user data and keys of each instance"),
     "namespace": value("NAME", text="the integration bridge is in this network namespace"),
     "prefix": value("TEXT", text="begin the names of the networks' namespaces with this"),
     "chassis": value("NAME", text="the chassis's name, instead of system-id"),
@@ -53,7 +53,7 @@ def provider(daemon: Daemon) -> Provider:
     """
     nova, boots = daemon.options.last("nova"), daemon.options.last("boots")
     if (nova is None) == (boots is None):
-        raise UsageError("who answers? One of --nova and --boots is needed")
+        raise UsageError("one of --nova and --boots is needed")
     if boots is not None:
         return BuiltinProvider(UserdataStore(_directory(boots)))
     secret, authorities = daemon.options.last("secret-file"), daemon.options.last("nova-ca-cert")
@@ -69,7 +69,7 @@ def provider(daemon: Daemon) -> Provider:
     except OSError as error:
         raise UsageError(f"{secret if authorities is None else authorities}: {error.strerror or error}") from error
     if not shared:
-        raise UsageError(f"{secret}: no secret is in there")
+        raise UsageError(f"{secret}: the file is empty, and has no secret")
     return Nova(nova, secret=shared, verify=verify)
 
 

@@ -46,9 +46,7 @@ PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
 OPTIONS = {
     "ovnnb-db": value("REMOTE", text="where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
     "ovnsb-db": value("REMOTE", text="where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
-    "cloud-db": value(
-        "REMOTE", text="where Cloud is served, whose table Finding is to have what is left out (nowhere)"
-    ),
+    "cloud-db": value("REMOTE", text="where Cloud is served, whose table Finding gets the findings (nowhere)"),
     "dry-run": flag("start paused"),
     "n-threads": Option(
         Takes.VALUE,

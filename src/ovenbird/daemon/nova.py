@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 OPTIONS = {
     "nova-url": value(
-        "URL", text="tell Nova's Compute API at this address (http://controller:8774/v2.1) which ports work"
+        "URL",
+        text="notify Nova's Compute API at this address (http://controller:8774/v2.1) of ports that have become ACTIVE",
     ),
     "nova-account": value(
         "FILE",
-        text="who this service is to Nova: section [nova] of a file like neutron.conf, with auth_url, "
+        text="this service's account at Nova: section [nova] of a file like neutron.conf, with auth_url, "
         "username, password, "
         "project_name; without it Nova is told without a token",
     ),

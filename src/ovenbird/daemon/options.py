@@ -86,9 +86,7 @@ GROUPS: Mapping[str, Mapping[str, Option]] = {
         "monitor": flag("start the daemon again when a programming error kills it (SIGSEGV, SIGABRT and their like)"),
         "user": value("USER[:GROUP]", text="become this user and group, without any capability; only root can"),
         "no-chdir": flag("with --detach: stay in this directory, instead of going to /"),
-        "no-self-confinement": flag(
-            "accepted: with it and without it, no daemon here confines itself to certain directories"
-        ),
+        "no-self-confinement": flag("accepted: has no effect: no daemon here confines itself to certain directories"),
         "pidfile": optional(
             "FILE", text="write the process's number there (RUNDIR/PROGRAM.pid), locked while it lives"
         ),
@@ -107,18 +105,18 @@ GROUPS: Mapping[str, Mapping[str, Option]] = {
         ),
         "syslog-method": value(
             "METHOD",
-            text="how syslog is reached: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD",
+            text="the way to syslog: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD",
         ),
-        "syslog-target": value("HOST:PORT", text="send what is for syslog to this UDP port too"),
+        "syslog-target": value("HOST:PORT", text="send the lines for syslog to this UDP port too"),
     },
     "TLS": {
         "private-key": value("FILE", text="this program's key, PEM"),
         "certificate": value("FILE", text="its certificate"),
-        "ca-cert": value("FILE", text="the authority that the peers' certificates must be of; none: any"),
+        "ca-cert": value("FILE", text="the authority that must have signed the peers' certificates; none: any"),
         "bootstrap-ca-cert": value(
-            "FILE", text="likewise; a file that is not there is made of what the first peer shows"
+            "FILE", text="likewise; a missing file is made from the certificate that the first peer presents"
         ),
-        "peer-ca-cert": value("FILE", text="certificates of authorities to show to peers besides"),
+        "peer-ca-cert": value("FILE", text="further certificates of authorities to present to peers"),
         "ssl-protocols": value("PROTOCOLS", text="versions of TLS, as TLSv1.2,TLSv1.3 (default)"),
         "ssl-ciphers": value("CIPHERS", text="ciphers of TLS 1.2, in OpenSSL's notation"),
     },

@@ -142,7 +142,7 @@ class Daemon:
             log.error("%s", e)  # noqa: TRY400 - the text says it all
             raise
         except Exception:
-            log.exception("%s ends because of a fault of its own", self.program)
+            log.exception("%s ends because of an unexpected error", self.program)
             return 1
 
     def _run(self) -> int:

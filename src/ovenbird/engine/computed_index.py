@@ -119,7 +119,7 @@ class Files(Generic[R]):
         try:
             found = tuple(self.derived.keys(row.values))
         except Exception:  # one row stops nobody else's transaction
-            log.exception("%r cannot be filed", row)
+            log.exception("%r cannot be indexed", row)
             found = ()
         if found:
             if self.parents is None:

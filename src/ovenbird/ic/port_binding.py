@@ -134,7 +134,7 @@ def zone_port(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
         router = peer.datapath.external_ids.get("logical-router")
         ids = ((ROUTER_ID, router),) if router is not None else ()
     if not ids:
-        yield finding(port, f"port {name} of transit switch {transit} leads to no router: nothing is reached by it")
+        yield finding(port, f"port {name} of transit switch {transit} is connected to no router: it forwards nothing")
     yield ZONE_PORTS(
         name,
         transit_switch=transit,

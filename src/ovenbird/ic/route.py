@@ -188,7 +188,7 @@ def transit_routers(binding: ic_sb.PortBinding) -> Iterator[tuple[str, tuple[UUI
 def bad_addresses(binding: ic_sb.PortBinding) -> Iterator[Fact]:
     """Report a port of this zone whose addresses no route can lead to."""
     if is_ours(binding) and not any(map(parse_prefix, binding.address.split()[1:])):
-        yield finding(binding, f"port {binding.logical_port} has no addresses: routes by it are not advertised")
+        yield finding(binding, f"port {binding.logical_port} has no addresses: routes through it are not advertised")
 
 
 # -- what this zone advertises ----------------------------------------------------------------------------------------

@@ -120,4 +120,4 @@ def bad_prefixes(row: nb.NBGlobal) -> Iterator[Fact]:
     """Report what is no prefix in `ic-route-blacklist`."""
     for item, network in _barred(row.options.get(BARRED, "")):
         if network is None:
-            yield finding(row, f"NB_Global options:{BARRED}: {item!r} is no prefix, and is left out")
+            yield finding(row, f"NB_Global options:{BARRED}: {item!r} is not an IP prefix, and is left out")

@@ -175,7 +175,7 @@ class Lab(LabProcesses):
         if recorded and supervisor.active(where):
             raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
         if not recorded and any(where.iterdir()):
-            raise LayoutError(f"{where} holds files that no lab made; choose another run directory")
+            raise LayoutError(f"{where} has files that no lab made; choose another run directory")
         check_names(layout, recorded=recorded)
         for left in (recorded or layout, layout):  # the one of which there is a record, and one that has lost it
             remove_all(left, self.state)

@@ -104,7 +104,7 @@ class Namespace:
     def whose(self) -> str:
         """Describe its owner: "belongs to the cloud in /run/ovenbird"."""
         maker = self.maker()
-        return f"belongs to the cloud in {maker}" if maker else "was made by no cloud that says so"
+        return f"belongs to the cloud in {maker}" if maker else "was made by another program"
 
     def make(self, *knobs: str) -> None:
         """Create the namespace with its loopback up and without duplicate address detection, which only costs time.

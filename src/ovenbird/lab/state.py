@@ -79,7 +79,7 @@ class State:
                     if of == kind:
                         things.pop(name, None)
                 case _:
-                    raise StateError(f"{self.path} holds a line that no lab wrote: {line!r}")
+                    raise StateError(f"{self.path} has a line that no lab wrote: {line!r}")
         return things
 
     def _lines(self) -> Iterator[Any]:
@@ -91,7 +91,7 @@ class State:
             try:
                 yield json.loads(line)
             except ValueError:
-                raise StateError(f"{self.path}, line {number}, is no JSON: {line!r}") from None
+                raise StateError(f"{self.path}, line {number}, is not JSON: {line!r}") from None
 
     def _append(self, entry: list[Any]) -> None:
         data = json.dumps(entry).encode() + b"\n"

@@ -79,7 +79,9 @@ def find_instance(southbound: Store, chassis: UUID, network: str, datapath: UUID
     port = ports[0]
     if not port.external_ids.get("neutron:device_id"):
         name = port.logical_port
-        raise UnknownInstanceError(f"{where} asks for metadata: its port {name} has no device_id, and is no instance's")
+        raise UnknownInstanceError(
+            f"{where} asks for metadata: its port {name} has no device_id, and belongs to no instance"
+        )
     ids = port.external_ids
     mtu = ids.get("neutron:mtu", "")
     return InstancePort(

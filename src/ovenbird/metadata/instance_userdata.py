@@ -69,7 +69,7 @@ class InstanceUserdata:
             case dict() if value.keys() <= cls().to_json().keys():
                 known = {name: member for name, member in value.items() if member is not None}
             case _:
-                raise RecordError("no object of the members that such a file has")
+                raise RecordError("it is not an object with the members of such a file")
         data = known.pop("user_data", None)
         maps = [known.get("keys", {}), known.get("meta", {})]
         texts = [known.get("hostname", ""), known.get("availability_zone", "")]
@@ -123,7 +123,7 @@ class UserdataStore:
         except OSError as error:
             raise RecordError(f"{self.path(device)}: {error.strerror}") from error
         except ValueError as error:
-            raise RecordError(f"{self.path(device)} is no JSON: {error}") from error
+            raise RecordError(f"{self.path(device)} is not JSON: {error}") from error
         self._missed.pop(device, None)
         return userdata
 

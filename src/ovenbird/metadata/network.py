@@ -101,7 +101,7 @@ def _network(port: PortBinding, datapath: UUID) -> Network | None:
     network = device.removeprefix(DEVICE)
     mac = next((word for text in sorted(port.mac) for word in text.split()[:1] if _MAC.fullmatch(word)), None)
     if mac is None or not _ID.fullmatch(network):
-        log.warning("localport %s has no hardware address, or no network that it is for", port.logical_port)
+        log.warning("localport %s is not served: it lacks a MAC address or the name of its network", port.logical_port)
         return None
     return Network(
         id=network,

@@ -76,7 +76,7 @@ class Nova:
         except httpx.TransportError as error:
             raise UpstreamError(503, f"{self._url} does not answer: {error!r}") from error
         except httpx.HTTPError as error:
-            raise UpstreamError(502, f"{self._url} answers with something else: {error!r}") from error
+            raise UpstreamError(502, f"{self._url} gives an invalid answer: {error!r}") from error
         if found.status_code == httpx.codes.FORBIDDEN:
             log.error("%s refuses our signature: do both services have the same shared secret?", self._url)
         return Response(found.status_code, found.content, found.headers.get("content-type", "text/plain"))

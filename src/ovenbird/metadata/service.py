@@ -233,7 +233,7 @@ class MetadataService:
         except (OvsdbError, Disconnected, PlumbingError) as error:
             self._failed(error)
         except Exception:  # networks that are served already are served further
-            log.exception("networks are not compared with what Southbound wants")
+            log.exception("the networks cannot be made equal to those in Southbound")
             self._retry()
 
     def _retry(self, after: float = RETRY) -> None:
@@ -352,7 +352,7 @@ class MetadataService:
                 while any(row.cur_cfg < number for row in switch.store.table(OpenVSwitch)):
                     await self._change()
         except TimeoutError:
-            log.warning("ovs-vswitchd does not act on its configuration")
+            log.warning("ovs-vswitchd does not apply its configuration: is it running?")
         finally:
             self._wake.set()
 

@@ -73,7 +73,7 @@ async def change(client: Client, given: Mapping[str, str], unset: Collection[str
     for _ in range(_TURNS):
         transaction = client.transaction()
         if transaction.lacks(CloudGlobal, ["options"]):
-            raise UnreachableError("Cloud is of a release without settings")
+            raise UnreachableError("Cloud's schema is of a release without settings")
         stage(transaction, client.store, given, unset)
         try:
             await client.commit(transaction, durable=True, until=until)
@@ -85,7 +85,7 @@ async def change(client: Client, given: Mapping[str, str], unset: Collection[str
             raise UnreachableError(f"the settings cannot be changed: {error}") from error
         else:
             return
-    raise UnreachableError(f"others keep changing the settings: {refusal}")
+    raise UnreachableError(f"other clients keep changing the settings: {refusal}")
 
 
 @asynccontextmanager

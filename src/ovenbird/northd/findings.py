@@ -153,6 +153,6 @@ def _contradiction(flows: Collection[Fact]) -> str:
     told = f" (of the rows {', '.join(rows)})" if rows else ""
     several = " and ".join(repr(text) for text in actions)
     return (
-        f"{dict(one[_IDS])['stage-name']}: flows{told} of priority {priority} for {match!r} do different things, "
-        f"{several}: which of them a packet meets is left to chance"
+        f"{dict(one[_IDS])['stage-name']}: flows{told} of priority {priority} for {match!r}"
+        f"have different actions, {several}: it is undefined which of them a packet matches"
     )

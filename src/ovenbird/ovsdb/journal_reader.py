@@ -197,7 +197,7 @@ def replay(tables: Mapping[str, BoundTable], records: Sequence[Record]) -> Rows:
 
 def _apply(tables: Mapping[str, BoundTable], rows: Rows, json: Any) -> None:
     if type(json) is not dict:
-        raise DatabaseCorrupt("a record is no object")
+        raise DatabaseCorrupt("a record is not an object")
     is_diff = json.get("_is_diff", False) is True
     for name, changes in json.items():
         if name.startswith("_"):
@@ -206,7 +206,7 @@ def _apply(tables: Mapping[str, BoundTable], rows: Rows, json: Any) -> None:
         if table is None:
             raise DatabaseCorrupt(f"a record changes table {name}, which the schema does not have")
         if type(changes) is not dict:
-            raise DatabaseCorrupt(f"a record's changes of table {name} are no object")
+            raise DatabaseCorrupt(f"a record's changes of table {name} are not an object")
         contents = rows[name]
         for uuid, row in changes.items():
             if row is None:
@@ -220,10 +220,10 @@ def _apply_row(table: BoundTable, contents: dict[str, list[Any]], uuid: str, jso
     fresh = values is None
     if values is None:
         if not is_uuid(uuid):
-            raise DatabaseCorrupt(f"a record changes row {uuid!r} of table {table.name}, which is no UUID")
+            raise DatabaseCorrupt(f"a record changes row {uuid!r} of table {table.name}, which is not a UUID")
         values = contents[uuid] = table.defaults.copy()
     if type(json) is not dict:
-        raise DatabaseCorrupt(f"a record's row {uuid} of table {table.name} is no object")
+        raise DatabaseCorrupt(f"a record's row {uuid} of table {table.name} is not an object")
     for name, value in json.items():
         position = table.position.get(name)
         if position is None:

@@ -185,7 +185,7 @@ def _load(text: bytes) -> dict[str, Any]:
     """Return the message that a JSON text is.
 
     Raises:
-        orjson.JSONDecodeError: it is no JSON.
+        orjson.JSONDecodeError: it is not JSON.
         ProtocolError: it is no object, or no string that OVSDB has.
     """
     message = orjson.loads(text)

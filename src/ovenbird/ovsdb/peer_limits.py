@@ -66,7 +66,9 @@ class PeerLimits:
         self._watch()
         if self._coming_bytes > UNFINISHED:
             longest = max(self._coming, key=lambda one: self._coming[one][0])
-            self._drop(longest, f"unfinished messages have {self._coming_bytes} bytes, most of them its")
+            self._drop(
+                longest, f"incomplete messages of all clients have {self._coming_bytes} bytes, its own the most of them"
+            )
 
     def clogged(self, connection: Connection) -> None:
         """Record that a connection's send buffer is full."""

@@ -170,7 +170,7 @@ class DatabaseSchema:
         tables: dict[str, TableSchema] = {}
         for name in sorted(given["tables"]):
             if not is_identifier(name) or name.startswith("_"):
-                raise BadSyntax(f'"{name}" is no name for a table', json)
+                raise BadSyntax(f'"{name}" is not a valid table name', json)
             tables[name] = TableSchema.from_json(name, given["tables"][name])
         if not any(table.is_root for table in tables.values()):
             tables = {

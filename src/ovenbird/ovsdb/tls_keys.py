@@ -91,10 +91,10 @@ def versions(protocols: str) -> list[ssl.TLSVersion]:
     names = protocols.replace(",", " ").split()
     for name in names:
         if name not in VERSIONS and name not in UNSAFE:
-            raise ValueError(f"{name} is no version of TLS; {', '.join(VERSIONS)} are offered")
+            raise ValueError(f"{name} is not a version of TLS; {', '.join(VERSIONS)} are supported")
     found = sorted({VERSIONS[name] for name in names if name in VERSIONS})
     if names and not found:
-        raise ValueError(f"{', '.join(names)}: not safe any more (RFC 8996); {', '.join(VERSIONS)} are offered")
+        raise ValueError(f"{', '.join(names)}: not safe any more (RFC 8996); {', '.join(VERSIONS)} are supported")
     return found or sorted(VERSIONS.values())
 
 
@@ -114,7 +114,7 @@ def _restrict(context: ssl.SSLContext, files: KeyFiles) -> None:
         try:
             context.set_ciphers(files.ciphers)
         except ssl.SSLError as error:
-            raise ValueError(f"no cipher is in {files.ciphers!r}") from error
+            raise ValueError(f"{files.ciphers!r} selects no cipher") from error
 
 
 class TlsKeys:

@@ -64,7 +64,7 @@ class Remote:
             return cls(found[1], address=_host(found[3] or _ANY), port=_port(found[2]), passive=True)
         if found := _ACTIVE.match(text):
             return cls(found[1], address=_host(found[2]), port=_port(found[3]))
-        raise ValueError(f"{text!r} is no remote such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
+        raise ValueError(f"{text!r} is not a remote, such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
 
     @property
     def path(self) -> str:
@@ -87,7 +87,7 @@ class Remote:
 def _port(digits: str | None) -> int:
     port = int(digits or DEFAULT_PORT)
     if port > 0xFFFF:  # getaddrinfo(3) would take another one for it
-        raise ValueError(f"there is no port {digits}: they end at 65535")
+        raise ValueError(f"{digits} is not a port: ports are numbers from 1 to 65535")
     return port
 
 
@@ -96,7 +96,7 @@ def _host(text: str) -> str:
     try:
         host.encode("idna")  # as getaddrinfo(3) is asked for it
     except UnicodeError:
-        raise ValueError(f"{text} is no name of a host") from None
+        raise ValueError(f"{text} is not a host name") from None
     return host
 
 
@@ -117,7 +117,7 @@ def lacks_remote(text: str) -> str:
         return str(error)
     passive = next((remote for remote in remotes if remote.passive), None)
     if passive is not None:
-        return f"{passive} waits for connections, and makes none"
+        return f"{passive} listens for connections; one to connect to is needed"
     return "" if remotes else "no remote"
 
 

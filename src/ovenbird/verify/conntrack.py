@@ -274,7 +274,7 @@ def flags(words: str) -> int:
     state = TRACKED
     for word in words.replace(",", " ").split():
         if word not in FLAGS:
-            raise VerifyError(f"{word} is no connection tracking flag: there are {', '.join(FLAGS)}")
+            raise VerifyError(f"{word} is not a connection tracking flag; the flags are {', '.join(FLAGS)}")
         state |= FLAGS[word]
     return state
 

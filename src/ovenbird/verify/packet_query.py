@@ -95,9 +95,9 @@ def microflow(network: LogicalNetwork, query: PacketQuery, datapath: str | None 
     protocol = query.protocol
     if protocol is Protocol.DHCP:
         if query.target:
-            raise VerifyError("a DHCP request is sent to everybody: leave the target out")
+            raise VerifyError("a DHCP request is a broadcast: leave the target out")
     elif not query.target:
-        raise VerifyError("to whom? Only a DHCP request needs no target")
+        raise VerifyError("a target is needed, except for a DHCP request")
     sender = _sender(network, query, within)
     if protocol is Protocol.DHCP:
         if sender.is_outside:

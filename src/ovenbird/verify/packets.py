@@ -110,7 +110,7 @@ def reply(packet: Microflow, mac: int | None = None) -> Microflow:
     kind = packet["eth_type"]
     if packet["eth_dst"] >> 40 & 1:
         if mac is None:
-            raise NoReplyError("a packet to everybody has no one answer")
+            raise NoReplyError("a broadcast packet has no single answer")
         answer["eth_src"] = mac
     if kind == ARP:
         if packet["arp_op"] != 1:

@@ -150,7 +150,7 @@ class Trace:
             if labels:
                 found.append(f"{words} {', '.join(labels)}")
         found += dict.fromkeys(step.verdict for step in self.steps() if step.verdict)
-        return found or ["went nowhere"]
+        return found or ["not delivered"]
 
     def to_json(self) -> dict[str, Any]:
         """Return the trace for programs."""

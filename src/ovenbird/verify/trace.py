@@ -400,7 +400,7 @@ class Tracer:
             self._here = self._block
             self._count += 1
             if self._count > STAGES or self._depth > NESTING:
-                self._drop(f"the packet goes round in circles: given up after {self._count - 1} stages")
+                self._drop(f"the packet is in a loop: the trace ends after {self._count - 1} stages")
                 break
             flow = self._match()
             if flow is None or flow.actions is None:
@@ -431,7 +431,7 @@ class Tracer:
             going = self._evaluate(action)
             self._tail = False
             if not going:
-                self._drop("the packet's time to live is over")
+                self._drop("the packet's time to live has expired")
                 break
         self._parent, self._action = outer, action_before
 
@@ -455,7 +455,7 @@ class Tracer:
             self._drop(f"the packet is itself a refusal, which {name} does not answer")
             return True
         if refusal and self.packet["eth_type"] not in _IP:
-            self._drop(f"the packet is not of IP, which is all that {name} answers")
+            self._drop(f"the packet is not an IP packet, and {name} answers no other")
             return True
         before = self._refusing, self._resolving
         self._refusing, self._resolving = self._refusing or refusal, self._resolving or name in _RESOLUTIONS

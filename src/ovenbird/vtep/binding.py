@@ -110,7 +110,7 @@ def binding_rule(gateways: Gateways) -> Rule:
                     yield BOUND(port.uuid, gateways.chassis.uuid(switch), up=True)
                     return
                 what = f"belongs to port {winner}" if winner else "is in another network"
-                yield finding(port, f"port {port.logical_port}: {name} on {switch} {what}; it is not bound")
+                yield finding(port, f"port {port.logical_port}: it is not bound, since {name} on {switch} {what}")
             if gateway(switch) is not None:
                 yield BOUND(port.uuid, None, up=False)
                 return

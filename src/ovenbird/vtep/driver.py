@@ -101,7 +101,7 @@ class VtepDriver(EngineDriver):
                 if not transaction.empty:
                     await client.commit(transaction)
             except OvsdbError as error:
-                log.warning("%s: what this process wrote stays: %s", client.store.name, error)
+                log.warning("%s: the rows that this process wrote could not be removed: %s", client.store.name, error)
 
     def _withdraw_chassis(self, transaction: Transaction) -> None:
         """Release the ports of the gateways, and remove these."""

@@ -93,10 +93,10 @@ def trouble(switch: PhysicalSwitch) -> str:
     """Return why a physical switch can be no chassis; empty if it is one."""
     address = min(switch.tunnel_ips, default="")
     if not address:
-        return "has no address for tunnels (tunnel_ips)"
+        return "has no tunnel endpoint (tunnel_ips)"
     first = min(other.name for other in _AT.rows(address))
     if first != switch.name:
-        return f"has the address for tunnels of {first}, {address}"
+        return f"has the tunnel endpoint of {first}, {address}"
     chassis = find(sb.Chassis.name, switch.name)
     if chassis is not None and is_hypervisor(chassis.other_config):
         return "has the name of a hypervisor in Southbound"
@@ -141,7 +141,7 @@ class Gateways:
             return
         address, *others = sorted(switch.tunnel_ips)
         if others:
-            yield finding(switch, f"physical switch {name} has several addresses for tunnels: {address} is used")
+            yield finding(switch, f"physical switch {name} has several tunnel endpoints: {address} is used")
         yield self.encap(chassis_name=name, type=ENCAPSULATION, ip=address, options=(("csum", "false"),))
         yield self.chassis(
             name=name,

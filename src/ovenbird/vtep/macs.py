@@ -107,7 +107,7 @@ def unicast(port: sb.PortBinding) -> Iterator[Fact]:
     if not address:
         row = get(sb.Chassis, chassis)
         if row is not None and IS_VTEP not in row.other_config:
-            yield finding(row, f"chassis {row.name} has no VXLAN endpoint: gateways do not reach its ports")
+            yield finding(row, f"chassis {row.name} has no encap of type vxlan: VTEP gateways do not reach its ports")
         return
     macs = {mac_text(mac_bytes(words[0])) for text in port.mac if (words := text.split()) and is_mac(words[0])}
     if macs:

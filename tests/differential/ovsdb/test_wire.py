@@ -5,7 +5,7 @@ Deliberately different, and left out here:
 - Strings that are not UTF-8 (raw bytes, or an escaped lone low surrogate): the original answers that the value breaks a
   constraint; here they are no JSON, which ends the connection. Nobody stores them.
 - What is nested more than about 900 levels ends the connection here, more than 1,000 there.
-- What is no JSON ends the connection there at its first wrong character, here where a message may end.
+- What is not JSON ends the connection there at its first wrong character, here where a message may end.
 - Ids beyond 64 bits come back from the original as 0; numbers of 17 digits with 15; the id of the last transaction of a
   database that is not clustered is zero there (`monitor_cond_since`), here it serves to go on.
 - A float whose digits no IEEE 754 double has: the original computes exactly where it can (9007199254740993.0, 1e-400).

@@ -276,7 +276,7 @@ class Bout:
             excuse = "a state carried over"
         elif not reason and {step.text.partition("(")[0] for step in traces["ours"].steps()} >= SHARED:
             excuse = "a register left to the next copy"
-        elif not reason and any("time to live is over" in step.text for step in traces["ours"].drops()):
+        elif not reason and any("time to live has expired" in step.text for step in traces["ours"].drops()):
             excuse = "a time to live that ovn-trace counts down to 0, where the switch drops the packet"
         translated = any(step.text.startswith(TRANSLATIONS) for step in traces["ours"].steps())
         questions = {
@@ -322,7 +322,7 @@ class Bout:
     def unable(self, trace, states) -> str:
         """Say why ovn-trace cannot follow a packet, if so."""
         texts = {step.text for step in trace.steps()}
-        if any("goes round in circles" in step.text for step in trace.drops()):
+        if any("is in a loop" in step.text for step in trace.drops()):
             return "a circle"
         if any("put_nd_ra_opts" in text or text.startswith("nd_na_router") for text in texts):
             return "falls over"
@@ -342,7 +342,7 @@ class Bout:
             return "a solicitation"
         if not REFUSALS.isdisjoint(texts) and ("tcp.dst" in trace.microflow or "sctp.dst" in trace.microflow):
             return "a refusal"
-        if any("is not of IP" in step.text for step in trace.drops()):
+        if any("is not an IP packet" in step.text for step in trace.drops()):
             return "a refusal of what is not of IP"
         if any("is itself a refusal" in step.text for step in trace.drops()):
             return "a refusal"

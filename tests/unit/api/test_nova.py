@@ -280,7 +280,7 @@ async def test_an_error_of_its_own_ends_nothing_else(world, compute, monkeypatch
     async with telling(world, compute):
         world.set(world.port(), up=True)
         assert [e[0] for e in await settled(world, compute)] == [PLUGGED]
-    assert "starts over" in caplog.text
+    assert "starts again" in caplog.text
 
 
 class Tokens:

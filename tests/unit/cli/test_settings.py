@@ -147,5 +147,5 @@ async def test_where_cloud_is(served, tmp_path):
     gone = f"unix:{tmp_path}/gone"
     why = f"Cloud cannot be reached: {gone}: No such file or directory"
     assert await served.refused("set", "--db", gone, "metadata=true", place=False) == why
-    why = "Cloud cannot be reached: 'banana' is no remote such as "
+    why = "Cloud cannot be reached: 'banana' is not a remote, such as "
     assert (await served.refused("list", "--db", "banana", place=False)).startswith(why)

@@ -59,7 +59,7 @@ def test_a_gateway_that_no_chassis_can_host_is_said_with_what_one_needs(world):
     world.chassis("no-zone")
     world.settle()
     [text] = found
-    assert f"(edge): no chassis can host its gateway lrp-{outside.port.uuid}, and nothing gets out or in" in text
+    assert f"(edge): no chassis can host its gateway lrp-{outside.port.uuid}, and no traffic passes through it" in text
     assert text.endswith("enable-chassis-as-gw in ovn-cms-options, one of the availability zones az1, "
                          "public in ovn-bridge-mappings")  # fmt: skip
     world.chassis("gw1", options="enable-chassis-as-gw,availability-zones=az1")

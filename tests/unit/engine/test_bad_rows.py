@@ -31,7 +31,7 @@ def test_a_row_that_fails_is_left_out_until_it_changes(caplog):
     things.insert("b", ["b", 2, None])
     settle(engine, target)
     assert contents(target, Label)["Label"] == [("a", "b", (), ""), ("b", "a", (), ""), ("zero", "", (), "")]
-    assert "cannot be filed" in caplog.text
+    assert "cannot be indexed" in caplog.text
     assert len(engine.failures) == 1
     things.modify(things.rows["zero"], {Thing.size.index: 50})
     things.modify(things.rows["luck"], {Thing.size.index: 4})

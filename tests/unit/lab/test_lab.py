@@ -83,6 +83,6 @@ def test_a_cloud_is_not_removed_while_somebody_changes_it(
 def test_a_run_directory_of_somebody_else_is_left(lab: Lab) -> None:
     with short_directory() as theirs:
         (theirs / "file").touch()
-        with pytest.raises(LabError, match="holds files that no lab made"):
+        with pytest.raises(LabError, match="has files that no lab made"):
             Lab.up(theirs)
         assert [path.name for path in theirs.iterdir()] == ["file"]

@@ -56,7 +56,7 @@ async def test_nobody_there(tmp_path, monkeypatch):
     gone = f"unix:{tmp_path}/none"
     for remote, why in (
         (gone, f"Cloud cannot be reached: {gone}: No such file or directory"),
-        ("banana", "Cloud cannot be reached: 'banana' is no remote"),
+        ("banana", "Cloud cannot be reached: 'banana' is not a remote"),
         ("", "Cloud cannot be reached: no remote"),
         ("ssl:127.0.0.1:1", "Cloud cannot be reached: ssl:127.0.0.1:1: "),
     ):

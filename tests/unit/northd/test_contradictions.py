@@ -96,7 +96,7 @@ def test_the_floating_address_wins():
     assert actions(made, "lr_in_arp_resolve", "reg0 == 172.16.0.51") == ["eth.dst = 00:00:00:00:aa:01; next;"]
     assert made.findings() == [
         (
-            "router r: snat 172.16.0.50 of 10.0.0.5 does not translate what goes out: dnat_and_snat 172.16.0.51 of "
+            "router r: snat 172.16.0.50 of 10.0.0.5 does not translate outgoing packets: dnat_and_snat 172.16.0.51 of "
             "10.0.0.5 does"
         ),
         (
@@ -113,7 +113,7 @@ def test_of_two_floating_addresses_one_has_the_say():
     made.settle()
     assert len(actions(made, "lr_in_dnat", "ip4.dst == 172.16.0.50")) == 1
     assert len(made.findings()) == 1
-    assert "does not translate what comes in" in made.findings()[0]
+    assert "does not translate incoming packets" in made.findings()[0]
 
 
 def test_contradictions_that_remain_are_found(caplog):

@@ -97,11 +97,11 @@ def test_the_running_cloud_is_the_default(served):
         (("p1", "p2"), 2, "p2 describes no packet; between two ports: --from WHO --to WHO"),
         (("--to", "p2", SSH), 2, "--to needs --from"),
         (("--udp", "0", SSH), 2, "--udp needs --from"),
-        (("--from", "p1"), 1, "to whom?"),
+        (("--from", "p1"), 1, "a target is needed"),
         (("--from", "p1", "--to", "p2", "--dhcp"), 1, "leave the target out"),
         (("--from", "p1", "--to", "fd00::2", "--arp"), 1, "ARP asks for IPv4 addresses"),
         (("--from", "p1", "--dhcp", "--reply"), 1, "so there is no reply"),
-        (("--ct", "old", SSH), 1, "old is no connection tracking flag"),
+        (("--ct", "old", SSH), 1, "old is not a connection tracking flag"),
     ],
 )
 def test_mistakes_are_named(served, words, status, text):
@@ -112,7 +112,7 @@ def test_mistakes_are_named(served, words, status, text):
 
 def test_a_database_that_is_not_there_is_named(served):
     assert "/nowhere/sb.sock: No such file or directory" in run("--db", "unix:/nowhere/sb.sock", SSH).output
-    assert "is no remote" in run("--db", "sb.sock", SSH).output
+    assert "is not a remote" in run("--db", "sb.sock", SSH).output
     assert "pssl:6642:0.0.0.0: databases are read at" in run("--db", "pssl:6642", SSH).output
     with (
         tempfile.TemporaryDirectory(prefix="ovb-") as directory,

@@ -122,5 +122,5 @@ def test_flags_in_words():
     assert flags("est,rpl") == flags("rpl est trk") == TRACKED | ESTABLISHED | REPLY
     assert format_state(flags("new")) == "new|trk"
     assert format_state(0) == "0"
-    with pytest.raises(VerifyError, match="old is no connection tracking flag"):
+    with pytest.raises(VerifyError, match="old is not a connection tracking flag"):
         flags("old")

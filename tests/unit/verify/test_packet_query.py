@@ -53,7 +53,7 @@ def test_what_cannot_be_asked(two, traced):
         microflow(network, PacketQuery(source="web", target="fd00::1"))
     with pytest.raises(VerifyError, match="no address of its own"):
         microflow(network, PacketQuery(source="q2", target="q1"))
-    with pytest.raises(VerifyError, match="to whom"):
+    with pytest.raises(VerifyError, match="a target is needed"):
         microflow(network, PacketQuery(source="p1"))
 
 
@@ -146,7 +146,7 @@ def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        (PacketQuery(source="p1", target="web", protocol=Protocol.DHCP), "sent to everybody: leave the target out"),
+        (PacketQuery(source="p1", target="web", protocol=Protocol.DHCP), "is a broadcast: leave the target out"),
         (PacketQuery(source="out", protocol=Protocol.DHCP), "DHCP requests are sent by instances"),
         (
             PacketQuery(source="p1", target="fd00::fe", protocol=Protocol.ARP),

@@ -57,7 +57,7 @@ def test_connection_states_may_be_given(two):
     assert tracer.trace("sw0", WEB, ["new", "est,rpl"]).outputs == ["p2"]
     assert tracer.trace("sw0", WEB, ["new", "inv"]).outputs == []
     assert tracer.trace("sw0", SSH, ["est"]).outputs == ["p2"]
-    with pytest.raises(VerifyError, match="nonsense is no connection tracking flag"):
+    with pytest.raises(VerifyError, match="nonsense is not a connection tracking flag"):
         tracer.trace("sw0", WEB, ["nonsense"])
 
 
@@ -170,7 +170,7 @@ def test_a_stage_that_leads_to_itself_ends(traced):
     traced.flow(datapath, "ingress", 0, "1", "next(pipeline=ingress,table=0);")
     found = traced.by_hand().trace("d", 'inport == "a"')
     (verdict,) = found.verdicts()
-    assert verdict == f"dropped in d: the packet goes round in circles: given up after {trace.STAGES} stages"
+    assert verdict == f"dropped in d: the packet is in a loop: the trace ends after {trace.STAGES} stages"
 
 
 @pytest.mark.parametrize("actions", ["next(pipeline=ingress,table=0); next;", "clone { next(0); }; next(0);"])
@@ -178,7 +178,7 @@ def test_a_stage_that_calls_itself_ends(traced, actions):
     datapath = traced.datapath("d", 1, a=(1, "", {}))
     traced.flow(datapath, "ingress", 0, "1", actions)
     verdicts = traced.by_hand().trace("d", 'inport == "a"').verdicts()
-    assert any("round in circles" in verdict for verdict in verdicts)
+    assert any("is in a loop" in verdict for verdict in verdicts)
 
 
 def test_datapaths_in_a_ring_end(traced):
@@ -194,7 +194,7 @@ def test_datapaths_in_a_ring_end(traced):
     found = traced.by_hand().trace("a", 'inport == "a-in"')
     assert found.outputs == []
     assert len([s for s in found.steps() if s.text.startswith("ingress")]) == trace.NESTING // 2 + 1
-    assert any("round in circles" in verdict for verdict in found.verdicts())
+    assert any("is in a loop" in verdict for verdict in found.verdicts())
 
 
 def test_a_flow_that_does_not_parse_matches_nothing_and_no_flow_drops(traced):

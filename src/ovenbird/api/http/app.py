@@ -302,7 +302,12 @@ def _guarded(
             _check_address(request)
             return await handler(request)
         except asyncio.CancelledError:  # the service ends, and this request does not: nobody else cancels one
-            log.warning("%s: %s %s: the service ends", request.scope[REQUEST_ID], request.method, request.url.path)
+            log.warning(
+                "%s: %s %s was cancelled: the service is shutting down",
+                request.scope[REQUEST_ID],
+                request.method,
+                request.url.path,
+            )
             return _json(ServiceUnavailable().body(), ServiceUnavailable.status)
         except Exception as error:
             answer = from_database_error(error)

@@ -291,7 +291,7 @@ class NestedCollection(Collection[R]):
     def __init__(self, resource: Resource[R], resources: Mapping[str, Resource[Any]]) -> None:
         super().__init__(resource, resources)
         if resource.parent is None:
-            raise TypeError(f"{type(resource).__name__} is nested in nothing")
+            raise TypeError(f"{type(resource).__name__} has no parent")
         self._attribute = resource.parent.attribute
         self._column = resource.row_class.BY_NAME[resource.parent.column]
         self._parent = resources[resource.within]

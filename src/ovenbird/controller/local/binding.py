@@ -132,7 +132,9 @@ def _unclaimed(name: str, interface: Interface) -> Fact | None:
     if port.type == VIF and not may_bind(port):
         return info(f"Not claiming lport {name}: interface {interface.name} has another iface-id-ver than the port")
     if (ip := interface.external_ids.get("encap-ip", "")) and encap_of(port) is None:
-        return warning(f"interface {interface.name}: encap-ip {ip} is no address of this chassis, its best one is used")
+        return warning(
+            f"interface {interface.name}: encap-ip {ip} is not an address of this chassis; the default one is used"
+        )
     return None
 
 
@@ -154,4 +156,4 @@ def installed(interface: Interface) -> Iterator[Fact]:
 def cut_off(port: PortBinding) -> Iterator[Fact]:
     """Report that BFD hears no other chassis, so that this one hosts nothing that others may host."""
     if port.type in HIGHLY_AVAILABLE and is_candidate(port) and len(candidates(port)) > 1 and not alive():
-        yield warning("BFD hears no other chassis: gateways that others may host are not hosted here")
+        yield warning("BFD receives nothing from any other chassis: this one hosts no gateways that others can host")

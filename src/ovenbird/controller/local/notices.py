@@ -65,7 +65,7 @@ class Notices:
             if notice.text not in before:
                 log.log(notice.level, "%s", notice.text)
         for text in before.keys() - self._current.keys():
-            log.info("no longer so: %s", text)
+            log.info("resolved: %s", text)
 
     def forget(self) -> None:
         """Forget all notices, for an engine that has not run yet."""

@@ -46,12 +46,12 @@ def _entry(member: str, field_name: str) -> bytes | None:
     try:
         value, mask, _ = parse_constant(member)
     except LexError as error:
-        log.warning("address set: left out %r: %s", member, error.message)
+        log.warning("address set: element %r is left out: %s", member, error.message)
         return None
     if mask is None:
         mask = field.mask
     if (value | mask) & ~field.mask:
-        log.warning("address set: left out %r: %s has %d bits", member, field_name, field.mask.bit_length())
+        log.warning("address set: element %r is left out: %s has %d bits", member, field_name, field.mask.bit_length())
         return None
     return encode_oxm({field_name: (value & mask, mask)}) if mask else b""
 

@@ -262,7 +262,7 @@ class BridgeSession:
             try:
                 session.send(message)
             except EncodeError as error:  # the flows that refer to it are refused in their turn
-                log.warning("%s is left out: %s", type(message).__name__, error)
+                log.warning("%s is not sent to the switch: %s", type(message).__name__, error)
 
     async def _bundle_up(self, session: OpenFlowSession, changes: list[FlowChange]) -> Bundle:
         """Add changes to the bundle that is open, or to a new one, and return it."""

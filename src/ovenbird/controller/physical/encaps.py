@@ -123,7 +123,9 @@ def tunnels(chassis: Chassis) -> Iterator[Fact]:
         if owner(encap.ip) == chassis.uuid:
             yield from _tunnel(bridge, chassis.name, encap)
         else:
-            yield warning(f"{encap.ip} of '{chassis.name}' is another chassis's address, too: its tunnel leads there")
+            yield warning(
+                f"{encap.ip} of '{chassis.name}' is also the address of another chassis, which has the tunnel"
+            )
 
 
 def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
@@ -245,4 +247,4 @@ async def remove_all(vswitch: Replica, bridge: str) -> None:
     try:
         await vswitch.commit(transaction)
     except OvsdbError as error:
-        log.warning("the tunnels of %s stay: %s", bridge, error)
+        log.warning("the tunnels of bridge %s could not be removed: %s", bridge, error)

@@ -69,7 +69,7 @@ class PortRetries:
             if before.get(port.name) != port.error:
                 log.warning("the switch could not add port %s: %s", port.name, port.error)
         for name in before.keys() - self.failed.keys():
-            log.info("port %s is well, or gone", name)
+            log.info("port %s has no error any more, or was removed", name)
         self._wake.set()
 
     async def run(self) -> None:
@@ -88,8 +88,8 @@ class PortRetries:
         try:
             results: Any = await self._vswitch.call("transact", [self._vswitch.database, _ASKING])
         except (Disconnected, OvsdbError) as error:
-            log.info("the switch cannot be made to add ports again: %s", error)
+            log.info("the switch could not be asked to add failed ports again: %s", error)
             return
         for result in results:
             if isinstance(result, dict) and "error" in result:
-                log.warning("the switch cannot be made to add ports again: %s", result)
+                log.warning("the switch could not be asked to add failed ports again: %s", result)

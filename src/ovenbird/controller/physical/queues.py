@@ -264,7 +264,7 @@ def port_queues(port: Port) -> Iterator[Fact]:
             yield NEW_QOS(port=port.uuid, queues=wanted)
             yield DROP_QOS(qos=qos.uuid, port=None)
         elif wanted:
-            yield warning(f"{port.name} has a QoS of its own, so that ports have no queues there")
+            yield warning(f"port {port.name} has a QoS that is not the controller's: logical ports get no queues there")
     elif qos is None:
         if wanted:
             yield NEW_QOS(port=port.uuid, queues=wanted)

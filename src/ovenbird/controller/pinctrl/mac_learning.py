@@ -154,7 +154,7 @@ class MacLearning:
                     bisection = Bisection[Noted](partial(self._commit, southbound))
                     await bisection.run(due)
                     for what, refusal in bisection.refused.items():
-                        log.debug("what a packet taught is not written: %s: %s", what, refusal)
+                        log.debug("a learned entry is not written: %s: %s", what, refusal)
                     if bisection.failure is not None:  # of no row's, as when Southbound is ahead of what was waited for
                         await self._put_off()
                         continue

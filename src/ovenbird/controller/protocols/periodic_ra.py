@@ -64,7 +64,7 @@ def advertisements(port: PortBinding) -> Iterator[Fact]:
     try:
         frame = advertisement(options)
     except (LangError, PacketError, KeyError) as error:
-        log.warning("port %s advertises nothing: %s", port.logical_port, error)
+        log.warning("port %s sends no router advertisements: %s", port.logical_port, error)
         return
     longest = _seconds(options, "ipv6_ra_max_interval", LONGEST)
     shortest = min(_seconds(options, "ipv6_ra_min_interval", max(longest // 3, 3)), longest)

@@ -157,7 +157,7 @@ class ServiceMonitors:
                 self._begin(fact)
                 continue
             if not self._beyond:
-                log.warning("there are more than %d backends to probe here: some are not probed", MOST_PROBED)
+                log.warning("there are more than %d backends to probe here: the others are not probed", MOST_PROBED)
             self._beyond[fact.uuid] = fact
         while self._beyond and len(self._runs) < MOST_PROBED:
             self._begin(self._beyond.pop(next(iter(self._beyond))))

@@ -170,7 +170,7 @@ class RowEdits:
         if since < CLAIM_PAUSE:
             return CLAIM_PAUSE - since
         self._claims[fact.uuid] = now
-        log.info("%s: another %s has it; claiming it", fact.subject, fact.holder)
+        log.info("%s: claiming it from another %s", fact.subject, fact.holder)
         return 0
 
 

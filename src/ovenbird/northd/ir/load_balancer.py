@@ -157,7 +157,7 @@ def _checked(row: LB, vips: list[Vip], *, template: bool, troubles: list[str]) -
         troubles: where to say what is left out.
     """
     if template:
-        troubles.append("health checks are left out: there are none of templates")
+        troubles.append("its health checks are left out: a load balancer with template variables cannot have any")
         return vips
     checks = health_checks(row, [vip.at for vip in vips], troubles)
     found = []

@@ -199,7 +199,7 @@ class SwitchPort:
         if begins is None:
             self.troubles.append(f"{text!r} does not begin with an Ethernet address and is left out")
         elif rest.strip():
-            self.troubles.append(f"of {text!r} what begins with {rest.strip()!r} is left out: it is not an address")
+            self.troubles.append(f"{rest.strip()!r} in {text!r} is left out: it is not an address")
         return begins
 
 

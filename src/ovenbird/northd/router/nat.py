@@ -144,7 +144,7 @@ def _inactive_nat(nat: nb.NAT) -> Iterator[Fact]:
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
         return
-    yield finding(nat, f"{told(nat)} does not take place: {_why_not(nat, router)}")
+    yield finding(nat, f"{told(nat)} has no effect: {_why_not(nat, router)}")
     outer = parse_ip(nat.external_ip)
     if not outer:
         return
@@ -170,7 +170,7 @@ def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
     if nat.gateway_port is not None:
         return f"{nat.gateway_port.name} is not a distributed gateway port of the router"
     if distributed_gateway_ports(router):
-        return f"none of the router's distributed gateway ports is in a network around {outer}, and it names none"
+        return f"no distributed gateway port of the router has a network with {outer}, and gateway_port is not set"
     return "the router has neither a chassis nor a distributed gateway port"
 
 

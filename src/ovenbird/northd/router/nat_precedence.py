@@ -95,11 +95,11 @@ def outranked(nat: nb.NAT, made: NatRule, say: Say) -> Iterator[Fact]:
         say: who has the say over its addresses.
     """
     if made.destinations and say.incoming.hint != made.hint:
-        yield finding(nat, f"{told(nat)} does not translate what comes in: {_told(say.incoming)} does")
+        yield finding(nat, f"{told(nat)} does not translate incoming packets: {_told(say.incoming)} does")
     elif say.outside.mac and say.outside.hint != made.hint:
         yield finding(nat, f"{told(nat)} gets no replies: they go to {_told(say.outside)}, whose address it shares")
     if made.sources and say.inside.hint != made.hint:
-        yield finding(nat, f"{told(nat)} does not translate what goes out: {_told(say.inside)} does")
+        yield finding(nat, f"{told(nat)} does not translate outgoing packets: {_told(say.inside)} does")
 
 
 def _told(made: NatRule) -> str:

@@ -71,8 +71,8 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
         lost = [text for text in hops if not any(_ways(router, text))] or ["nothing"]
         yield finding(
             row,
-            f"router {router.name}: policy {row.priority} {row.match!r} is left out: no port of the router is in a "
-            f"network around {', '.join(lost)}",
+            f"router {router.name}: policy {row.priority} {row.match!r} is left out: no port of the router has a "
+            f"network that contains {', '.join(lost)}",
         )
         return
     actions = [f"{mark}{towards(way, hop, ':' in hop)} flags.loopback = 1;" for hop, way in ways]

@@ -282,7 +282,9 @@ def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: 
         return f"the router has no port {route.output_port!r}"
     if route.output_port is not None:
         return f"port {route.output_port} has no address of that IP version"
-    return f"no port of the router is in a network around {hop}" if hop else "it has neither next hop nor output port"
+    return (
+        f"no port of the router has a network that contains {hop}" if hop else "it has neither next hop nor output port"
+    )
 
 
 def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> NextHop | None:

@@ -37,7 +37,7 @@ def forwarding_group(group: nb.ForwardingGroup) -> Iterator[Fact]:
     vip, mac = group.vip, parse_mac(group.vmac)
     if not is_address(vip) or not mac:
         wrong = f"the address {vip!r}" if mac else f"the MAC address {group.vmac!r}"
-        yield finding(group, f"forwarding group {group.name}: {wrong} is none, and the group is left out")
+        yield finding(group, f"forwarding group {group.name}: {wrong} is invalid, and the group is left out")
         return
     ports = ",".join([quote(name) for name in sorted(group.child_port)])
     liveness = 'liveness="true",' if group.liveness else ""

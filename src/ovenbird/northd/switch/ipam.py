@@ -114,7 +114,7 @@ def plan(switch: nb.LogicalSwitch) -> Plan:
         if not inside:
             troubles.append(f"exclude_ips {word} is not in {network}")
         elif len(excluded) + len(inside) > MOST_EXCLUDED:
-            troubles.append(f"exclude_ips {word} is one too many: choose a smaller subnet instead")
+            troubles.append(f"exclude_ips {word} is left out: more than {MOST_EXCLUDED} addresses would be excluded")
         else:
             excluded += inside
     return Plan(network, tuple(excluded), prefix, tuple(troubles))
@@ -231,7 +231,7 @@ class AddressRequest:
             return ""
         given = ipv4_text(number)
         if asked and given != asked:
-            why = "somebody else has it" if want is not None else f"it is not one of {network} for ports"
+            why = "another port has it" if want is not None else f"it is not one of {network} for ports"
             self.troubles.append(f"it has {given} instead of {asked}: {why}")
         return given
 
@@ -245,7 +245,7 @@ class AddressRequest:
         if number & ~INTERFACE_ID != prefix:
             why = f"it is not one of {ipv6_text(prefix)}/64"
         elif IPV6_REQUESTS.get(self.port.hint, scope=(self.port.switch.uuid, number), want=1, yields=True) != 1:
-            why = "somebody else has it"
+            why = "another port has it"
         else:
             return asked
         self.troubles.append(f"it has {given} instead of {asked}: {why}")

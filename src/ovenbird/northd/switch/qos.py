@@ -39,7 +39,7 @@ def qos_rule(rule: nb.QoS) -> Iterator[Fact]:
     """Mark, or limit the rate of, the packets that a rule matches, in each switch that has the rule."""
     dscp, rate, burst = rule.action.get("dscp"), rule.bandwidth.get("rate"), rule.bandwidth.get("burst")
     if burst is not None and rate is None:
-        yield finding(rule, "the rule has a burst without a rate, and limits nothing")
+        yield finding(rule, f"QoS rule {rule.direction} {rule.priority} has a burst without a rate, and limits nothing")
     priority = rule.priority or 1  # at 0 it would have the same priority as the flow to the next stage
     for switch in rule.referrers(nb.LogicalSwitch.qos_rules):
         where = datapath(switch)

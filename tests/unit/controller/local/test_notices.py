@@ -46,7 +46,7 @@ def test_each_is_logged_when_it_comes_and_when_it_goes(caplog):
     assert list(notices) == ["a is odd", "b is wrong"]
     notices.absorb(added=[], removed=[warning("b is wrong")])
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("WARNING", "b is wrong"), ("INFO", "a is odd"), ("INFO", "no longer so: b is wrong")
+        ("WARNING", "b is wrong"), ("INFO", "a is odd"), ("INFO", "resolved: b is wrong")
     ]  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def test_encapsulations(world, said):
     assert said(**{"ovn-encap-type": "geneve", "ovn-encap-ip": "192.0.2.1"}) == []
     twin = world.add(sb.Encap, type="geneve", ip="192.0.2.2", chassis_name="hv3")
     world.add(sb.Chassis, name="hv3", encaps=frozenset([twin.uuid]))
-    assert said() == ["192.0.2.2 of 'hv2' is another chassis's address, too: its tunnel leads there"]
+    assert said() == ["192.0.2.2 of 'hv2' is also the address of another chassis, which has the tunnel"]
 
 
 def test_physical_networks(world, said):
@@ -151,7 +151,7 @@ def test_what_is_plugged_and_not_bound(world, said):
     world.set(port, options={"requested-chassis": "hv1"})
     [tap] = [row for row in world.vs.table(vswitch.Interface).rows.values() if row.name == "tap1"]
     world.set(tap, external_ids={"iface-id": "p1", "encap-ip": "192.0.2.9"})
-    assert said() == ["interface tap1: encap-ip 192.0.2.9 is no address of this chassis, its best one is used"]
+    assert said() == ["interface tap1: encap-ip 192.0.2.9 is not an address of this chassis; the default one is used"]
 
 
 def test_a_gateway_that_hears_nobody(world, said):
@@ -159,7 +159,7 @@ def test_a_gateway_that_hears_nobody(world, said):
     rows = [world.add(sb.HAChassis, chassis=chassis.uuid, priority=rank) for chassis, rank in members]
     group = world.add(sb.HAChassisGroup, name="g", ha_chassis=frozenset(row.uuid for row in rows))
     world.lport(world.switch(1), "cr-lrp", 1, type="chassisredirect", ha_chassis_group=group.uuid)
-    assert said() == ["BFD hears no other chassis: gateways that others may host are not hosted here"]
+    assert said() == ["BFD receives nothing from any other chassis: this one hosts no gateways that others can host"]
     [tunnel] = [row for row in world.vs.table(vswitch.Interface).rows.values() if row.name == "ovn-hv2-0"]
     world.set(tunnel, bfd_status={"state": "up"})
     assert said() == []

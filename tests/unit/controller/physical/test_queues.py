@@ -84,7 +84,7 @@ def test_what_others_have_made_is_left_alone_but_for_the_originals_mark(net):
     foreign = discipline(net, {})
     assert not wanted(net)
     assert [fact.text for fact in net.facts[NOTICE]] == [
-        "eth0 has a QoS of its own, so that ports have no queues there"
+        "port eth0 has a QoS that is not the controller's: logical ports get no queues there"
     ]
     net.set(foreign, type="linux-noop")
     net.run()
