@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ANNOUNCED, BALANCED, FAILED, LIMIT, NOTICE
 from ovenbird.controller.local.local_store import ProgressRow, make_local_store
-from ovenbird.controller.local.notices import Notices
+from ovenbird.controller.local.notices import Notices, warning
 from ovenbird.controller.local.settings import Settings, read_settings
 from ovenbird.controller.ofctrl.bridge_session import BridgeSession
 from ovenbird.controller.ofctrl.zone_limits import ZoneLimits
@@ -15,6 +15,7 @@ from ovenbird.controller.physical.port_retries import PortRetries
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.protocols.protocols import Protocols
 from ovenbird.controller.rules import SWITCH
+from ovenbird.engine.findings import FINDING
 from ovenbird.model import vswitch
 from ovenbird.ovsdb.replica import Replica
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.controller.facts import Notice
     from ovenbird.controller.southbound.edit_writers import EditWriters
     from ovenbird.driver.engine_driver import EngineDriver, Sink
-    from ovenbird.engine.facts import Relation
+    from ovenbird.engine.facts import Fact, Relation
     from ovenbird.openflow.messages import PacketIn
 
 _TELLING = 1.0
@@ -97,6 +98,7 @@ class Host:
             (BALANCED, self.switch.forget_connections),
             (FAILED, self.retries.absorb),
             (NOTICE, self._absorb_notices),
+            (FINDING, self._absorb_findings),
             *self.protocols.sinks(),
             (ANNOUNCED, self.packet_ins.mac_learning.absorb),
         ]
@@ -115,6 +117,12 @@ class Host:
     def _absorb_notices(self, *, added: Sequence[Notice], removed: Sequence[Notice]) -> None:
         self.notices.absorb(added=added, removed=removed)
         self.tell_findings_soon()
+
+    def _absorb_findings(self, *, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
+        """Process the engine's own findings: rows for which a pool has no id left."""
+        self._absorb_notices(
+            added=[warning(text) for *_, text in added], removed=[warning(text) for *_, text in removed]
+        )
 
     def _tell_findings(self) -> None:
         """Pass this host's findings to the rules."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.rules import Rule, Run
 
 if TYPE_CHECKING:
@@ -46,7 +47,13 @@ class BranchRun(Run):
 
     def compute(self) -> tuple[Fact, ...]:
         """Run the function and return the facts it yields; on an exception, note it and return none."""
-        return self.observed(lambda: tuple(self.rule.body(self.subject, self.argument))) or ()
+        return self.observed(self._facts) or ()
+
+    def _facts(self) -> tuple[Fact, ...]:
+        try:
+            return tuple(self.rule.body(self.subject, self.argument))
+        except IdsExhaustedError as error:
+            return self.without_id(error)
 
     def __repr__(self) -> str:
         return f"{self.rule.name}({self.subject!r}, {self.argument!r})"

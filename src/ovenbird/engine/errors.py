@@ -12,7 +12,10 @@ class CycleError(EngineError):
 
 
 class IdsExhaustedError(EngineError):
-    """A pool has no free id in a scope; the reader runs again when one is released."""
+    """A pool has no free id in a scope; the reader runs again when one is released.
+
+    Unless its rule handles it, this becomes a finding about the rule's subject.
+    """
 
 
 class NotUniqueError(EngineError):

@@ -21,7 +21,7 @@ class Pool:
     """A range of ids, allocated separately in each scope.
 
     Arguments:
-        name: what reports call it.
+        name: what findings call one of the ids, in the singular.
         low, high: the range, both ends included.
         limit: the highest number that may be requested, `high` by default.
     """
@@ -243,7 +243,7 @@ class PoolScope:
         low, high, taken = self.pool.low, self.pool.high, self.taken
         if self._is_full():
             self.exhausted.track()
-            raise IdsExhaustedError(f"{self.pool.name}: no number from {low} to {high} is free")
+            raise IdsExhaustedError(f"no {self.pool.name} from {low} to {high} is free")
         value = self._next
         while value in taken or value > high:
             value = value + 1 if value < high else low

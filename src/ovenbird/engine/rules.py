@@ -4,7 +4,8 @@ There is one ``Run`` for each rule and subject. A rule with a condition has runs
 condition true, so that ten thousand irrelevant rows cost one evaluation each, however many rules there are. A run
 depends on exactly what its function read; when any of it changes the function runs again, and the facts are compared
 with the previous ones. A run that raises yields nothing until something that it read changes; the failure is reported
-with its subject and affects no other run.
+with its subject and affects no other run. A run for which a pool has no id left yields a finding about its subject
+instead, and runs again when an id is released.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ovenbird.engine import tracking
+from ovenbird.engine.errors import IdsExhaustedError
+from ovenbird.engine.findings import without_id
 from ovenbird.engine.tracking import Reader
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ class Run(Reader):
         tracking.reader = self
         try:
             return tuple(self.rule.body(self.subject) if self.subject is not None else self.rule.body())
+        except IdsExhaustedError as e:
+            return self.without_id(e)
         except Exception as e:  # noqa: BLE001 (one feature's failure must not stop the wave)
             self.error = e
             return ()
@@ -69,6 +74,13 @@ class Run(Reader):
             return None
         finally:
             tracking.reader = None
+
+    def without_id(self, error: IdsExhaustedError) -> tuple[Fact, ...]:
+        """Return the finding that there is no id for the subject; of a rule without one it is a failure."""
+        if self.subject is None:
+            self.error = error
+            return ()
+        return (without_id(self.subject, error),)
 
     def held(self) -> Collection[Run]:
         """Return the runs that live only as long as this one."""

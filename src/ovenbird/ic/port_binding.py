@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact, Pairs, Relation
     from ovenbird.engine.rows import UUID, Store
 
-TRANSIT_PORT_KEYS = Pool("tunnel keys of ports of a transit switch", 1, 32_767)
+TRANSIT_PORT_KEYS = Pool("tunnel key of a port of a transit switch", 1, 32_767)
 """One scope for each transit switch."""
 
 ROUTER_ID = "router-id"

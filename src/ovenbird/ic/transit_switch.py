@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact, Pairs, Relation
 
-TRANSIT_KEYS = Pool("tunnel keys of transit switches", 16_711_681, 16_777_215)
+TRANSIT_KEYS = Pool("tunnel key of a transit switch", 16_711_681, 16_777_215)
 """The numbers above those that northd gives to datapaths by itself (`northd.shared.binding`)."""
 
 INTERCONNECTION = "interconn-ts"

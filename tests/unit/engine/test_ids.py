@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.engine import Engine
-from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.facts import Rows
+from ovenbird.engine.findings import FINDING
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.rows import Store
-from ovenbird.engine.rules import rule
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
 from support.engine.things import Label, Thing, settle
 
 LABEL = Rows(Label, [Label.name], values=[Label.text])
-KEYS = Pool("keys", 1, 4)
+KEYS = Pool("key", 1, 4)
 
 
 @rule(Thing)
@@ -33,6 +35,13 @@ class World:
     def numbers(self):
         settle(self.engine, self.target)
         return {r.values[0]: int(r.values[1]) for r in self.target.table(Label).rows.values()}
+
+    def lacking(self):
+        """Return the names of the things about which there is a finding that no key is left for them."""
+        assert not self.engine.failures
+        found = [self.things.rows[fact[2]].values[0] for fact in self.engine.owners if fact[0] is FINDING]
+        assert len(found) == len(set(found))
+        return found
 
 
 def test_numbers_are_distinct_and_stay():
@@ -89,15 +98,17 @@ def test_two_that_want_the_same_number_do_not_share_it():
     assert numbers["b"] != 2
 
 
-def test_exhaustion_is_a_failure_that_heals():
+def test_exhaustion_is_a_finding_about_the_row_until_an_id_is_released():
     w = World()
     for name in "abcde":
         w.add(name)
     assert len(w.numbers()) == 4
-    assert [type(e) for e in w.engine.failures.values()] == [IdsExhaustedError]
+    assert w.lacking() == ["e"]
+    (text,) = (fact[3] for fact in w.engine.owners if fact[0] is FINDING)
+    assert text == "Thing e: no key from 1 to 4 is free; what needs one is left out"
     w.things.delete(w.things.rows["b"])
     assert sorted(w.numbers().values()) == [1, 2, 3, 4]
-    assert not w.engine.failures
+    assert not w.lacking()
 
 
 def test_an_id_outside_of_a_computation_is_refused():
@@ -163,13 +174,13 @@ def test_a_number_that_is_wanted_in_a_full_scope_is_nobody_elses_as_well():
     numbers = w.numbers()
     assert numbers["e"] == 2
     assert len(numbers) == len(set(numbers.values())) == 4
-    assert [type(e) for e in w.engine.failures.values()] == [IdsExhaustedError]
+    assert len(w.lacking()) == 1
     other = next(name for name, value in before.items() if value == 3)
     w.things.delete(w.things.rows[other])
     numbers = w.numbers()
     assert sorted(numbers.values()) == [1, 2, 3, 4]
     assert numbers["e"] == 2
-    assert not w.engine.failures
+    assert not w.lacking()
 
 
 ABOVE = Pool("keys with some to request alone", 1, 2, limit=9)
@@ -192,4 +203,54 @@ def test_numbers_above_the_range_are_for_those_who_request_them():
     assert w.numbers() == {"asks": 9, "asks too": 7, "a": 1, "b": 2}
     w.add("c")
     w.numbers()
-    assert [type(e) for e in w.engine.failures.values()] == [IdsExhaustedError]
+    assert len(w.lacking()) == 1
+
+
+@view
+def key_of(thing):
+    return KEYS.get(thing.name)
+
+
+@rule(Thing)
+def number_by_view(thing):
+    yield LABEL(thing.name, str(key_of(thing)))
+
+
+def label_of_part(thing, part):
+    yield LABEL(f"{thing.name}{part}", str(KEYS.get((thing.name, part))))
+
+
+@branching(Thing, label_of_part)
+def number_of_parts(thing):
+    yield Branches(range(2))
+
+
+@pytest.mark.parametrize(("numbering", "labels"), [(number_by_view, 4), (number_of_parts, 4)])
+def test_exhaustion_is_found_through_views_and_in_branches(numbering, labels):
+    w = World()
+    w.engine.close()
+    w.engine = Engine([w.source], [numbering])
+    w.engine.bind(LABEL, w.target)
+    for name in "abcde":
+        w.add(name)
+    assert len(w.numbers()) == labels
+    lacking = w.lacking()
+    assert lacking
+    for name in "abcde":
+        if name not in lacking:
+            w.things.delete(w.things.rows[name])
+    assert len(w.numbers()) == min(labels, len(lacking) * (2 if numbering is number_of_parts else 1))
+
+
+def test_exhaustion_for_no_row_is_a_failure():
+    @singleton
+    def all_of_them():
+        for n in range(5):
+            yield LABEL(str(n), str(KEYS.get(n)))
+
+    w = World()
+    w.engine.close()
+    w.engine = Engine([w.source], [all_of_them])
+    w.engine.bind(LABEL, w.target)
+    assert not w.numbers()
+    assert [str(error) for error in w.engine.failures.values()] == ["no key from 1 to 4 is free"]

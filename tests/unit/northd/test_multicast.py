@@ -3,6 +3,7 @@
 import pytest
 
 from ovenbird.model import nb, sb
+from ovenbird.northd.ir.multicast_group import IP_GROUP_KEYS
 from support.northd.networks import Networks
 
 SNOOP = {"mcast_snoop": "true"}
@@ -72,11 +73,34 @@ def test_a_switch_has_no_more_groups_than_its_table_holds(networks):
     join(networks, "ff0e::1", "p1")  # of the other version there may be as many
     networks.settle()
     assert len(groups(networks)) == 3
+    full = "no place in the table of multicast groups (mcast_table_size) from 1 to 2 is free"
+    assert networks.findings() == [f"switch s: {full}: further groups are forwarded as unregistered ones"]
     first = groups(networks)[0]
     networks.delete(next(row for row in rows if row.address == first))
     networks.settle()
     assert len(groups(networks)) == 3
     assert first not in groups(networks)
+
+
+def test_groups_for_which_no_key_is_left_are_a_finding_of_their_switch(networks, monkeypatch):
+    monkeypatch.setattr(IP_GROUP_KEYS, "high", IP_GROUP_KEYS.low + 1)
+    cloud(networks, 2)
+    rows = [join(networks, f"239.0.0.{number}", "p0") for number in range(4)]
+    networks.settle()
+    assert len(groups(networks)) == 2
+    (text,) = networks.findings()
+    assert text.startswith("switch s: no tunnel key of an IP multicast group from ")
+    router = networks.insert(nb.LogicalRouter, name="r", options={"mcast_relay": "true"})
+    networks.insert(
+        nb.LogicalRouterPort, (router, "ports"), name="rp", mac="00:00:00:00:ff:01", networks={"10.0.0.254/24"}
+    )
+    networks.port(networks.switch_row, "to-r", "router", type="router", options={"router-port": "rp"})
+    networks.settle()
+    assert [found.partition(": no tunnel key")[0] for found in networks.findings()] == ["router r", "switch s"]
+    for row in [row for row in rows if row.address not in groups(networks)]:
+        networks.delete(row)
+    networks.settle()
+    assert not networks.findings()
 
 
 def test_a_group_keeps_its_key(networks):

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ovenbird.controller.facts import Notice
-    from ovenbird.engine.facts import Fact
 
 log = logging.getLogger("ovenbird.notices")
 
 
-def warning(text: str) -> Fact:
+def warning(text: str) -> Notice:
     """Make a notice of something that has to be corrected.
 
     Arguments:
@@ -32,7 +31,7 @@ def warning(text: str) -> Fact:
     return NOTICE(level=logging.WARNING, text=text)
 
 
-def info(text: str) -> Fact:
+def info(text: str) -> Notice:
     """Make a notice of something that may be intended, or temporary; of the same form."""
     return NOTICE(level=logging.INFO, text=text)
 

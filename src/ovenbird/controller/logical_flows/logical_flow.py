@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ovenbird.controller.facts import FLOW, PART, address_set_flow, cookie_of, encode_match
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
+from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.template_variables import expanded
 from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
 from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, PortKeys, is_key_here
 from ovenbird.engine.branches import Branches, BranchingRule
+from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
@@ -191,6 +193,8 @@ class Translator:
                     _instantiate(template, here, facts)
             except LangError as error:
                 self._reported(left_out(flow, str(error)))
+            except IdsExhaustedError as error:  # of groups, meters or conjunctions, until one is released
+                facts.append(warning(left_out(flow, str(error))))
         return facts
 
     def _template(self, flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> FlowTemplate | None:

@@ -48,7 +48,7 @@ class MulticastGroupRow(NamedTuple):
 MULTICAST_GROUP = NamedRows(_MG, MulticastGroupRow, key=(_MG.datapath, _MG.name))
 IN_MULTICAST_GROUP = Members(MULTICAST_GROUP, _MG.ports)
 
-IP_GROUP_KEYS = Pool("tunnel keys of IP multicast groups", FIRST_IP_GROUP, LAST_IP_GROUP)
+IP_GROUP_KEYS = Pool("tunnel key of an IP multicast group", FIRST_IP_GROUP, LAST_IP_GROUP)
 """The tunnel keys of groups of IP multicast addresses; each datapath has its own scope."""
 
 _LINK_SCOPE = 3

@@ -28,14 +28,17 @@ LAST_QUEUE = 61_440
 RATES = ("qos_max_rate", "qos_min_rate", "qos_burst")
 """The options of a port that require a queue."""
 
-QUEUES = Pool("queue", 1, LAST_QUEUE // 2)
+QUEUES = Pool("queue of a port", 1, LAST_QUEUE // 2)
 """Queue numbers by the ports' names; each chassis is a scope."""
 
 LOCALNET_QUEUES = Pool("queue of a localnet port", LAST_QUEUE // 2 + 1, LAST_QUEUE)
 
 
 def queue_of(port: SwitchPort) -> int | None:
-    """Return the queue of a switch port; None if the port needs none, or is not bound to a chassis yet."""
+    """Return the queue of a switch port; None if the port needs none, or is not bound to a chassis yet.
+
+    That none is free is one of the port's troubles.
+    """
     options = port.options
     given = number(options, QUEUE, high=LAST_QUEUE)
     asks = any(rate in options for rate in RATES)
@@ -47,7 +50,9 @@ def queue_of(port: SwitchPort) -> int | None:
         return given
     try:
         own = pool.get(port.name, scope=scope, want=given or None)
-    except IdsExhaustedError:  # until another port's is free it has none
+    except IdsExhaustedError as error:  # until another port's is released
+        if not given:
+            port.troubles.append(f"it has no queue, so that its rates are not limited: {error}")
         return given
     return given or own  # ports that configure the same number share the queue
 

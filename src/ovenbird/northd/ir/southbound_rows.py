@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Pairs, Relation
     from ovenbird.engine.rows import UUID
 
-PORT_KEYS = Pool("port tunnel keys", 1, 32_767)
+PORT_KEYS = Pool("tunnel key of a port", 1, 32_767)
 """One scope for each datapath; keys from 32,768 are multicast groups', ovn-architecture(7), "Tunnel Encapsulations"."""
 
 

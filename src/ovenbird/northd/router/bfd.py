@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 INPUT = stage("lr_in_ip_input")
 
-DISCRIMINATORS = Pool("BFD discriminators", 1, 0xFFFF_FFFF)
-SOURCE_PORTS = Pool("BFD source ports", 49_152, 65_535)
+DISCRIMINATORS = Pool("BFD discriminator", 1, 0xFFFF_FFFF)
+SOURCE_PORTS = Pool("BFD source port", 49_152, 65_535)
 """RFC 5881, section 4."""
 
 

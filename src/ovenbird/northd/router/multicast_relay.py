@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.errors import IdsExhaustedError
+from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
@@ -123,7 +124,8 @@ def relayed(row: sb.IGMPGroup) -> Iterator[Fact]:
         where, address, version = port.datapath, group.address, group.ip.version
         try:
             key = IP_GROUP_KEYS.get(address, scope=where)
-        except IdsExhaustedError:  # until another group is removed
+        except IdsExhaustedError as error:  # until another group is removed
+            yield finding(router, f"router {router.name}: {error}: further groups are not relayed")
             continue
         yield MULTICAST_GROUP(where, address, key)
         yield (IN_MULTICAST_GROUP, (where, address), _exit(port))

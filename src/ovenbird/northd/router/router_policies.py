@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 POLICY = stage("lr_in_policy")
 POLICY_ECMP = stage("lr_in_policy_ecmp")
 
-POLICY_GROUPS = Pool("groups of a policy's next hops", 1, 65_535)
+POLICY_GROUPS = Pool("group of a policy's next hops", 1, 65_535)
 """One scope for each router."""
 
 flow = FlowBuilder("router_policies")

@@ -52,10 +52,10 @@ ROUTING_ECMP = stage("lr_in_ip_routing_ecmp")
 
 ROUTE = nb.LogicalRouterStaticRoute
 
-ROUTE_TABLES = Pool("route tables", 1, 0xFFFF_FFFF)
+ROUTE_TABLES = Pool("number of a route table", 1, 0xFFFF_FFFF)
 """One scope for each router; 0 is the main table."""
 
-ROUTE_GROUPS = Pool("groups of equal routes", 1, 65_535)
+ROUTE_GROUPS = Pool("group of equal routes", 1, 65_535)
 """One scope for each router."""
 
 BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2

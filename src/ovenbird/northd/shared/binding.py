@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Row, Store
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-DATAPATH_KEYS = Pool("datapath tunnel keys", 1, 16_711_680, limit=16_777_215)
+DATAPATH_KEYS = Pool("tunnel key of a datapath", 1, 16_711_680, limit=16_777_215)
 """As in ovn-northd, the numbers above are those of transit switches, which request theirs (ovn-architecture(7))."""
 
-VLAN_TAGS = Pool("VLAN tags of ports behind one parent", 1, 4095)
+VLAN_TAGS = Pool("VLAN tag of a port behind its parent", 1, 4095)
 """One scope for each parent port."""
 
 LEARNED = KeyRows(sb.FDB)
@@ -128,8 +128,6 @@ def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterato
 def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     """Give each switch port its port binding."""
     options, kind, mac = port.options, port.type, port.texts
-    for trouble in port.troubles:
-        yield finding(port.lsp, f"port {port.name}: {trouble}")
     chassis: UUID | None = None
     others: frozenset[UUID] = frozenset()
     pairs: Pairs = ()
@@ -160,6 +158,8 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     key = PORT_KEYS.get(port.name, scope=port.switch.uuid, want=wanted)
     if wanted is not None:
         yield from _refused_key(port.lsp, f"port {port.name}", wanted, key)
+    for trouble in port.troubles:
+        yield finding(port.lsp, f"port {port.name}: {trouble}")
     yield PortBindingRow(  # one for each port: by its class it is made in half the time
         relation=PORT_BINDING,
         logical_port=port.name,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.addresses import Addresses
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-MACS = Pool("Ethernet addresses", 1, 0xFF_FFFF)
+MACS = Pool("Ethernet address", 1, 0xFF_FFFF)
 """The last three octets of generated MAC addresses, behind NB_Global's `mac_prefix`; one scope for all switches."""
 
 
@@ -93,7 +93,7 @@ def addresses_of(network: IPv4Network) -> Pool:
     One scope for each switch.
     """
     first, last = int(network.network_address) + 2, int(network.broadcast_address) - 1
-    return Pool(f"addresses of {network}", first, last)
+    return Pool(f"address of {network}", first, last)
 
 
 @view
@@ -252,7 +252,7 @@ class AddressRequest:
         return given
 
 
-IPV6_REQUESTS = Pool("ports that ask for one IPv6 address", 1, 65_535)
+IPV6_REQUESTS = Pool("request for an IPv6 address", 1, 65_535)
 """One scope for each address of each switch: the first port that requests it gets number 1, and the address."""
 
 

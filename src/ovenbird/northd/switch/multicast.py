@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.facts import KeyRows, NamedRows
+from ovenbird.engine.findings import finding
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -226,7 +227,9 @@ def _registered(group: Joined) -> Iterator[Fact]:
     try:
         _places(snoops.table_size).get(address, scope=(where, version))
         key = IP_GROUP_KEYS.get(address, scope=where)
-    except IdsExhaustedError:  # until another group is removed
+    except IdsExhaustedError as error:  # until another group is removed
+        name = group.switch.name
+        yield finding(group.switch, f"switch {name}: {error}: further groups are forwarded as unregistered ones")
         return
     yield MULTICAST_GROUP(where, address, key)
     outside = [PORT_BINDING.uuid((lsp.name, where)) for lsp in SPECIAL.rows(group.switch.uuid, "localnet")]
@@ -242,7 +245,7 @@ def _registered(group: Joined) -> Iterator[Fact]:
 @cache
 def _places(size: int) -> Pool:
     """Return the pool that limits the groups of a switch; a group without a place waits for one."""
-    return Pool("places of a table of multicast groups", 1, size)
+    return Pool("place in the table of multicast groups (mcast_table_size)", 1, size)
 
 
 FEATURE = Feature(
