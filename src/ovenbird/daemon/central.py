@@ -219,11 +219,12 @@ async def serve(daemon: Daemon) -> None:
         if given:
             await configure(clients["cloud"], given)
         left_out, findings = CompilerFindings(), CompilerFindings()
+        compiler = northd.driver(clients["nb"], southbound=clients["sb"], findings=findings)
         drivers: list[ActiveStandbyDriver] = [
+            compiler,  # first, since it has more to do after a change of Northbound
             api.driver(clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], findings=left_out),
-            northd.driver(clients["nb"], southbound=clients["sb"], findings=findings),
         ]
-        northd.register(daemon.unixctl, drivers[1], left_out, findings)
+        northd.register(daemon.unixctl, compiler, left_out, findings)
         await listen(daemon, remotes, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], port=port)

@@ -171,7 +171,9 @@ class EngineDriver:
                     continue
                 self._waving = True
                 await self._run_waves(engine)
-                for writer in writers:
+                for position, writer in enumerate(writers):
+                    if position and not engine.idle:  # what one database shows now goes into the next one with the rest
+                        await self._run_waves(engine)
                     if not await writer.write():
                         self._await_return(writer.client)
                 self._waving = False

@@ -71,8 +71,8 @@ class OutputRows:
             OvsdbError: a value cannot be written.
         """
         if only is None or self._dependencies is None:
-            self._staged = self.outputs
-            for output in self.outputs:
+            self._staged = [output for output in self.outputs if not output.idle]
+            for output in self._staged:
                 output.plan(transaction)
             return
         chosen: dict[Output, set[Hashable]] = {}
@@ -97,19 +97,18 @@ class OutputRows:
 
     def blame(self, refusal: OvsdbError) -> bool:
         """Withhold the rows that a refusal names; return whether it names any."""
-        known = {output: set(output.rejected) for output in self.outputs}
+        known = {output: set(output.rejected) for output in self._staged}
         culprits = {*_UUID.findall(str(refusal)), *([refusal.row] if refusal.row else [])}
-        if not max([output.undo(culprits) for output in self.outputs]):
+        if not any([output.undo(culprits) for output in self._staged]):
             return False
-        for output in self.outputs:
+        for output in self._staged:
             for key in output.rejected.keys() - known[output]:
                 self._report(output, key, refusal)
         return True
 
     def units(self) -> Sequence[Unit]:
         """Return the keys and surplus rows that differ from the database."""
-        for output in self.outputs:
-            output.undo(())
+        self.undo()
         self._dependencies = Dependencies(self.outputs)
         return self._dependencies.units
 
@@ -125,10 +124,13 @@ class OutputRows:
     def finish(self, *, complete: bool) -> float | None:
         """Return the seconds until the next round; 0 if a row can be written now for which another was missing."""
         self._dependencies = None
-        if complete and max([output.mended() for output in self.outputs]):
+        withheld = [output for output in self.outputs if output.rejected or output.barred or output.lifted]
+        if not withheld:
+            return None
+        if complete and any([output.mended() for output in withheld]):
             self._reconsider()
             return 0
-        if self.reconsider_at == math.inf and any(output.rejected or output.barred for output in self.outputs):
+        if self.reconsider_at == math.inf and any(output.rejected or output.barred for output in withheld):
             self._longer = min(2 * self._longer, RECONSIDER[1]) if self._reconsidered else RECONSIDER[0]
             self._reconsidered = False
             self.reconsider_at = time.monotonic() + self._longer
