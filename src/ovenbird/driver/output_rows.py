@@ -99,7 +99,7 @@ class OutputRows:
         """Withhold the rows that a refusal names; return whether it names any."""
         known = {output: set(output.rejected) for output in self._staged}
         culprits = {*_UUID.findall(str(refusal)), *([refusal.row] if refusal.row else [])}
-        if not any([output.undo(culprits) for output in self._staged]):
+        if not max([output.undo(culprits) for output in self._staged], default=False):
             return False
         for output in self._staged:
             for key in output.rejected.keys() - known[output]:
@@ -127,7 +127,7 @@ class OutputRows:
         withheld = [output for output in self.outputs if output.rejected or output.barred or output.lifted]
         if not withheld:
             return None
-        if complete and any([output.mended() for output in withheld]):
+        if complete and max([output.mended() for output in withheld]):
             self._reconsider()
             return 0
         if self.reconsider_at == math.inf and any(output.rejected or output.barred for output in withheld):

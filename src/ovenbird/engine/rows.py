@@ -438,9 +438,8 @@ class Table(Generic[R]):
         for index in affected:
             index.update(row, old, deltas)
         if row.readers:
-            for node, read in list(row.readers.items()):
-                if read & mask:
-                    node.invalidate()
+            for node in [node for node, read in row.readers.items() if read & mask]:
+                node.invalidate()
         for watcher in self.watchers:
             watcher.modified(row, mask, deltas)
 

@@ -167,6 +167,15 @@ def test_an_edit_costs_the_same_however_many_share_it(edit):
     assert sum(counts[0].values()) <= 25, counts[0]
 
 
+def test_a_group_has_as_many_readers_however_many_use_it():
+    counts = []
+    for nodes in (2, 6):
+        made = shared(nodes, 2)
+        counts.append(len(made.group_row.readers))  # each costs something whenever a balancer comes or goes
+        assert made.image() == made.from_scratch()
+    assert counts[0] == counts[1]
+
+
 def test_a_backend_that_changes_touches_the_flows_that_lead_to_it():
     made = shared(6, 9)
     before = {row.uuid: list(row.values) for row in made.rows(sb.LogicalFlow)}

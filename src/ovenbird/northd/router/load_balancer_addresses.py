@@ -18,7 +18,7 @@ from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import canonical, quote, scan_ips
 from ovenbird.northd.ir.flow import FlowBuilder
-from ovenbird.northd.ir.load_balancer import LB, Users, balancer, router_users
+from ovenbird.northd.ir.load_balancer import LB, Users, balancer, router_groups, router_users
 from ovenbird.northd.ir.router_port import (
     ATTACHED,
     LRP,
@@ -65,11 +65,11 @@ def networks(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, int] | tup
     port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
         return
-    for group in router.load_balancer_group:
+    for group in router_groups(router):
         for width, subnets in ((32, port.ipv4), (128, port.ipv6[:-1])):
             for subnet in subnets:
-                yield (group.uuid, width), subnet.length
-                yield (group.uuid, width, subnet.low, subnet.length), port.name
+                yield (group, width), subnet.length
+                yield (group, width, subnet.low, subnet.length), port.name
 
 
 @grouped_values(nb.NAT)
@@ -77,8 +77,8 @@ def translated(nat: nb.NAT) -> Iterator[tuple[tuple[UUID, str], nb.LogicalRouter
     """Yield, for each group, its routers by the external addresses of their NAT."""
     router, outer = nat.referrer(nb.LogicalRouter.nat), canonical(nat.external_ip)
     if router is not None and outer and enabled(router):
-        for group in router.load_balancer_group:
-            yield (group.uuid, outer), router
+        for group in router_groups(router):
+            yield (group, outer), router
 
 
 def _outer(values: list[object]) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ def virtual(row: LB) -> Iterator[tuple[tuple[UUID, str], bool]]:
 
 def is_virtual(router: nb.LogicalRouter, ip: str) -> bool:
     """Return whether an address is a virtual one of a load balancer that the router uses."""
-    users = (router.uuid, *[group.uuid for group in router.load_balancer_group])
+    users = (router.uuid, *router_groups(router))
     return any(virtual.values((user, ip)) for user in users)
 
 

@@ -27,6 +27,7 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import number
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac
 from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.load_balancer import router_groups
 from ovenbird.northd.ir.router_port import (
     LRP,
     RouterPort,
@@ -133,7 +134,7 @@ def _answers(port: RouterPort, ip: str) -> bool:
     router, met = get(nb.LogicalRouter, port.router), peer_switch_port(port.name)
     if router is None or any(subnet.ip == ip for subnet in (*port.ipv4, *port.ipv6)):
         return True
-    if router.load_balancer or router.load_balancer_group or (met is not None and "arp_proxy" in met.lsp.options):
+    if router.load_balancer or router_groups(router) or (met is not None and "arp_proxy" in met.lsp.options):
         return True
     return shared(router, ip) or bool(LED_IN.rows(router.uuid, ip))
 

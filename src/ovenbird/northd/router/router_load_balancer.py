@@ -31,6 +31,7 @@ from ovenbird.northd.ir.load_balancer import (
     Vip,
     balancer,
     in_words,
+    router_groups,
     router_users,
     sharing,
     used_by,
@@ -121,8 +122,8 @@ def way(router: nb.LogicalRouter) -> BalancingMode:
 def ways(router: nb.LogicalRouter) -> Iterator[tuple[UUID, BalancingMode]]:
     """Yield, for each group, the modes in which the routers that use it balance."""
     if enabled(router):
-        for group in router.load_balancer_group:
-            yield group.uuid, way(router)
+        for group in router_groups(router):
+            yield group, way(router)
 
 
 def ways_of(row: LB, users: Users) -> list[BalancingMode]:
@@ -147,8 +148,8 @@ def every_balancing_router() -> Iterator[Fact]:
 def router_membership(router: nb.LogicalRouter) -> Iterator[Fact]:
     """Put a router into the datapath groups of the balancers of its load balancer groups."""
     if enabled(router):
-        for group in router.load_balancer_group:
-            for users in sharing.values((OF_ROUTERS, group.uuid)):
+        for group in router_groups(router):
+            for users in sharing.values((OF_ROUTERS, group)):
                 yield from _membership(router, users)
 
 

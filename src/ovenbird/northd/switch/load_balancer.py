@@ -129,7 +129,7 @@ def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     where, limits = datapath(switch), meters(switch)
     yield BALANCING.includes(where)
     for group in switch_groups(switch):
-        for users in sharing.values((OF_SWITCHES, group.uuid)):
+        for users in sharing.values((OF_SWITCHES, group)):
             yield used_by(OF_SWITCHES, users).includes(where)
             for kind in (REJECT, EVENT):
                 yield used_by(kind, users, limits.get(kind, "")).includes(where)
@@ -154,7 +154,7 @@ def direct_membership(row: LB) -> Iterator[Fact]:
 def group_switches(switch: nb.LogicalSwitch) -> Iterator[tuple[UUID, UUID]]:
     """Yield, for each group, the switches that use it."""
     for group in switch_groups(switch):
-        yield group.uuid, datapath(switch)
+        yield group, datapath(switch)
 
 
 @rule(LB)
