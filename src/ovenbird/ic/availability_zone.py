@@ -53,9 +53,14 @@ def zone() -> UUID | None:
     return ZONES.uuid(name) if name else None
 
 
+def is_own_name(name: str) -> bool:
+    """Return whether a name is this zone's present one or a former one."""
+    return find(ZoneName.name, name) is not None
+
+
 def is_ours(row: ZoneRow) -> bool:
-    """Return whether a row is this zone's, under its present name or a former one."""
-    return find(ZoneName.name, row.availability_zone.name) is not None
+    """Return whether a row is this zone's."""
+    return is_own_name(row.availability_zone.name)
 
 
 def is_others(row: ZoneRow) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.engine import Engine
 from ovenbird.ic.availability_zone import ZONES, ZoneRows, availability_zone
+from ovenbird.ic.bounds import gateways, ports, routes, too_many, too_many_zones, zones
 from ovenbird.ic.gateway import (
     ENCAPS,
     ENCAPS_OF_CHASSIS,
@@ -41,8 +42,10 @@ from ovenbird.ic.route import (
     bad_addresses,
     connected_makers,
     connected_route,
+    learned_makers,
     learned_route,
     learning_router,
+    own_routes,
     static_makers,
     static_route,
     transit_ports,
@@ -58,6 +61,12 @@ if TYPE_CHECKING:
 
 RULES = (
     availability_zone,
+    zones,
+    gateways,
+    ports,
+    routes,
+    too_many,
+    too_many_zones,
     datapath_key,
     transit_switch,
     gateway,
@@ -75,6 +84,8 @@ RULES = (
     static_route,
     connected_route,
     learning_router,
+    own_routes,
+    learned_makers,
     learned_route,
 )
 """Every rule between zones."""

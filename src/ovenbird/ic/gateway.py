@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule
-from ovenbird.ic.availability_zone import is_others, zone
+from ovenbird.ic.availability_zone import zone
+from ovenbird.ic.bounds import excess, is_taken, left_out
 from ovenbird.model import ic_sb, sb
 from ovenbird.model.options import flag
 
@@ -107,9 +108,12 @@ def gateway(chassis: sb.Chassis) -> Iterator[Fact]:
 @rule(ic_sb.Gateway)
 def remote_gateway(row: ic_sb.Gateway) -> Iterator[Fact]:
     """Make a gateway of another zone a chassis of this one."""
-    if not is_others(row):
+    if not is_taken(row):
         return
     name = row.name
+    if why := excess(row):
+        yield left_out(row, f"gateway {name}", why=why)
+        return
     yield REMOTE_CHASSIS(name, row.hostname, ((IS_REMOTE, "true"),))
     for encap in row.encaps:
         options = tuple(sorted(encap.options.items()))

@@ -15,7 +15,8 @@ from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.ic.availability_zone import is_others, is_ours, zone
+from ovenbird.ic.availability_zone import is_ours, zone
+from ovenbird.ic.bounds import excess, is_taken, left_out
 from ovenbird.ic.transit_switch import REQUESTED_KEY, SWITCHES, transit_name
 from ovenbird.model import ic_nb, ic_sb, nb, sb
 
@@ -159,9 +160,12 @@ def zone_port_key(binding: ic_sb.PortBinding) -> Iterator[Fact]:
 @rule(ic_sb.PortBinding)
 def remote_port(binding: ic_sb.PortBinding) -> Iterator[Fact]:
     """Make a port of another zone a remote port of this one."""
-    if not is_others(binding):
+    if not is_taken(binding):
         return
     name, key, transit = binding.logical_port, binding.tunnel_key, binding.transit_switch
+    if why := excess(binding):
+        yield left_out(binding, f"port {name}", why=why)
+        return
     TRANSIT_PORT_KEYS.get(name, scope=transit, want=key)  # so that no port of this zone gets it
     if find(ic_nb.TransitSwitch.name, transit) is None:
         return
@@ -176,7 +180,7 @@ def remote_port(binding: ic_sb.PortBinding) -> Iterator[Fact]:
 @rule(ic_sb.PortBinding)
 def remote_place(binding: ic_sb.PortBinding) -> Iterator[Fact]:
     """Tell Southbound the gateway that a port of another zone is behind."""
-    if not is_others(binding):
+    if not is_taken(binding) or excess(binding):
         return
     gateway = binding.gateway
     chassis = find(sb.Chassis.name, gateway) if gateway else None

@@ -15,11 +15,12 @@ from ovenbird.engine.facts import Members, NamedRows, Rows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.least import least_of
-from ovenbird.engine.lookups import find, get, select
+from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rows import UUID
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.ic.availability_zone import is_others, is_ours, zone
+from ovenbird.ic.availability_zone import is_ours, zone
+from ovenbird.ic.bounds import LONGEST_TEXT, excess, is_taken, left_out
 from ovenbird.ic.port_binding import ROUTER_ID
 from ovenbird.ic.route_exchange import Prefix, is_next_hop, parse_prefix, route_exchange
 from ovenbird.model import ic_sb, nb
@@ -283,46 +284,48 @@ def learning_router(router: nb.LogicalRouter) -> Iterator[Fact]:
     yield ROUTERS(router.uuid)
 
 
+@grouped_values(nb.LogicalRouterStaticRoute)
+def own_routes(route: nb.LogicalRouterStaticRoute) -> Iterator[tuple[tuple[str, str], UUID]]:
+    """Yield, by prefix and route table, the routers that have a route of their own."""
+    if not is_learned(route):
+        for router in route.referrers(nb.LogicalRouter.static_routes):
+            yield (route.ip_prefix, route.route_table), router.uuid
+
+
+@view
+def learned_keys(route: ic_sb.Route) -> tuple[LearnedKey, ...]:
+    """Return the routes that a route of another zone may become in routers of this one."""
+    if not is_taken(route) or excess(route):
+        return ()
+    prefix, table = parse_prefix(route.ip_prefix), route.route_table
+    if prefix is None or not is_next_hop(route.nexthop) or not route_exchange().learns(prefix):
+        return ()
+    own = own_routes.values((route.ip_prefix, table))
+    return tuple(
+        LearnedKey(router, ip_prefix=route.ip_prefix, nexthop=route.nexthop, route_table=table, origin=route.origin)
+        for router, of_port in sorted(transit_routers.values(route.transit_switch))
+        if table in ("", of_port) and router not in own
+    )
+
+
+@least_of(ic_sb.Route)
+def learned_makers(route: ic_sb.Route) -> Iterator[tuple[LearnedKey, UUID]]:
+    """Yield which row of another zone may be learned as a route."""
+    for key in learned_keys(route):
+        yield key, route.uuid
+
+
 @rule(ic_sb.Route)
 def learned_route(route: ic_sb.Route) -> Iterator[Fact]:
-    """Add a route of another zone to the routers on its transit switch."""
-    if not is_others(route):
-        return
-    prefix, table = parse_prefix(route.ip_prefix), route.route_table
-    if prefix is None or not is_next_hop(route.nexthop):
-        text = f"route {route.ip_prefix} by {route.nexthop} of another zone is left out: it has no prefix or next hop"
-        yield finding(route, text)
-        return
-    if not route_exchange().learns(prefix):
-        return
+    """Add a route of another zone to the routers on its transit switch; of several that are the same, one."""
+    if is_taken(route):
+        why = excess(route)
+        if not why and (parse_prefix(route.ip_prefix) is None or not is_next_hop(route.nexthop)):
+            why = "it has no prefix or next hop"
+        if why:
+            yield left_out(route, f"route {route.ip_prefix[:LONGEST_TEXT]} by {route.nexthop}", why=why)
     options, ids = (("origin", route.origin),), ((LEARNED_ROUTE, route.uuid),)
-    for router, of_port in sorted(transit_routers.values(route.transit_switch)):
-        if (table and table != of_port) or _has_own(router, route) or _is_repeated(router, route):
-            continue
-        key = LearnedKey(
-            router, ip_prefix=route.ip_prefix, nexthop=route.nexthop, route_table=table, origin=route.origin
-        )
-        yield LEARNED(key, *key[1:4], options=options, external_ids=ids)
-        yield ROUTES_OF_ROUTER(router, LEARNED.uuid(key))
-
-
-def _has_own(router: UUID, route: ic_sb.Route) -> bool:
-    """Return whether a router has a route of its own to the prefix of another zone's, in the same table."""
-    return any(
-        own.route_table == route.route_table
-        and not is_learned(own)
-        and any(each.uuid == router for each in own.referrers(nb.LogicalRouter.static_routes))
-        for own in select(nb.LogicalRouterStaticRoute.ip_prefix, route.ip_prefix)
-    )
-
-
-def _is_repeated(router: UUID, route: ic_sb.Route) -> bool:
-    """Return whether a router learns the same route from another row, which has the lower UUID."""
-    same = (route.nexthop, route.route_table, route.origin)
-    return any(
-        other.uuid < route.uuid
-        and (other.nexthop, other.route_table, other.origin) == same
-        and is_others(other)
-        and any(each == router for each, _ in transit_routers.values(other.transit_switch))
-        for other in select(ic_sb.Route.ip_prefix, route.ip_prefix)
-    )
+    for key in dict.fromkeys(learned_keys(route)):
+        if learned_makers.least(key) == route.uuid:
+            yield LEARNED(key, *key[1:4], options=options, external_ids=ids)
+            yield ROUTES_OF_ROUTER(key.router, LEARNED.uuid(key))

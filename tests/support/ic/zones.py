@@ -9,6 +9,7 @@ from ovenbird.ic.availability_zone import ZoneRows
 from ovenbird.ic.build import Stores, build
 from ovenbird.model import ic_nb, ic_sb, nb, sb
 from ovenbird.northd.build import build as build_northd
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.database import Database
 
 
@@ -73,6 +74,7 @@ class Zone:
         self.head = insert(self.nb, nb.NBGlobal, name=name, options={"ic-route-adv": "true", "ic-route-learn": "true"})
         self.northd = build_northd(self.nb.store, sb_store=self.sb.store)
         self.mine = ZoneRows(shared.sb.store, name)
+        self.findings = CompilerFindings()
         self.start()
 
     def start(self):
@@ -83,6 +85,7 @@ class Zone:
             ic_southbound=self.shared.sb.store,
         )
         self.engine = build(stores, self.mine)
+        self.findings.observe(self.engine)
 
     def settle(self):
         below = settle(self.northd, self.sb, self.nb)
