@@ -2,29 +2,32 @@
 
 An edit is a discrepancy that a rule has found. Each knows which table it is about and how to put itself into a
 transaction, so that `southbound.row_edits` writes the edits of any feature without knowing it.
+
+New values of columns are made by `to`, `keys` and `members`, of which the type checker knows the row's class and the
+column's type. What is of another form than the column is refused when it is made, by the rule that asks for it, and not
+by the database later.
 """
 
 from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 from ovenbird.engine.facts import NamedRelation
+from ovenbird.engine.rows import UUID, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID, Row, Store
+    from ovenbird.engine.facts import Fact, Pairs
+    from ovenbird.engine.rows import ColumnOf, ReferenceOf, Store
     from ovenbird.ovsdb.transaction import Transaction
 
 P = ParamSpec("P")
 E = TypeVar("E", bound="Fact")
-
-Changes = tuple[tuple[str, Any], ...]
-"""New values by the name of the column. A map column's value is given as a tuple of pairs, of which only those keys are
-changed (None removes one), and so may be a set column's, of which only those members come (True) or go (False)."""
+R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 
 class Now(Enum):
@@ -35,6 +38,70 @@ class Now(Enum):
 
 NOW: Final = Now.MILLISECONDS
 """In the place of a value: the time of writing in milliseconds since the epoch; in a map, its digits."""
+
+
+class Change(NamedTuple, Generic[R]):
+    """The new value of a column of a row of class `R`.
+
+    Arguments:
+        name: the column's.
+        value: of a map, pairs of the keys that change, each with its new value or None; of a set, all elements, or
+            pairs of those that come (True) and go (False); of other columns, the value.
+    """
+
+    name: str
+    value: Any
+
+
+@overload
+def to(column: ColumnOf[R, T], value: T) -> Change[R]: ...
+@overload
+def to(column: ColumnOf[R, T], value: frozenset[T]) -> Change[R]: ...
+@overload
+def to(column: ColumnOf[R, int], value: Now) -> Change[R]: ...
+def to(column: ColumnOf[R, Any], value: object) -> Change[R]:
+    """Give a column another value.
+
+    Arguments:
+        column: one that is not a map; `keys` changes those.
+        value: all elements of a set column, the UUID of a reference, or the atom.
+
+    Raises:
+        TypeError: the value is of another form than the column.
+    """
+    if isinstance(column.default, dict) or column.many != isinstance(value, frozenset):
+        raise TypeError(f"{column}: {value!r} is of another form than the column")
+    return Change(column.name, value)
+
+
+def keys(column: ColumnOf[R, Pairs], *pairs: tuple[str, str | Now | None]) -> Change[R]:
+    """Change keys of a map column, and leave the others alone.
+
+    Arguments:
+        column: a map of strings.
+        pairs: keys and their values; None removes one.
+
+    Raises:
+        TypeError: the column is not a map.
+    """
+    if not isinstance(column.default, dict):
+        raise TypeError(f"{column} is not a map")
+    return Change(column.name, pairs)
+
+
+def members(column: ReferenceOf[R, Any, frozenset[UUID]], *pairs: tuple[UUID, bool]) -> Change[R]:
+    """Add references to a set of them (True) or remove them (False), and leave the others alone.
+
+    Arguments:
+        column: a set of references.
+        pairs: the UUIDs, and whether each is to be in the set.
+
+    Raises:
+        TypeError: the column is not a set.
+    """
+    if not column.many:
+        raise TypeError(f"{column} is not a set")
+    return Change(column.name, pairs)
 
 
 class Edit(Protocol):
@@ -94,7 +161,7 @@ class WantedColumns(NamedTuple):
     relation: EditRelation[..., Any]
     row_class: type[Row]
     uuid: UUID
-    changes: Changes
+    changes: tuple[Change[Any], ...]
     holder: str = ""
 
     @property
@@ -127,5 +194,31 @@ class WantedColumns(NamedTuple):
                 transaction.update(row, {name: now if value is NOW else value})
 
 
-EDIT = EditRelation("edit", WantedColumns)
-EDIT_AFTER_FLOWS = EditRelation("edit after the flows", WantedColumns, after_flows=True)
+class ColumnEdits(EditRelation[..., WantedColumns]):
+    """Edits of columns.
+
+    Arguments:
+        name: what reports call them.
+        after_flows: as for all edits.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, name: str, *, after_flows: bool = False) -> None:
+        super().__init__(name, WantedColumns, after_flows=after_flows)
+
+    def __call__(  # type: ignore[override]  # its content is typed
+        self, row: R, *changes: Change[R], holder: ColumnOf[R, UUID | None] | None = None
+    ) -> WantedColumns:
+        """Make the edit of a row.
+
+        Arguments:
+            row: the row.
+            changes: its new values.
+            holder: the column that says who has the row, as of `WantedColumns`.
+        """
+        return WantedColumns(self, type(row), row.uuid, changes, holder.name if holder is not None else "")
+
+
+EDIT = ColumnEdits("edit")
+EDIT_AFTER_FLOWS = ColumnEdits("edit after the flows", after_flows=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, Change, keys, members, to
 from ovenbird.controller.local.additional_chassis import claimed_encaps
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, alive, candidates, is_candidate
 from ovenbird.controller.local.local_data import (
@@ -68,21 +68,21 @@ def claim(port: PortBinding) -> Iterator[Fact]:
         return
     here, additional = is_resident(port), is_additional(port)
     encap = encap_of(port) if here else None
-    changes: list[tuple[str, object]] = []
+    changes: list[Change[PortBinding]] = []
     if here and not additional:
         if PortBinding.chassis.raw(port) != me:
-            changes.append(("chassis", me))
+            changes.append(to(PortBinding.chassis, me))
         if PortBinding.encap.raw(port) != encap:
-            changes.append(("encap", encap))
+            changes.append(to(PortBinding.encap, encap))
     elif PortBinding.chassis.raw(port) == me and progress().settled:  # or what it depends on may not have come yet
-        changes += [("chassis", None), ("encap", None), ("up", False)]
+        changes += [to(PortBinding.chassis, None), to(PortBinding.encap, None), to(PortBinding.up, value=False)]
     held = me in PortBinding.additional_chassis.raw(port)
     if held != (here and additional) and (not held or progress().settled):
-        changes.append(("additional_chassis", ((me, not held),)))
+        changes.append(members(PortBinding.additional_chassis, (me, not held)))
     if moved := claimed_encaps(port, encap if additional else None):
-        changes.append(("additional_encap", moved))
+        changes.append(members(PortBinding.additional_encap, *moved))
     if changes:
-        yield EDIT(PortBinding, port.uuid, tuple(changes), holder="chassis")
+        yield EDIT(port, *changes, holder=PortBinding.chassis)
 
 
 @rule(PortBinding, when=is_relevant)
@@ -97,12 +97,12 @@ def up(port: PortBinding) -> Iterator[Fact]:
     if not complete(PortBinding.datapath.raw(port)):
         return
     if main and port.up is not True:
-        yield EDIT_AFTER_FLOWS(PortBinding, port.uuid, (("up", True),))
+        yield EDIT_AFTER_FLOWS(port, to(PortBinding.up, value=True))
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None
     if interface is not None and interface.external_ids.get("ovn-installed") != "true":
-        installed_now = (("ovn-installed", "true"), ("ovn-installed-ts", NOW))
-        yield EDIT_AFTER_FLOWS(Interface, interface.uuid, (("external_ids", installed_now),))
+        installed_now = keys(Interface.external_ids, ("ovn-installed", "true"), ("ovn-installed-ts", NOW))
+        yield EDIT_AFTER_FLOWS(interface, installed_now)
 
 
 @rule(Attachment)
@@ -148,8 +148,7 @@ def installed(interface: Interface) -> Iterator[Fact]:
     me = own_chassis()
     gone = port is None or (port.type == VIF and me is not None and not is_resident(port))
     if gone and progress().settled:
-        removed = (("ovn-installed", None), ("ovn-installed-ts", None))
-        yield EDIT(Interface, interface.uuid, (("external_ids", removed),))
+        yield EDIT(interface, keys(Interface.external_ids, ("ovn-installed", None), ("ovn-installed-ts", None)))
 
 
 @rule(PortBinding, when=is_relevant)

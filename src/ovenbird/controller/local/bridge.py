@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.edits import EDIT, Change, EditRelation, keys, to
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.settings import bridge_name, integration_bridge, settings
 from ovenbird.engine.lookups import rows
@@ -160,13 +160,13 @@ def bridge() -> Iterator[Fact]:
     if there is None:
         yield BRIDGE(name=bridge_name(), datapath_type=mine.bridge_datapath_type or _DEFAULT_TYPE)
         return
-    changes: list[tuple[str, object]] = []
+    changes: list[Change[Bridge]] = []
     wanted = mine.bridge_datapath_type or there.datapath_type or _DEFAULT_TYPE
     if there.datapath_type != wanted:
-        changes.append(("datapath_type", wanted))
+        changes.append(to(Bridge.datapath_type, wanted))
     if there.fail_mode != "secure":
-        changes.append(("fail_mode", "secure"))
+        changes.append(to(Bridge.fail_mode, "secure"))
     if there.other_config.get("disable-in-band") != "true":
-        changes.append(("other_config", (("disable-in-band", "true"),)))
+        changes.append(keys(Bridge.other_config, ("disable-in-band", "true")))
     if changes:
-        yield EDIT(Bridge, there.uuid, tuple(changes))
+        yield EDIT(there, *changes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation, keys, to
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import Settings, integration_bridge, own_chassis, settings
@@ -182,17 +182,17 @@ def registration() -> Iterator[Fact]:
     private = find(ChassisPrivate.name, mine.chassis)
     if row is not None:  # an edit for each column, since a role may permit some columns only, not the hostname
         if row.hostname != mine.hostname:
-            yield EDIT(Chassis, row.uuid, (("hostname", mine.hostname),))
+            yield EDIT(row, to(Chassis.hostname, mine.hostname))
         if row.transport_zones != zones:
-            yield EDIT(Chassis, row.uuid, (("transport_zones", zones),))
+            yield EDIT(row, to(Chassis.transport_zones, zones))
         stored = row.other_config
         differing = [(key, value) for key, value in config.items() if stored.get(key) != value]
         if differing:
-            yield EDIT(Chassis, row.uuid, (("other_config", tuple(differing)),))
+            yield EDIT(row, keys(Chassis.other_config, *differing))
         there = {(e.type, e.ip, tuple(sorted(e.options.items()))) for e in row.encaps}
         if there == {(kind, ip, mine.encap_options) for kind, ip in encaps} and private is not None:
             if ChassisPrivate.chassis.raw(private) != row.uuid:
-                yield EDIT(ChassisPrivate, private.uuid, (("chassis", row.uuid),))
+                yield EDIT(private, to(ChassisPrivate.chassis, row.uuid))
             return
     yield CHASSIS(
         name=mine.chassis,
@@ -219,15 +219,16 @@ def acknowledgement() -> Iterator[Fact]:
         return
     if private is not None:
         if private.nb_cfg != number:
-            yield EDIT_AFTER_FLOWS(ChassisPrivate, private.uuid, (("nb_cfg", number), ("nb_cfg_timestamp", NOW)))
+            answer = (to(ChassisPrivate.nb_cfg, number), to(ChassisPrivate.nb_cfg_timestamp, NOW))
+            yield EDIT_AFTER_FLOWS(private, *answer)
     else:  # before there was such a table, northd looked here
         row = get(Chassis, me)
         if row is not None and row.nb_cfg != number:
-            yield EDIT_AFTER_FLOWS(Chassis, me, (("nb_cfg", number),))
+            yield EDIT_AFTER_FLOWS(row, to(Chassis.nb_cfg, number))
     bridge = integration_bridge()
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
-        written = (("ovn-nb-cfg", str(number)), ("ovn-nb-cfg-ts", NOW))
-        yield EDIT_AFTER_FLOWS(Bridge, bridge.uuid, (("external_ids", written),))
+        written = keys(Bridge.external_ids, ("ovn-nb-cfg", str(number)), ("ovn-nb-cfg-ts", NOW))
+        yield EDIT_AFTER_FLOWS(bridge, written)
 
 
 @singleton
@@ -238,7 +239,7 @@ def findings() -> Iterator[Fact]:
         return
     told = state.findings or None
     if private.external_ids.get(chassis_findings.KEY) != told:
-        yield EDIT(ChassisPrivate, private.uuid, (("external_ids", ((chassis_findings.KEY, told),)),))
+        yield EDIT(private, keys(ChassisPrivate.external_ids, (chassis_findings.KEY, told)))
 
 
 async def unregister(southbound: Replica, name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, to
 from ovenbird.controller.local.local_data import is_chassis_resident, is_relevant
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.settings import own_chassis
@@ -29,4 +29,5 @@ def release(port: PortBinding) -> Iterator[Fact]:
     if port.type != "virtual" or mine is None or PortBinding.chassis.raw(port) != mine or progress().stopping:
         return
     if not is_chassis_resident(port.virtual_parent or ""):
-        yield EDIT(PortBinding, port.uuid, (("chassis", None), ("virtual_parent", None)), holder="chassis")
+        released = (to(PortBinding.chassis, None), to(PortBinding.virtual_parent, None))
+        yield EDIT(port, *released, holder=PortBinding.chassis)

@@ -16,7 +16,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, keys, to
 from ovenbird.controller.local.bridge import ADD_PORT, DROP_PORT
 from ovenbird.controller.local.chassis import ENCAP_PREFERENCE
 from ovenbird.controller.local.gateway import address_of, chassis_id
@@ -141,15 +141,16 @@ def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
         yield ADD_PORT(bridge=bridge.uuid, name=name, kind=encap.type, options=options, ids=ids)
         return
     if chassis_id(port) != end:
-        yield EDIT(Port, port.uuid, (("external_ids", (("ovn-chassis-id", end),)),))
+        yield EDIT(port, keys(Port.external_ids, ("ovn-chassis-id", end)))
     for interface in port.interfaces:
-        changes: list[tuple[str, object]] = [("type", encap.type)] if interface.type != encap.type else []
+        changes = [to(Interface.type, encap.type)] if interface.type != encap.type else []
         there, wanted = interface.options, dict(options)
         if there != wanted:
-            keys = sorted(there.keys() | wanted.keys())
-            changes.append(("options", tuple([(k, wanted.get(k)) for k in keys if there.get(k) != wanted.get(k)])))
+            names = sorted(there.keys() | wanted.keys())
+            differing = [(name, wanted.get(name)) for name in names if there.get(name) != wanted.get(name)]
+            changes.append(keys(Interface.options, *differing))
         if changes:
-            yield EDIT(Interface, interface.uuid, tuple(changes))
+            yield EDIT(interface, *changes)
 
 
 def _free_name(end: str, letters: str, number: int) -> str:

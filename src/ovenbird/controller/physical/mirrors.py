@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.edits import EDIT, EditRelation, keys, members, to
 from ovenbird.controller.local.local_data import interface_of
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
@@ -237,14 +237,14 @@ def _differences(bridge: Bridge, there: SwitchMirror, want: MirrorSpec) -> Itera
     for column, ports in ((SwitchMirror.select_src_port, want.sources), (SwitchMirror.select_dst_port, want.targets)):
         found: frozenset[UUID] = column.raw(there)
         if found != ports:
-            changes = tuple([(uuid, uuid in ports) for uuid in sorted(found ^ ports)])
-            yield EDIT(SwitchMirror, there.uuid, ((column.name, changes),))
+            changed = [(uuid, uuid in ports) for uuid in sorted(found ^ ports)]
+            yield EDIT(there, members(column, *changed))
     output = there.output_port
     if want.tunnel is None:
         if output is not None and output.name == f"ovn-{there.name}" and _is_tunnel(output):
             yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # with its tunnel; then it is inserted again
         elif SwitchMirror.output_port.raw(there) != want.output:
-            yield EDIT(SwitchMirror, there.uuid, (("output_port", want.output),))
+            yield EDIT(there, to(SwitchMirror.output_port, want.output))
     elif output is None or output.name != want.tunnel.name:
         yield DROP_MIRROR(bridge=bridge.uuid, mirror=there.uuid)  # then it is inserted again
     else:
@@ -254,13 +254,13 @@ def _differences(bridge: Bridge, there: SwitchMirror, want: MirrorSpec) -> Itera
 def _changed_tunnel(port: Port, tunnel: Tunnel) -> Iterator[Fact]:
     options = dict(tunnel.options)
     for interface in port.interfaces:
-        changes: list[tuple[str, object]] = [("type", tunnel.kind)] if interface.type != tunnel.kind else []
+        changes = [to(Interface.type, tunnel.kind)] if interface.type != tunnel.kind else []
         there = interface.options
         if there != options:
-            keys = sorted(there.keys() | options.keys())
-            changes.append(("options", tuple([(key, options.get(key)) for key in keys])))
+            names = sorted(there.keys() | options.keys())
+            changes.append(keys(Interface.options, *[(name, options.get(name)) for name in names]))
         if changes:
-            yield EDIT(Interface, interface.uuid, tuple(changes))
+            yield EDIT(interface, *changes)
 
 
 @rule(SwitchMirror)

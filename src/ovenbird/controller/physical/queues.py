@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.edits import EDIT, EditRelation, keys
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import own_chassis
@@ -282,11 +282,10 @@ def _differences(qos: QoS, wanted: Mapping[int, Queue]) -> Iterator[Fact]:
         if row is None:
             yield NEW_QUEUE(qos=qos.uuid, number=chosen, queue=each)
             continue
-        for name, value in each.values.items():
-            found = row[name]
+        for column in (QueueRow.other_config, QueueRow.external_ids):
+            found, value = column.raw(row), each.values[column.name]
             if found != value:
-                pairs = tuple([(key, value.get(key)) for key in sorted(found.keys() | value.keys())])
-                yield EDIT(QueueRow, row.uuid, ((name, pairs),))
+                yield EDIT(row, keys(column, *[(key, value.get(key)) for key in sorted(found.keys() | value.keys())]))
     for chosen, uuid in there.items():
         if chosen not in wanted:
             yield DROP_QUEUE(qos=qos.uuid, number=chosen, queue=uuid)

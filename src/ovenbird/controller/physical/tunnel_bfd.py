@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, keys
 from ovenbird.controller.local.gateway import chassis_id, chassis_of, group_members
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.settings import integration_bridge, own_chassis
@@ -74,6 +74,6 @@ def heartbeat(interface: Interface) -> Iterator[Fact]:
         if chassis is not None and is_watched(chassis):
             changes = [(key, value) for key, value in wanted_bfd() if now.get(key) != value]
             if changes:
-                yield EDIT(Interface, interface.uuid, (("bfd", tuple(changes)),))
+                yield EDIT(interface, keys(Interface.bfd, *changes))
         elif now.get("enable") == "true" and progress().settled:
-            yield EDIT(Interface, interface.uuid, (("bfd", (("enable", "false"),)),))
+            yield EDIT(interface, keys(Interface.bfd, ("enable", "false")))

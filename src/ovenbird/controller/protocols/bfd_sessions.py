@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, to
 from ovenbird.controller.facts import SESSION
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.local_data import hosted_row, is_resident
@@ -108,7 +108,7 @@ def session_status(row: BFD) -> Iterator[Fact]:
     """Write a session's state to Southbound."""
     state = outcome(row.uuid)
     if state is not None and row.status not in (state, "admin_down"):
-        yield EDIT(BFD, row.uuid, (("status", state),))
+        yield EDIT(row, to(BFD.status, state))
 
 
 class _Run:

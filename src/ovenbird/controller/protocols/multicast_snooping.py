@@ -16,7 +16,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.edits import EDIT, EditRelation, to
 from ovenbird.controller.facts import HEARD_BEFORE, SNOOPED, WITHDRAWN
 from ovenbird.controller.local.local_data import hosted_row, is_hosted
 from ovenbird.controller.local.local_store import Listeners, progress
@@ -211,7 +211,7 @@ def listeners(heard: Listeners) -> Iterator[Fact]:
     elif row is None:
         yield ADD_GROUP(heard.address, heard.datapath, me, tuple(sorted(ports)))
     elif IGMPGroup.ports.raw(row) != ports:
-        yield EDIT(IGMPGroup, row.uuid, (("ports", ports),))
+        yield EDIT(row, to(IGMPGroup.ports, ports))
 
 
 @rule(IGMPGroup)

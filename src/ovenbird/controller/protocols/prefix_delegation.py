@@ -12,7 +12,7 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, keys
 from ovenbird.controller.facts import DELEGATION
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.local_data import hosted_row, is_relevant, peer_of
@@ -68,7 +68,7 @@ def delegations(port: PortBinding) -> Iterator[Fact]:
     told = port.options.get(LIST)
     given = outcome(_SUBJECT + port.logical_port)
     if given is not None and (given or None) != told:
-        yield EDIT(PortBinding, port.uuid, (("options", ((LIST, given or None),)),))
+        yield EDIT(port, keys(PortBinding.options, (LIST, given or None)))
     outer = upstream(PortBinding.datapath.raw(port))
     peer = peer_of(outer) if outer is not None else None
     switch = hosted_row(PortBinding.datapath.raw(peer)) if peer is not None else None

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, to
 from ovenbird.controller.facts import PROBED_BACKEND, ProbeTimes
 from ovenbird.controller.inject import deliver_actions
 from ovenbird.controller.local.local_data import hosted_row, is_main_chassis
@@ -106,7 +106,7 @@ def probe_status(row: ServiceMonitor) -> Iterator[Fact]:
     """Yield the status of a backend for Southbound."""
     status = outcome(row.uuid)
     if status is not None and row.status != status:
-        yield EDIT(ServiceMonitor, row.uuid, (("status", status),))
+        yield EDIT(row, to(ServiceMonitor.status, status))
 
 
 class _Run:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, to
 from ovenbird.controller.facts import ADVERTISED, DELEGATION, SESSION
 from ovenbird.controller.local.local_store import make_local_store, record, recorded
 from ovenbird.controller.protocols import periodic
@@ -258,7 +258,7 @@ def test_a_session_runs_where_the_gateway_is_and_its_state_is_told(world, routed
     assert fact[2:] == (3, 3, "02:00:00:00:00:fd", "172.16.0.1", "172.16.0.9", (50000, 77), (10, 10, 3), True)
     record(world.own, row.uuid, value="up")
     ran = world.run()
-    assert EDIT(sb.BFD, row.uuid, (("status", "up"),)) in world.facts[EDIT]
+    assert EDIT(row, to(sb.BFD.status, "up")) in world.facts[EDIT]
     assert "sessions" not in ran
     world.set(row, status="up")
     ran = world.run()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, to
 from ovenbird.controller.facts import MONITOR_CLAUSE, PROBED_BACKEND, ProbeTimes
 from ovenbird.controller.local.local_store import make_local_store, record, recorded
 from ovenbird.controller.protocols import service_monitors
@@ -161,7 +161,7 @@ def test_the_chassis_that_has_the_port_up_probes_and_tells(world):
     assert world.facts[PROBED_BACKEND] == {backend(uuid=row.uuid, times=times)}
     record(world.own, row.uuid, value="offline")
     world.run()
-    assert EDIT(sb.ServiceMonitor, row.uuid, (("status", "offline"),)) in world.facts[EDIT]
+    assert EDIT(row, to(sb.ServiceMonitor.status, "offline")) in world.facts[EDIT]
     world.set(row, status="offline")
     world.set(port, up=False)
     world.run()

@@ -8,7 +8,7 @@ import pkgutil
 
 import ovenbird.controller
 from ovenbird.controller.chassis_driver import EDITS
-from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.edits import EDIT, EditRelation, to
 from ovenbird.controller.southbound.edit_writers import EditWriter
 from ovenbird.controller.southbound.row_edits import REFUSAL_PAUSE
 from ovenbird.model import sb
@@ -28,8 +28,9 @@ def test_the_edits_at_fault_alone_are_left_out(caplog):
         ]
         client.commit_now(new)
         bad = {ports[3], ports[4], ports[30]}
-        values = {uuid: (("tunnel_key", 0 if uuid in bad else 1000 + n),) for n, uuid in enumerate(ports)}
-        facts = {uuid: EDIT(sb.PortBinding, uuid, changes) for uuid, changes in values.items()}
+        values = {uuid: 0 if uuid in bad else 1000 + n for n, uuid in enumerate(ports)}
+        stored = client.store.table(sb.PortBinding).rows
+        facts = {uuid: EDIT(stored[uuid], to(sb.PortBinding.tunnel_key, key)) for uuid, key in values.items()}
         now = 0.0
 
         async def seen():

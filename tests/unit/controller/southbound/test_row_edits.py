@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation, keys, members, to
 from ovenbird.controller.local.bridge import ADD_PORT
 from ovenbird.controller.local.chassis import CHASSIS
 from ovenbird.controller.southbound.row_edits import CLAIM_PAUSE, RowEdits
@@ -61,7 +61,7 @@ def staged(book):
 
 def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
     port = world.lport(world.switch(1), "p1", 1)
-    fact = EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")
+    fact = EDIT(port, to(sb.PortBinding.chassis, world.me.uuid), holder=sb.PortBinding.chassis)
     world.now = 0.0
     book.absorb(added=[fact], removed=[])
     assert staged(book)[0] == staged(book)[0] == [("update", port.uuid, {"chassis": world.me.uuid})]
@@ -70,13 +70,14 @@ def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
 
 
 def test_edits_of_the_other_database_are_not_taken(world, book):
-    book.absorb(added=[EDIT(vswitch.Interface, serial_uuids(1)[0], (("name", "x"),))], removed=[])
+    interface = world.port_on_bridge("tap1", 5)
+    book.absorb(added=[EDIT(interface, to(vswitch.Interface.name, "x"))], removed=[])
     assert book.outstanding == {}
 
 
 def test_what_waits_for_the_switch_waits(world, book):
     port = world.lport(world.switch(1), "p1", 1)
-    fact = EDIT_AFTER_FLOWS(sb.PortBinding, port.uuid, (("up", True),))
+    fact = EDIT_AFTER_FLOWS(port, to(sb.PortBinding.up, value=True))
     book.absorb(added=[fact], removed=[])
     assert staged(book)[0] == []
     assert book.confirm(book.waiting())
@@ -87,7 +88,9 @@ def test_what_waits_for_the_switch_waits(world, book):
 
 def test_two_chassis_do_not_fight_at_full_speed(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.other.uuid)
-    book.absorb(added=[EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], removed=[])
+    book.absorb(
+        added=[EDIT(port, to(sb.PortBinding.chassis, world.me.uuid), holder=sb.PortBinding.chassis)], removed=[]
+    )
     world.now = 0.0
     assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], None)
     world.now = 0.1
@@ -99,10 +102,11 @@ def test_two_chassis_do_not_fight_at_full_speed(world, book):
 def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
     switch = world.switch(1)
     port = world.lport(switch, "p1", 1, chassis=world.other.uuid)
-    refused = EDIT(sb.PortBinding, world.lport(switch, "p2", 2).uuid, (("up", True),))
+    refused = EDIT(world.lport(switch, "p2", 2), to(sb.PortBinding.up, value=True))
     world.now = 0.0
     book.absorb(
-        added=[refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], removed=[]
+        added=[refused, EDIT(port, to(sb.PortBinding.chassis, world.me.uuid), holder=sb.PortBinding.chassis)],
+        removed=[],
     )
     for _ in range(8):
         book.refuse(refused, OvsdbError("no"))
@@ -113,9 +117,8 @@ def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
 
 def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.me.uuid)
-    book.absorb(
-        added=[EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)), holder="chassis")], removed=[]
-    )
+    released = (to(sb.PortBinding.chassis, None), to(sb.PortBinding.up, value=False))
+    book.absorb(added=[EDIT(port, *released, holder=sb.PortBinding.chassis)], removed=[])
     assert staged(book)[0][0] == ("wait", port.uuid, {"chassis": world.me.uuid})
 
 
@@ -155,15 +158,31 @@ def test_an_edit_may_say_when_it_was_written(world, monkeypatch):
     private = next(iter(world.sb.table(sb.ChassisPrivate).rows.values()))
     ids = (("ovn-installed", "true"), ("ovn-installed-ts", NOW), ("gone", None))
     for store, fact, expected in (
-        (world.vs, EDIT(vswitch.Interface, interface.uuid, (("external_ids", ids),)),
+        (world.vs, EDIT(interface, keys(vswitch.Interface.external_ids, *ids)),
          [("mutate", interface.uuid, "external_ids", {"ovn-installed": "true", "ovn-installed-ts": "1234500"},
            ["ovn-installed", "ovn-installed-ts", "gone"])]),
-        (world.sb, EDIT(sb.ChassisPrivate, private.uuid, (("nb_cfg", 3), ("nb_cfg_timestamp", NOW))),
+        (world.sb, EDIT(private, to(sb.ChassisPrivate.nb_cfg, 3), to(sb.ChassisPrivate.nb_cfg_timestamp, NOW)),
          [("update", private.uuid, {"nb_cfg": 3}), ("update", private.uuid, {"nb_cfg_timestamp": 1234500})]),
     ):  # fmt: skip
         book = RowEdits(store, seen)
         book.absorb(added=[fact], removed=[])
         assert staged(book)[0] == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: to(sb.Chassis.transport_zones, "a zone"),
+        lambda: to(sb.Chassis.hostname, frozenset(["a name"])),
+        lambda: to(sb.Chassis.other_config, (("a", "b"),)),
+        lambda: to(sb.PortBinding.additional_chassis, "a UUID"),
+        lambda: keys(sb.Chassis.hostname, ("a", "b")),
+        lambda: members(sb.PortBinding.chassis, ("a UUID", True)),
+    ],
+)
+def test_a_value_of_another_form_than_its_column_is_refused_when_it_is_made(change):
+    with pytest.raises(TypeError):
+        change()
 
 
 def test_an_edit_of_any_kind_writes_itself(world, book, caplog):
