@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which the scripts give their directories to"),
 ]
-OURS = {"ovsdb-server": "db", "ovn-northd": "northd", "ovn-controller": "controller"}
+OURS = {"ovsdb-server": "db", "ovn-northd": "northd", "ovn-controller": "controller", "ovn-ic": "ic"}
 """Our daemons by the names under which the scripts start them."""
 
 
@@ -75,8 +75,9 @@ def host():
     try:
         yield made
     finally:
-        for script, what in ((OVN_CTL, "stop_controller"), (OVN_CTL, "stop_northd"), (OVS_CTL, "stop")):
-            subprocess.run([script, what], env=made.env, check=False, capture_output=True, timeout=60)
+        stops = [(OVN_CTL, f"stop_{what}") for what in ("controller", "ic", "ic_ovsdb", "northd")]
+        for command in (*stops, (OVS_CTL, "stop")):
+            subprocess.run(command, env=made.env, check=False, capture_output=True, timeout=60)
         assert not made.alive()
         shutil.rmtree(directory)
 
@@ -121,3 +122,33 @@ def test_the_scripts_start_find_and_stop_our_daemons(host: Host, tmp_path: Path)
     host.run(OVN_CTL, "stop_northd")
     host.run(OVS_CTL, "stop", "--no-ovs-vswitchd")
     assert not host.alive()
+
+
+def test_the_scripts_run_interconnection_over_tls(host: Host, tmp_path: Path) -> None:
+    host.run(OVN_CTL, "start_northd")
+    host.run(OVN_CTL, "start_ic_ovsdb")
+    authority = Authority(tmp_path)
+    key, certificate = authority.issue("server")
+    remotes = {}
+    for name in ("nb", "sb"):
+        tool = (f"ovn-ic-{name}ctl", f"--db=unix:{host.directory}/ovn_ic_{name}_db.sock", "--timeout=30")
+        host.run(*tool, "set-ssl", key, certificate, authority.certificate, "--", "set-connection", "pssl:0:127.0.0.1")
+        host.run(*tool, "wait-until", "Connection", ".", "status:bound_port!=0")
+        port = host.run(*tool, "get", "Connection", ".", "status:bound_port").strip().strip('"')
+        remotes[name] = f"ssl:127.0.0.1:{port}"
+    nb = ("ovn-nbctl", f"--db=unix:{host.directory}/ovnnb_db.sock", "--timeout=30")
+    host.run(*nb, "set", "NB_Global", ".", "name=east")
+    key, certificate = authority.issue("client")
+    keys = {"key": key, "cert": certificate, "ca-cert": authority.certificate}
+    databases = (f"--ovn-ic-{name}-db={remote}" for name, remote in remotes.items())
+    host.run(OVN_CTL, *databases, *(f"--ovn-ic-ssl-{name}={path}" for name, path in keys.items()), "start_ic")
+    assert "ovenbird ic" in host.alive()["ovn-ic"]
+    assert "running" in host.run(OVN_CTL, "status_ic")
+    client = authority.options("operator")
+    host.run("ovn-ic-nbctl", f"--db={remotes['nb']}", "--timeout=30", *client, "ts-add", "ts1")
+    host.run(*nb, "wait-until", "Logical_Switch", "ts1", "other_config:interconn-ts=ts1")
+    zones = host.run("ovn-ic-sbctl", f"--db={remotes['sb']}", "--timeout=30", *client, "show")
+    assert "availability-zone east" in zones
+    host.run(OVN_CTL, "stop_ic")
+    host.run(OVN_CTL, "stop_ic_ovsdb")
+    assert host.alive().keys() == {"ovn-northd", "ovnnb_db", "ovnsb_db"}

@@ -82,9 +82,9 @@ OVN_CTL = {
     "--db-?b-use-remote-in-db": "passed on as `--remote=db:…`",
     "--db-?b-sync-from-*": "passed on as `--sync-from`",
     "--db-?b-probe-interval-to-active": "given by a command of the control socket, which ours knows, too",
-    "--db-?b-cluster-* --db-?b-election-timer": "Raft: [operate](../operate.md), *High availability*",
+    "--db-*b-cluster-* --db-?b-election-timer": "Raft: [operate](../operate.md), *High availability*",
     "--db-sb-relay-* --ovn-sb-relay-*": "a relay (ovsdb(7)): ours is none",
-    "--ovn-ic-* --db-ic-*": "interconnection: `ovenbird ic` and `ovenbird db` are started by themselves",
+    "--ovn-ic-* --db-ic-*": "interconnection: passed on to `ovenbird ic` and `ovenbird db` as those of the others",
     "--help": "",
 }
 """Options of Debian's `ovn-ctl`, by pattern, and what becomes of them with our daemons under the originals' names."""
