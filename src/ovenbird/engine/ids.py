@@ -241,7 +241,7 @@ class PoolScope:
     def _free(self) -> int:
         """Return a free id; the search is cyclic, so that a released id is not reused at once."""
         low, high, taken = self.pool.low, self.pool.high, self.taken
-        if self._is_full():
+        if len(taken) > high - low and self._is_full():  # the call is for the rare case
             self.exhausted.track()
             raise IdsExhaustedError(f"no {self.pool.name} from {low} to {high} is free")
         value = self._next

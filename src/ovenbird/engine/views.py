@@ -47,7 +47,7 @@ class View(Generic[T, *Ts]):
         if found is None:
             found = memo[key] = ViewInstance(node.engine, key)
             found.compute()
-        elif found.dirty or found.computing:
+        elif found.dirty:
             found.compute()
         readers = found.readers
         if node not in readers:
@@ -71,6 +71,7 @@ class ViewInstance(Reader):
 
     def __init__(self, engine: Any, key: tuple[View[Any, *tuple[Any, ...]], tuple[Any, ...]]) -> None:
         super().__init__(engine)
+        self.dirty = True  # until it is computed, so that one that reads itself computes again, and fails
         self.key = key
         self.value: Any = None
         self.error: Exception | None = None

@@ -76,7 +76,7 @@ class FlowBuilder:
             port: name of the one logical port that the flow is about, if a chassis without it can do without the flow.
             meter: limits the packets that the flow hands to the chassis' controller.
         """
-        if actions.endswith(DROP):
+        if DROP in actions and actions.endswith(DROP):  # the first test is the cheaper one, and most often enough
             actions = actions.removesuffix(DROP) + dropping()
         found = self._names.get(stage)
         if found is None:

@@ -25,8 +25,10 @@ QUEUE = "qdisc_queue_id"
 LAST_QUEUE = 61_440
 """The largest queue number (ovn-sb(5), `set_queue`)."""
 
-RATES = ("qos_max_rate", "qos_min_rate", "qos_burst")
+RATES = frozenset(("qos_max_rate", "qos_min_rate", "qos_burst"))
 """The options of a port that require a queue."""
+
+_DECISIVE = RATES | {QUEUE}
 
 QUEUES = Pool("queue of a port", 1, LAST_QUEUE // 2)
 """Queue numbers by the ports' names; each chassis is a scope."""
@@ -40,8 +42,10 @@ def queue_of(port: SwitchPort) -> int | None:
     That none is free is one of the port's troubles.
     """
     options = port.options
+    if _DECISIVE.isdisjoint(options):
+        return None
     given = number(options, QUEUE, high=LAST_QUEUE)
-    asks = any(rate in options for rate in RATES)
+    asks = not RATES.isdisjoint(options)
     if port.type == "router" or not (given or asks):
         return given
     localnet = port.type == "localnet"

@@ -91,7 +91,7 @@ def has_ipam(config: Mapping[str, str]) -> bool:
 
 _COLUMNS = (
     LSP.name, LSP.type, LSP.options, LSP.addresses, LSP.port_security, LSP.enabled, LSP.parent_name, LSP.tag,
-    LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options, LSP.dynamic_addresses,
+    LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options, LSP.dynamic_addresses, LSP.mirror_rules,
 )  # fmt: skip
 _MASK = 0
 for _column in _COLUMNS:
@@ -112,6 +112,7 @@ class SwitchPort:
             addresses'.
         enabled: whether it is enabled.
         dhcp: whether it has DHCP options of either version.
+        mirrored: whether it has mirrors.
         groups: the port groups it is in.
         addresses: the entries of the `addresses` column that name a MAC, with those of the router port for `router`.
         router: the entry that stands for the word `router`.
@@ -135,6 +136,7 @@ class SwitchPort:
         "hint",
         "lsp",
         "meters",
+        "mirrored",
         "name",
         "options",
         "parent",
@@ -155,7 +157,7 @@ class SwitchPort:
         # Ten thousand of these are made at a cold start: all columns in one go.
         (
             self.name, self.type, self.options, self.texts, self.security, enabled, self.parent, self.tag,
-            self.tag_request, self.external_ids, dhcpv4, dhcpv6, self.given,
+            self.tag_request, self.external_ids, dhcpv4, dhcpv6, self.given, mirrors,
         ) = _read(lsp.watch(_MASK))  # fmt: skip
         self.lsp = lsp
         self.switch = switch
@@ -163,6 +165,7 @@ class SwitchPort:
         self.hint = lsp.uuid
         self.enabled = enabled is not False
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
+        self.mirrored = bool(mirrors)
         self.vlan_passthru, self.arp_responds_when_up, self.has_ipam, self.meters = switch_options(switch)
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid((self.name, self.datapath))

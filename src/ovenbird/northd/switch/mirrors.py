@@ -52,7 +52,7 @@ def mirror(mirror: nb.Mirror) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Yield the references from a port to its mirrors."""
-    for each in port.lsp.mirror_rules:
+    for each in port.lsp.mirror_rules if port.mirrored else ():
         yield MIRRORED((port.name, port.datapath), MIRROR.uuid(each.name))
 
 

@@ -184,7 +184,7 @@ def _between(config: dict[str, str], name: str, low: int, high: int, default: in
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Add a port to the groups that receive all multicast or all reports; punt reports from ports of other zones."""
     where, options = port.datapath, port.options
-    if port.enabled:
+    if options and port.enabled:
         if (port.type == "router" and leads_to_relay(port.lsp)) or flag(options, "mcast_flood_reports"):
             yield MULTICAST_GROUP(where, *MROUTER_FLOOD)
             yield (IN_MULTICAST_GROUP, (where, MROUTER_FLOOD[0]), port.binding)
