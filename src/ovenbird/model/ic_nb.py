@@ -1,6 +1,6 @@
 """The Interconnection Northbound database, ovn-ic-nb(5): transit switches that connect availability zones.
 
-Schema 1.0.0, that of OVN 23.03: tables, columns, types and constraints are exactly the original's, so that all its
+Schema 1.2.0, that of OVN 25.03: tables, columns, types and constraints are exactly the original's, so that all its
 programs can connect; a differential test compares them. Class names are the tables' without underscores.
 """
 
@@ -30,6 +30,8 @@ class ICNBGlobal(Row, table="IC_NB_Global", max_rows=1):
 
     __slots__ = ()
 
+    nb_ic_cfg: Column[int] = integer()
+    sb_ic_cfg: Column[int] = integer()
     external_ids: Column[dict[str, str]] = string_map()
     connections: References[Connection] = references("Connection")
     ssl: OptionalReference[SSL] = optional_reference("SSL")
@@ -71,6 +73,7 @@ class SSL(Row, table="SSL", root=False, max_rows=1):
     bootstrap_ca_cert: Column[bool] = boolean()
     ssl_protocols: Column[str] = string()
     ssl_ciphers: Column[str] = string()
+    ssl_ciphersuites: Column[str] = string()
     external_ids: Column[dict[str, str]] = string_map()
 
 
@@ -80,4 +83,4 @@ ROWS: tuple[type[Row], ...] = (ICNBGlobal, TransitSwitch, Connection, SSL)
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("OVN_IC_Northbound", version="1.0.0", checksum="45589876 3383", rows=ROWS)
+    return database_schema("OVN_IC_Northbound", version="1.2.0", checksum="4176728051 3557", rows=ROWS)

@@ -1,6 +1,6 @@
 """The Interconnection Southbound database, ovn-ic-sb(5): what availability zones tell each other.
 
-Schema 1.1.1, that of OVN 23.03: tables, columns, types and constraints are exactly the original's, so that all its
+Schema 1.3.0, that of OVN 25.03: tables, columns, types and constraints are exactly the original's, so that all its
 programs can connect; a differential test compares them. Class names are the tables' without underscores.
 """
 
@@ -32,6 +32,7 @@ class ICSBGlobal(Row, table="IC_SB_Global", max_rows=1):
 
     __slots__ = ()
 
+    nb_ic_cfg: Column[int] = integer()
     external_ids: Column[dict[str, str]] = string_map()
     connections: References[Connection] = references("Connection")
     ssl: OptionalReference[SSL] = optional_reference("SSL")
@@ -44,6 +45,7 @@ class AvailabilityZone(Row, table="Availability_Zone", indexes=(("name",),)):
     __slots__ = ()
 
     name: Column[str] = string()
+    nb_ic_cfg: Column[int] = integer()
 
 
 class Gateway(Row, table="Gateway", indexes=(("name",),)):
@@ -144,6 +146,7 @@ class SSL(Row, table="SSL", root=False, max_rows=1):
     bootstrap_ca_cert: Column[bool] = boolean()
     ssl_protocols: Column[str] = string()
     ssl_ciphers: Column[str] = string()
+    ssl_ciphersuites: Column[str] = string()
     external_ids: Column[dict[str, str]] = string_map()
 
 
@@ -155,4 +158,4 @@ ROWS: tuple[type[Row], ...] = (
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("OVN_IC_Southbound", version="1.1.1", checksum="3684563024 6914", rows=ROWS)
+    return database_schema("OVN_IC_Southbound", version="1.3.0", checksum="3496599919 7088", rows=ROWS)

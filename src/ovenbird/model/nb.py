@@ -1,4 +1,4 @@
-"""The Northbound database, ovn-nb(5): logical networks as a cloud describes them. Schema 7.0.0, that of OVN 23.03.
+"""The Northbound database, ovn-nb(5): logical networks as a cloud describes them. Schema 7.11.0, that of OVN 25.03.
 
 Tables, columns, types and constraints are exactly the original's, so that all its programs can connect; a differential
 test compares them. Class names are the tables' without underscores.
@@ -48,6 +48,27 @@ class NBGlobal(Row, table="NB_Global", max_rows=1):
     ipsec: Column[bool] = boolean()
 
 
+class SampleCollector(Row, table="Sample_Collector", indexes=(("id",),)):
+    """A set of IPFIX collectors and the share of packets that it receives."""
+
+    __slots__ = ()
+
+    id: Column[int] = integer(1, 255)
+    name: Column[str] = string()
+    probability: Column[int] = integer(0, 65_535)
+    set_id: Column[int] = integer(1, 4_294_967_295)
+    external_ids: Column[dict[str, str]] = string_map()
+
+
+class Sample(Row, table="Sample", indexes=(("metadata",),), root=False):
+    """Where the packets of an ACL are sampled to, and the number that they are reported with."""
+
+    __slots__ = ()
+
+    collectors: References[SampleCollector] = references("Sample_Collector")
+    metadata: Column[int] = integer(1, 4_294_967_295)
+
+
 class Copp(Row, table="Copp", indexes=(("name",),)):
     """Control plane protection: for each protocol that reaches a controller, the meter that limits it."""
 
@@ -90,6 +111,7 @@ class LogicalSwitchPort(Row, table="Logical_Switch_Port", indexes=(("name",),), 
     addresses: Column[frozenset[str]] = strings()
     dynamic_addresses: Column[str | None] = optional(string())
     port_security: Column[frozenset[str]] = strings()
+    peer: Column[str | None] = optional(string())
     up: Column[bool | None] = optional(boolean())
     enabled: Column[bool | None] = optional(boolean())
     dhcpv4_options: OptionalReference[DHCPOptions] = optional_reference("DHCP_Options", weak=True)
@@ -143,7 +165,9 @@ class LoadBalancer(Row, table="Load_Balancer"):
     protocol: Column[str | None] = optional(enum("tcp", "udp", "sctp"))
     health_check: References[LoadBalancerHealthCheck] = references("Load_Balancer_Health_Check")
     ip_port_mappings: Column[dict[str, str]] = string_map()
-    selection_fields: Column[frozenset[str]] = many(enum("eth_src", "eth_dst", "ip_src", "ip_dst", "tp_src", "tp_dst"))
+    selection_fields: Column[frozenset[str]] = many(
+        enum("eth_src", "eth_dst", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "tp_src", "tp_dst")
+    )
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -176,11 +200,14 @@ class ACL(Row, table="ACL", root=False):
     priority: Column[int] = integer(0, 32_767)
     direction: Column[str] = enum("from-lport", "to-lport")
     match: Column[str] = string()
-    action: Column[str] = enum("allow", "allow-related", "allow-stateless", "drop", "reject")
+    action: Column[str] = enum("allow", "allow-related", "allow-stateless", "drop", "reject", "pass")
     log: Column[bool] = boolean()
     severity: Column[str | None] = optional(enum("alert", "warning", "notice", "info", "debug"))
     meter: Column[str | None] = optional(string())
     label: Column[int] = integer(0, 4_294_967_295)
+    tier: Column[int] = integer(0, 3)
+    sample_new: OptionalReference[Sample] = optional_reference("Sample")
+    sample_est: OptionalReference[Sample] = optional_reference("Sample")
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -193,7 +220,7 @@ class QoS(Row, table="QoS", root=False):
     priority: Column[int] = integer(0, 32_767)
     direction: Column[str] = enum("from-lport", "to-lport")
     match: Column[str] = string()
-    action: Column[dict[str, int]] = mapping(enum("dscp"), integer(0, 63))
+    action: Column[dict[str, int]] = mapping(enum("dscp", "mark"), integer(0, 4_294_967_295))
     bandwidth: Column[dict[str, int]] = mapping(enum("rate", "burst"), integer(1, 4_294_967_295))
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -204,9 +231,9 @@ class Mirror(Row, table="Mirror", indexes=(("name",),)):
     __slots__ = ()
 
     name: Column[str] = string()
-    filter: Column[str] = enum("from-lport", "to-lport")
+    filter: Column[str] = enum("from-lport", "to-lport", "both")
     sink: Column[str] = string()
-    type: Column[str] = enum("gre", "erspan")
+    type: Column[str] = enum("gre", "erspan", "local")
     index: Column[int] = integer()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -261,13 +288,15 @@ class LogicalRouterPort(Row, table="Logical_Router_Port", indexes=(("name",),), 
     gateway_chassis: References[GatewayChassis] = references("Gateway_Chassis")
     ha_chassis_group: OptionalReference[HAChassisGroup] = optional_reference("HA_Chassis_Group")
     options: Column[dict[str, str]] = string_map()
-    networks: Column[frozenset[str]] = strings(minimum=1)
+    networks: Column[frozenset[str]] = strings()
     mac: Column[str] = string()
     peer: Column[str | None] = optional(string())
     enabled: Column[bool | None] = optional(boolean())
     ipv6_ra_configs: Column[dict[str, str]] = string_map()
     ipv6_prefix: Column[frozenset[str]] = strings()
+    dhcp_relay: OptionalReference[DHCPRelay] = optional_reference("DHCP_Relay")
     external_ids: Column[dict[str, str]] = string_map()
+    status: Column[dict[str, str]] = string_map()
 
 
 class LogicalRouterStaticRoute(Row, table="Logical_Router_Static_Route", root=False):
@@ -281,6 +310,9 @@ class LogicalRouterStaticRoute(Row, table="Logical_Router_Static_Route", root=Fa
     nexthop: Column[str] = string()
     output_port: Column[str | None] = optional(string())
     bfd: OptionalReference[BFD] = optional_reference("BFD", weak=True)
+    selection_fields: Column[frozenset[str]] = many(
+        enum("eth_src", "eth_dst", "ip_proto", "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "tp_src", "tp_dst")
+    )
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -291,10 +323,13 @@ class LogicalRouterPolicy(Row, table="Logical_Router_Policy", root=False):
     __slots__ = ()
 
     priority: Column[int] = integer(0, 32_767)
+    chain: Column[str | None] = optional(string())
     match: Column[str] = string()
-    action: Column[str] = enum("allow", "drop", "reroute")
+    action: Column[str] = enum("allow", "drop", "reroute", "jump")
+    jump_chain: Column[str | None] = optional(string())
     nexthop: Column[str | None] = optional(string())
     nexthops: Column[frozenset[str]] = strings()
+    bfd_sessions: References[BFD] = references("BFD", weak=True)
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -313,6 +348,8 @@ class NAT(Row, table="NAT", root=False):
     allowed_ext_ips: OptionalReference[AddressSet] = optional_reference("Address_Set")
     exempted_ext_ips: OptionalReference[AddressSet] = optional_reference("Address_Set")
     gateway_port: OptionalReference[LogicalRouterPort] = optional_reference("Logical_Router_Port", weak=True)
+    priority: Column[int] = integer(0, 32_767)
+    match: Column[str] = string()
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -323,6 +360,17 @@ class DHCPOptions(Row, table="DHCP_Options"):
     __slots__ = ()
 
     cidr: Column[str] = string()
+    options: Column[dict[str, str]] = string_map()
+    external_ids: Column[dict[str, str]] = string_map()
+
+
+class DHCPRelay(Row, table="DHCP_Relay"):
+    """The DHCP server that a router's port relays the requests of its network to."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    servers: Column[str | None] = optional(string())
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -347,6 +395,7 @@ class DNS(Row, table="DNS"):
     __slots__ = ()
 
     records: Column[dict[str, str]] = string_map()
+    options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
 
@@ -361,6 +410,7 @@ class SSL(Row, table="SSL", root=False, max_rows=1):
     bootstrap_ca_cert: Column[bool] = boolean()
     ssl_protocols: Column[str] = string()
     ssl_ciphers: Column[str] = string()
+    ssl_ciphersuites: Column[str] = string()
     external_ids: Column[dict[str, str]] = string_map()
 
 
@@ -432,15 +482,25 @@ class ChassisTemplateVar(Row, table="Chassis_Template_Var", indexes=(("chassis",
     external_ids: Column[dict[str, str]] = string_map()
 
 
+class SamplingApp(Row, table="Sampling_App", indexes=(("type",),)):
+    """The number by which the samples of one application are recognized in the observation domain."""
+
+    __slots__ = ()
+
+    type: Column[str] = enum("drop", "acl-new", "acl-est")
+    id: Column[int] = integer(1, 255)
+    external_ids: Column[dict[str, str]] = string_map()
+
+
 ROWS: tuple[type[Row], ...] = (
-    NBGlobal, Copp, LogicalSwitch, LogicalSwitchPort, ForwardingGroup, AddressSet, PortGroup, LoadBalancer,
-    LoadBalancerGroup, LoadBalancerHealthCheck, ACL, QoS, Mirror, Meter, MeterBand, LogicalRouter, LogicalRouterPort,
-    LogicalRouterStaticRoute, LogicalRouterPolicy, NAT, DHCPOptions, Connection, DNS, SSL, GatewayChassis, HAChassis,
-    HAChassisGroup, BFD, StaticMACBinding, ChassisTemplateVar,
+    NBGlobal, SampleCollector, Sample, Copp, LogicalSwitch, LogicalSwitchPort, ForwardingGroup, AddressSet, PortGroup,
+    LoadBalancer, LoadBalancerGroup, LoadBalancerHealthCheck, ACL, QoS, Mirror, Meter, MeterBand, LogicalRouter,
+    LogicalRouterPort, LogicalRouterStaticRoute, LogicalRouterPolicy, NAT, DHCPOptions, DHCPRelay, Connection, DNS, SSL,
+    GatewayChassis, HAChassis, HAChassisGroup, BFD, StaticMACBinding, ChassisTemplateVar, SamplingApp,
 )  # fmt: skip
 """Every row class of the database, in the schema's order."""
 
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("OVN_Northbound", version="7.0.0", checksum="94023179 33468", rows=ROWS)
+    return database_schema("OVN_Northbound", version="7.11.0", checksum="2520708261 39034", rows=ROWS)

@@ -1,4 +1,4 @@
-"""The Southbound database, ovn-sb(5): logical flows, bindings and chassis. Schema 20.27.0, that of OVN 23.03.
+"""The Southbound database, ovn-sb(5): logical flows, bindings and chassis. Schema 20.41.0, that of OVN 25.03.
 
 Tables, columns, types and constraints are exactly the original's, so that all its programs can connect; a differential
 test compares them. Class names are the tables' without underscores.
@@ -115,6 +115,7 @@ class LogicalFlow(Row, table="Logical_Flow"):
     tags: Column[dict[str, str]] = string_map()
     controller_meter: Column[str | None] = optional(string())
     external_ids: Column[dict[str, str]] = string_map()
+    flow_desc: Column[str | None] = optional(string())
 
 
 class LogicalDPGroup(Row, table="Logical_DP_Group", root=False):
@@ -149,9 +150,9 @@ class Mirror(Row, table="Mirror", indexes=(("name",),)):
     __slots__ = ()
 
     name: Column[str] = string()
-    filter: Column[str] = enum("from-lport", "to-lport")
+    filter: Column[str] = enum("from-lport", "to-lport", "both")
     sink: Column[str] = string()
-    type: Column[str] = enum("gre", "erspan")
+    type: Column[str] = enum("gre", "erspan", "local")
     index: Column[int] = integer()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -251,7 +252,7 @@ class DHCPv6Options(Row, table="DHCPv6_Options"):
 
     name: Column[str] = string()
     code: Column[int] = integer(0, 254)
-    type: Column[str] = enum("ipv6", "str", "mac")
+    type: Column[str] = enum("ipv6", "str", "mac", "domain")
 
 
 class Connection(Row, table="Connection", indexes=(("target",),), root=False):
@@ -281,6 +282,7 @@ class SSL(Row, table="SSL", root=False, max_rows=1):
     bootstrap_ca_cert: Column[bool] = boolean()
     ssl_protocols: Column[str] = string()
     ssl_ciphers: Column[str] = string()
+    ssl_ciphersuites: Column[str] = string()
     external_ids: Column[dict[str, str]] = string_map()
 
 
@@ -291,6 +293,7 @@ class DNS(Row, table="DNS"):
 
     records: Column[dict[str, str]] = string_map()
     datapaths: References[DatapathBinding] = references("Datapath_Binding", minimum=1)
+    options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
 
@@ -382,9 +385,11 @@ class IGMPGroup(Row, table="IGMP_Group", indexes=(("address", "datapath", "chass
     __slots__ = ()
 
     address: Column[str] = string()
+    protocol: Column[str] = string()
     datapath: OptionalReference[DatapathBinding] = optional_reference("Datapath_Binding", weak=True)
     chassis: OptionalReference[Chassis] = optional_reference("Chassis", weak=True)
     ports: References[PortBinding] = references("Port_Binding", weak=True)
+    chassis_name: Column[str] = string()
 
 
 class ServiceMonitor(Row, table="Service_Monitor", indexes=(("logical_port", "ip", "port", "protocol"),)):
@@ -398,6 +403,7 @@ class ServiceMonitor(Row, table="Service_Monitor", indexes=(("logical_port", "ip
     logical_port: Column[str] = string()
     src_mac: Column[str] = string()
     src_ip: Column[str] = string()
+    chassis_name: Column[str] = string()
     status: Column[str | None] = optional(enum("online", "offline", "error"))
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
@@ -413,6 +419,8 @@ class LoadBalancer(Row, table="Load_Balancer"):
     protocol: Column[str | None] = optional(enum("tcp", "udp", "sctp"))
     datapaths: References[DatapathBinding] = references("Datapath_Binding")
     datapath_group: OptionalReference[LogicalDPGroup] = optional_reference("Logical_DP_Group")
+    ls_datapath_group: OptionalReference[LogicalDPGroup] = optional_reference("Logical_DP_Group")
+    lr_datapath_group: OptionalReference[LogicalDPGroup] = optional_reference("Logical_DP_Group")
     options: Column[dict[str, str]] = string_map()
     external_ids: Column[dict[str, str]] = string_map()
 
@@ -432,6 +440,7 @@ class BFD(Row, table="BFD", indexes=(("logical_port", "dst_ip", "src_port", "dis
     status: Column[str] = enum("down", "init", "up", "admin_down")
     external_ids: Column[dict[str, str]] = string_map()
     options: Column[dict[str, str]] = string_map()
+    chassis_name: Column[str] = string()
 
 
 class FDB(Row, table="FDB", indexes=(("mac", "dp_key"),)):
@@ -442,6 +451,7 @@ class FDB(Row, table="FDB", indexes=(("mac", "dp_key"),)):
     mac: Column[str] = string()
     dp_key: Column[int] = integer(1, 16_777_215)
     port_key: Column[int] = integer(1, 16_777_215)
+    timestamp: Column[int] = integer()
 
 
 class StaticMACBinding(Row, table="Static_MAC_Binding", indexes=(("logical_port", "ip"),)):
@@ -456,6 +466,18 @@ class StaticMACBinding(Row, table="Static_MAC_Binding", indexes=(("logical_port"
     datapath: Reference[DatapathBinding] = reference("Datapath_Binding")
 
 
+class ECMPNexthop(Row, table="ECMP_Nexthop", indexes=(("nexthop", "port"),)):
+    """A next hop of ECMP routes with symmetric replies, with the MAC that connections through it are marked with."""
+
+    __slots__ = ()
+
+    nexthop: Column[str] = string()
+    port: Reference[PortBinding] = reference("Port_Binding")
+    datapath: Reference[DatapathBinding] = reference("Datapath_Binding")
+    mac: Column[str] = string()
+    external_ids: Column[dict[str, str]] = string_map()
+
+
 class ChassisTemplateVar(Row, table="Chassis_Template_Var", indexes=(("chassis",),)):
     """The values of template variables on one chassis."""
 
@@ -465,15 +487,50 @@ class ChassisTemplateVar(Row, table="Chassis_Template_Var", indexes=(("chassis",
     variables: Column[dict[str, str]] = string_map()
 
 
+class AdvertisedRoute(
+    Row, table="Advertised_Route", indexes=(("datapath", "logical_port", "ip_prefix", "tracked_port"),)
+):
+    """A route of a router that controllers announce outside of the virtual network."""
+
+    __slots__ = ()
+
+    datapath: Reference[DatapathBinding] = reference("Datapath_Binding")
+    logical_port: Reference[PortBinding] = reference("Port_Binding")
+    ip_prefix: Column[str] = string()
+    tracked_port: OptionalReference[PortBinding] = optional_reference("Port_Binding")
+    external_ids: Column[dict[str, str]] = string_map()
+
+
+class LearnedRoute(Row, table="Learned_Route", indexes=(("datapath", "logical_port", "ip_prefix", "nexthop"),)):
+    """A route that a controller learned outside of the virtual network for a router."""
+
+    __slots__ = ()
+
+    datapath: Reference[DatapathBinding] = reference("Datapath_Binding")
+    logical_port: Reference[PortBinding] = reference("Port_Binding")
+    ip_prefix: Column[str] = string()
+    nexthop: Column[str] = string()
+    external_ids: Column[dict[str, str]] = string_map()
+
+
+class ACLID(Row, table="ACL_ID"):
+    """The number of an ACL whose connections outlive changes of other ACLs; its row has the ACL's UUID."""
+
+    __slots__ = ()
+
+    id: Column[int] = integer(0, 32_767)
+
+
 ROWS: tuple[type[Row], ...] = (
     SBGlobal, Chassis, ChassisPrivate, Encap, AddressSet, PortGroup, LogicalFlow, LogicalDPGroup, MulticastGroup,
     Mirror, Meter, MeterBand, DatapathBinding, PortBinding, MACBinding, DHCPOptions, DHCPv6Options, Connection, SSL,
     DNS, RBACRole, RBACPermission, GatewayChassis, HAChassis, HAChassisGroup, ControllerEvent, IPMulticast, IGMPGroup,
-    ServiceMonitor, LoadBalancer, BFD, FDB, StaticMACBinding, ChassisTemplateVar,
+    ServiceMonitor, LoadBalancer, BFD, FDB, StaticMACBinding, ECMPNexthop, ChassisTemplateVar, AdvertisedRoute,
+    LearnedRoute, ACLID,
 )  # fmt: skip
 """Every row class of the database, in the schema's order."""
 
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("OVN_Southbound", version="20.27.0", checksum="4078371916 30328", rows=ROWS)
+    return database_schema("OVN_Southbound", version="20.41.0", checksum="2343742948 34719", rows=ROWS)
