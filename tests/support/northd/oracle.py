@@ -69,14 +69,15 @@ class Client:
         return self.transact({"op": "select", "table": table, "where": [], "columns": list(columns)})[0]["rows"]
 
     def load(self, store: Store) -> None:
-        """Fill an empty store with what the database holds."""
-        names = [row_class.TABLE for row_class in (t.row_class for t in store.tables.values())]
+        """Fill an empty store with what the database holds; columns that its schema lacks have their defaults."""
+        there = self.call("get_schema", self.database)["tables"]
+        names = [name for name in store.tables if name in there]
         answers = self.transact(*[{"op": "select", "table": name, "where": []} for name in names])
         for name, answer in zip(names, answers, strict=True):
-            table = store.tables[name]
-            decoders = [(c, decoder(c.type)) for c in table.row_class.COLUMNS]
+            table, columns = store.tables[name], there[name]["columns"]
+            decoders = [(c, decoder(c.type) if c.name in columns else None) for c in table.row_class.COLUMNS]
             for row in answer["rows"]:
-                values = [decode(row[c.name]) for c, decode in decoders]
+                values = [decode(row[c.name]) if decode else c.default for c, decode in decoders]
                 table.insert(row["_uuid"][1], values)
 
     def close(self) -> None:
@@ -129,10 +130,14 @@ class Oracle:
         self.environment = os.environ | dict.fromkeys(names, str(directory))
 
     def start(self, *, beside_theirs: bool = True) -> None:
-        """Start every program; without ``beside_theirs`` only the servers that our compiler needs."""
+        """Start every program; without ``beside_theirs`` only the servers that our compiler needs, with our schemas."""
         self.wait = "sb" if beside_theirs else "none"
-        for name, schema in (("nb", "nb"), ("ours", "sb")):
-            self._server(name, SCHEMAS / f"ovn-{schema}.ovsschema")
+        for name, schema, model in (("nb", "nb", nb), ("ours", "sb", sb)):
+            path = SCHEMAS / f"ovn-{schema}.ovsschema"
+            if not beside_theirs:
+                path = self.path(f"{name}.ovsschema")
+                path.write_text(json.dumps(model.schema().to_json()))
+            self._server(name, path)
         self.nb = self._client("nb", "OVN_Northbound")
         self.ours = self._client("ours", "OVN_Southbound")
         if not beside_theirs:
