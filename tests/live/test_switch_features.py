@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ovenbird.lab import programs
+from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
-from support.live.traffic import Program
+from support.live.traffic import Program, kill
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ MACS = {"a": "02:00:00:00:07:01", "b": "02:00:00:00:07:02"}
 HOSTS = {"a": "hv1", "b": "hv2"}
 RATE, BURST, SECONDS = 2000, 500, 3
 FRAME, PAYLOAD = 1042, 1000
+ERSPAN = "proto gre and ip[30:2] & 0x3ff = 7 and ip[32:4] & 0xfffff = 7 and ip[70] = 8"
+"""An echo request in ERSPAN version 1 with 7 as key and index: offsets are in the outer packet."""
+MIRRORS = {
+    "gre": ("proto gre", r"key=0x7.* 10\.7\.0\.1 > 10\.7\.0\.2: ICMP echo request"),
+    "erspan": (ERSPAN, "gre-proto-0x88be"),
+}
 
 
 COLLECT = """
@@ -118,19 +126,70 @@ def test_queues_of_ports_are_classes_of_the_physical_interface(
     assert not switch.vsctl("list", "QoS") + switch.vsctl("list", "Queue")
 
 
-def test_a_mirror_copies_what_a_port_sends(instances: dict[str, Instance], lab: Lab, nb: Nbctl) -> None:
+@pytest.mark.parametrize("kind", MIRRORS)
+def test_a_mirror_copies_what_a_port_sends(instances: dict[str, Instance], lab: Lab, nb: Nbctl, kind: str) -> None:
     switch, sink = lab.hypervisor("hv1"), lab.hypervisor("hv2")
-    nb("mirror-add", "probe", "gre", "7", "from-lport", sink.encap_address)
+    expression, seen = MIRRORS[kind]
+    nb("mirror-add", "probe", kind, "7", "from-lport", sink.encap_address)
     nb("--wait=hv", "lsp-attach-mirror", "a", "probe")
     until(lambda: "ovn-probe" in switch.ofctl("show", f"unix:{switch.rundir}/br-int.mgmt"), what="the tunnel")
-    with Capture(sink.namespace, UPLINK, "proto gre") as wire:
+    with Capture(sink.namespace, UPLINK, expression) as wire:
         until(lambda: instances["a"].pings("10.7.0.2"), what="an answer")
-        wire.wait(r"key=0x7.* 10\.7\.0\.1 > 10\.7\.0\.2: ICMP echo request")
+        wire.wait(seen)
         assert not wire.find("echo reply")
     nb("lsp-detach-mirror", "a", "probe")
     until(lambda: not switch.vsctl("list", "Mirror"), what="the mirror to go")
     assert "ovn-probe" not in switch.vsctl("list-ports", "br-int")
     nb("mirror-del", "probe")
+
+
+def test_a_switch_that_starts_anew_has_all_of_it_again(instances: dict[str, Instance], lab: Lab, nb: Nbctl) -> None:
+    """A switch that dies forgets its flows, groups and meters, and the queues of its interfaces."""
+    switch, sink, one = lab.hypervisor("hv1"), lab.hypervisor("hv2"), instances["a"]
+    switch.vsctl("set", "Interface", UPLINK, "external_ids:ovn-egress-iface=true")
+    nb("lsp-set-options", "a", "qos_max_rate=7000000", "qos_min_rate=2000000", "qos_burst=80000")
+    nb("qos-add", "net", "from-lport", "100", 'inport == "a" && udp', f"rate={RATE}", f"burst={BURST}")
+    nb("mirror-add", "probe", "gre", "7", "from-lport", sink.encap_address, "--", "lsp-attach-mirror", "a", "probe")
+    nb("--wait=hv", "--liveness", "fwd-group-add", "group", "net", "10.7.0.100", "02:00:00:00:07:64", "b")
+
+    def made() -> dict[str, object]:
+        """Return what there is of each feature, without numbers and counts."""
+        bridge = f"unix:{switch.rundir}/br-int.mgmt"
+        groups = re.findall(r"type=select.*", switch.ofctl("dump-groups", bridge))
+        return {
+            "queues": re.findall(r"rate \S+ ceil \S+", switch.namespace.run("tc", "class", "show", "dev", UPLINK)),
+            "meters": re.findall(r"rate=\d+ burst_size=\d+", switch.ofctl("dump-meters", bridge)),
+            "groups": sorted(re.sub(r"bucket_id:\d+,|bucket_id=\d+,", "", group) for group in groups),
+            "tunnels": len(re.findall(r"\(ovn-probe\)", switch.ofctl("show", bridge))),
+            "copied": switch.vsctl("--bare", "--columns=select_src_port", "list", "Mirror").split(),
+        }
+
+    def all_made() -> dict[str, object]:
+        found = made()
+        assert all(found.values()), found
+        assert "rate 2Mbit ceil 7Mbit" in str(found["queues"])
+        return found
+
+    before = until(all_made, what="everything")
+    victim = kill(lab.process("hv1-ovs-vswitchd"))
+    until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, what="another switch")
+
+    def restored() -> bool:
+        found = made()
+        assert found == before
+        return True
+
+    until(restored, what="everything again", despite=(CommandError,))
+    with Capture(sink.namespace, UPLINK, "proto gre") as wire:
+        until(lambda: one.pings("10.7.0.2"), what="an answer")
+        wire.wait(MIRRORS["gre"][1])
+    with Capture(instances["b"].namespace, INTERFACE, "icmp and dst host 10.7.0.100") as seen:
+        until(lambda: one.pings("10.7.0.100", wait=0.2) or bool(seen.lines), what="an echo request")
+    kilobits, seconds = sent(one, instances["b"], "10.7.0.2")
+    assert kilobits < 1.1 * (RATE * seconds + BURST)
+    nb("fwd-group-del", "group", "--", "qos-del", "net", "--", "lsp-detach-mirror", "a", "probe")
+    nb("--wait=hv", "mirror-del", "probe", "--", "lsp-set-options", "a")
+    until(lambda: not switch.vsctl("list", "Mirror") + switch.vsctl("list", "QoS"), what="all of it to go")
 
 
 def test_a_forwarding_group_leads_to_one_of_its_ports(instances: dict[str, Instance], nb: Nbctl) -> None:
