@@ -31,6 +31,9 @@ class Chassis:
     def port_key(self, name: str) -> int:
         return {"p1": 1, "p2": 2}.get(name, 0)
 
+    def is_local(self, name: str) -> bool:
+        return name == "p1"
+
     def meter(self, name: str) -> int:
         return 0
 

@@ -59,6 +59,9 @@ class Flow:
     def port_key(self, name: str) -> int:
         return (self.topology.PORTS | self.topology.GROUPS).get(name, 0)
 
+    def is_local(self, name: str) -> bool:
+        return name == "p1"
+
     def meter(self, name: str) -> int:
         return {"acl-meter": 1, "": 2}.get(name, 0)
 

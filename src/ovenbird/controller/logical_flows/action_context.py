@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import GROUP, METER, cookie_of
 from ovenbird.controller.local.bridge import zero_snat
+from ovenbird.controller.local.local_data import is_chassis_resident
 from ovenbird.controller.local.settings import integration_bridge
 from ovenbird.controller.logical_flows.meters import METER_IDS, meter_number
 from ovenbird.controller.logical_flows.names import port_key, tunnel_ofport
@@ -107,6 +108,11 @@ class FlowContext:
         """Return the tunnel key of a port or multicast group, 0 for none."""
         self.asked = True
         return port_key(name, self.datapath.uuid) or 0
+
+    def is_local(self, name: str) -> bool:
+        """Return whether a port is on this chassis."""
+        self.asked = True
+        return is_chassis_resident(name)
 
     @property
     def controller_meter(self) -> int:

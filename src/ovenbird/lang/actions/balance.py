@@ -1,8 +1,8 @@
-"""Actions that choose among alternatives by an OpenFlow group: ct_lb, ct_lb_mark, select, fwd_group."""
+"""Actions that choose among alternatives by an OpenFlow group: ct_lb, ct_lb_mark, ct_lb_mark_local, select, fwd_group."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.lang.actions.action import Action, field_requires
@@ -32,14 +32,24 @@ _SNAT_FLAGS = {"skip_snat": 1 << 2, "force_snat": 1 << 3}
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One backend of a load balancer; port 0 keeps the packet's port."""
+    """One backend of a load balancer.
+
+    Arguments:
+        address: as a number.
+        ipv6: whether this is an IPv6 address.
+        port: 0 keeps the packet's port.
+        at: the name of the logical port that it is behind, where only local backends are chosen.
+    """
 
     address: int
     ipv6: bool = False
     port: int = 0
+    _: KW_ONLY
+    at: str = ""
 
     def __str__(self) -> str:
-        return format_address(self.address, ipv6=self.ipv6, port=self.port)
+        to = format_address(self.address, ipv6=self.ipv6, port=self.port)
+        return f"{String(self.at)}:{to}" if self.at else to
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class _LoadBalance(Action):
 
     NAME: ClassVar[str]
     FIELD: ClassVar[str]
+    LOCAL: ClassVar[bool] = False
 
     backends: tuple[Backend, ...] = ()
     hash_fields: tuple[str, ...] = ()
@@ -56,7 +67,7 @@ class _LoadBalance(Action):
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
         """Parse the arguments."""
-        return cls(*_load_balance_arguments(cursor))
+        return cls(*_load_balance_arguments(cursor, local=cls.LOCAL))
 
     def format(self) -> str:
         """Write the action."""
@@ -81,8 +92,9 @@ class _LoadBalance(Action):
         buckets = [
             Bucket((Ct(zone, commit=True, table=table, actions=(nat(_translation(backend)), *mark)),))
             for backend in self.backends
+            if not backend.at or ctx.is_local(backend.at)
         ]
-        return [Group(ctx.group(GroupSpec(tuple(buckets), self.hash_fields)))]
+        return [Group(ctx.group(GroupSpec(tuple(buckets), self.hash_fields)))] if buckets else []
 
     def evaluate(self, machine: Machine) -> bool:
         """Translate a copy, commit it with its flags, and run the next table on it."""
@@ -123,7 +135,17 @@ class CtLbMark(_LoadBalance):
     NAME, FIELD = "ct_lb_mark", "ct_mark"
 
 
-def _load_balance_arguments(cursor: Cursor) -> tuple[tuple[Backend, ...], tuple[str, ...], str]:
+@dataclass(frozen=True, slots=True)
+class CtLbMarkLocal(_LoadBalance):
+    """`ct_lb_mark_local(backends="port":IP...; hash_fields=...; flag);`: only to backends on this chassis.
+
+    A packet is dropped where there are none. In a trace all backends are local, as all ports are.
+    """
+
+    NAME, FIELD, LOCAL = "ct_lb_mark_local", "ct_mark", True
+
+
+def _load_balance_arguments(cursor: Cursor, *, local: bool) -> tuple[tuple[Backend, ...], tuple[str, ...], str]:
     backends: list[Backend] = []
     hash_fields: tuple[str, ...] = ()
     ct_flag = ""
@@ -133,7 +155,7 @@ def _load_balance_arguments(cursor: Cursor) -> tuple[tuple[Backend, ...], tuple[
         raise cursor.syntax_error("expecting backends")
     cursor.expect("=")
     while cursor.token.kind not in (";", ")"):
-        backends.append(_backend(cursor))
+        backends.append(_backend(cursor, local=local))
         if not cursor.take(","):
             break
     if cursor.take(";") and cursor.take_name("hash_fields"):
@@ -149,7 +171,13 @@ def _load_balance_arguments(cursor: Cursor) -> tuple[tuple[Backend, ...], tuple[
     return tuple(backends), hash_fields, ct_flag
 
 
-def _backend(cursor: Cursor) -> Backend:
+def _backend(cursor: Cursor, *, local: bool) -> Backend:
+    at = ""
+    if local:
+        if cursor.token.kind != "string" or not cursor.token.name:
+            raise cursor.syntax_error("expecting logical port name for distributed load balancer")
+        at = cursor.advance().name
+        cursor.expect(":")
     bracket = cursor.take("[")
     token = cursor.token
     if token.kind != "integer" or token.format not in ((Format.IPV6,) if bracket else (Format.IPV4, Format.IPV6)):
@@ -163,7 +191,7 @@ def _backend(cursor: Cursor) -> Backend:
         if cursor.token.value == 0:
             raise cursor.syntax_error("expecting port number")
         port = cursor.expect_int(1 << 16)
-    return Backend(token.value, ipv6, port)
+    return Backend(token.value, ipv6, port, at=at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,9 @@ class Context(Protocol):
     def port_key(self, name: str) -> int:
         """Return the tunnel key of a port or multicast group of the datapath; 0 if there is none by that name."""
 
+    def is_local(self, name: str) -> bool:
+        """Return whether a port is on this chassis."""
+
     def meter(self, name: str) -> int:
         """Return the id of the meter of that name, 0 when there is none."""
 

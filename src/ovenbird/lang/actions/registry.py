@@ -52,6 +52,7 @@ STATEMENTS: Mapping[str, Callable[[Cursor], Action]] = MappingProxyType(
         "ct_snat_to_vip": conntrack.CtSnatToVip.parse,
         "ct_lb": balance.CtLb.parse,
         "ct_lb_mark": balance.CtLbMark.parse,
+        "ct_lb_mark_local": balance.CtLbMarkLocal.parse,
         "fwd_group": balance.ForwardGroup.parse,
         "get_arp": lookup.GetArp.parse,
         "put_arp": lookup.PutArp.parse,

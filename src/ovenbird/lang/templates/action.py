@@ -303,6 +303,10 @@ class _Prober:
         self.asked.append("port_key")
         return self._keys[name] if name in self._keys else self._ctx.port_key(name)
 
+    def is_local(self, name: str) -> bool:
+        self.asked.append("is_local")
+        return self._ctx.is_local(name)
+
     def meter(self, name: str) -> int:
         self.asked.append("meter")
         return self._ctx.meter(name)

@@ -111,12 +111,17 @@ class Place:
         self.collector_sets = frozenset((7,))
         self.zero_snat = True
         self.ports = dict(PORTS)
+        self.local = {"p1"}
         self.groups: dict[GroupSpec, int] = {}
         self.asked: list[object] = []
 
     def port_key(self, name: str) -> int:
         self.asked.append(name)
         return self.ports.get(name, 0)
+
+    def is_local(self, name: str) -> bool:
+        self.asked.append(name)
+        return name in self.local
 
     def meter(self, name: str) -> int:
         return {"m": 3}.get(name, 0)

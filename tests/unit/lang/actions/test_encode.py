@@ -154,6 +154,18 @@ def test_groups_are_shared_by_what_they_do(place) -> None:
     assert parse_actions(text).encode(here) == [Group(2)], "the next table is another"
 
 
+def test_only_local_backends_are_chosen(place) -> None:
+    here = place()
+    text = 'ct_lb_mark_local(backends="p1":10.0.0.1:80,"p2":10.0.0.2:80,"p3":10.0.0.3:80);'
+    assert parse_actions(text).encode(here) == [Group(1)]
+    assert parse_actions("ct_lb_mark(backends=10.0.0.1:80);").encode(here) == [Group(1)], "p1 is the one that is here"
+    here.local = {"p2", "p3"}
+    assert parse_actions(text).encode(here) == [Group(2)]
+    assert len(list(here.groups)[1].buckets) == 2
+    here.local = set()
+    assert parse_actions(text).encode(here) == [], "which drops the packet"
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_are_userdata_or_refused(data) -> None:
     try:

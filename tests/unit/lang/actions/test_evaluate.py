@@ -111,6 +111,14 @@ def test_translation(machine) -> None:
     assert commits[2] == ("commit", Zone.PORT, Translation(address=0x0A000002, port=80), (6, 6), (0, 0))
 
 
+def test_in_a_trace_every_backend_is_local(machine) -> None:
+    it = machine()
+    it.choice = 1
+    assert perform(it, 'ct_lb_mark_local(backends="p1":10.0.0.2:80,"elsewhere":10.0.0.3:81);')
+    (commit,) = [entry for entry in it.log if entry[0] == "commit"]
+    assert commit[2] == Translation(address=0x0A000003, port=81)
+
+
 def test_clearing(machine) -> None:
     it = machine(ct_state=0x22, ct_mark=5)
     assert perform(it, "ct_clear;")
