@@ -287,6 +287,82 @@ def test_what_has_come_of_a_probe_costs_its_load_balancers_alone(networks):
     assert monitor.status == "offline"
 
 
+@pytest.mark.parametrize("vips", [2, 9])
+def test_a_result_costs_the_virtual_addresses_that_it_concerns(networks, vips):
+    row = checked(networks, "10.0.0.1:8", {"10.0.0.1": "p1:10.0.0.9"})
+    networks.insert(nb.LogicalRouter, name="r0", load_balancer=frozenset([row.uuid]))
+    networks.update(row, vips={f"30.0.0.{n}:80": f"10.0.0.1:{n}" for n in range(1, vips + 1)})
+    for n in range(2, vips + 1):
+        networks.insert(nb.LoadBalancerHealthCheck, (row, "health_check"), vip=f"30.0.0.{n}:80")
+    networks.settle()
+    monitor = next(m for m in networks.rows(sb.ServiceMonitor) if m.port == 2)
+    networks.update(monitor, status="offline")
+    ran = networks.settle()
+    assert [match for _, match, act in found(networks, "ls_in_lb") if act == "drop;"] == [
+        "ct.new && ip4.dst == 30.0.0.2 && tcp.dst == 80"
+    ]
+    assert sum(ran.values()) <= 4, ran  # the switches' flows of that address, the routers', and what is online
+    assert networks.image() == networks.from_scratch()
+    networks.update(monitor, status=None)
+    networks.settle()
+    assert not [act for *_, act in found(networks, "ls_in_lb") if act == "drop;"]
+
+
+def found(made, stage):
+    """Return the flows of a stage: priority, match and actions."""
+    rows = [row for row in made.rows(sb.LogicalFlow) if row.external_ids["stage-name"] == stage]
+    return sorted((row.priority, row.match, row.actions) for row in rows)
+
+
+# -- distributed ones ----------------------------------------------------------------------------------------------
+
+
+def test_a_distributed_balancer_leads_to_the_backends_of_each_chassis(networks):
+    networks.insert(nb.NBGlobal)
+    switch, outside = networks.switch("s0"), networks.switch("outside")
+    networks.port(outside, "ln", "unknown", type="localnet", options={"network_name": "phys"})
+    router = networks.insert(nb.LogicalRouter, name="r0")
+    for where, name, net in ((switch, "in", "10.0.0.254/24"), (outside, "out", "172.16.0.1/24")):
+        mac = f"00:00:00:00:ff:0{len(name)}"
+        lrp = networks.insert(nb.LogicalRouterPort, (router, "ports"), name=name, mac=mac, networks=frozenset([net]))
+        networks.port(where, f"to-{name}", "router", type="router", options={"router-port": name})
+    networks.insert(nb.GatewayChassis, (lrp, "gateway_chassis"), name="out-hv1", chassis_name="hv1", priority=1)
+    row = balancer(
+        networks, "lb", {"30.0.0.1:80": "10.0.0.1:8,10.0.0.2:8,10.0.0.3:8"},
+        ip_port_mappings={"10.0.0.1": "p1", "10.0.0.2": "p 2:10.0.0.9"}, options={"distributed": "true"},
+    )  # fmt: skip
+    for user in (switch, router):
+        networks.mutate(user, "load_balancer", insert=[row])
+    networks.settle()
+    to_those_here = 'ct_lb_mark_local(backends="p1":10.0.0.1:8,"p 2":10.0.0.2:8);'
+    assert (120, "ct.new && ip4.dst == 30.0.0.1 && tcp.dst == 80", f"reg0[1] = 0; {to_those_here}") in found(
+        networks, "ls_in_lb"
+    )
+    begins = "ct.new && !ct.rel && ip4 && ip4.dst == 30.0.0.1 && tcp && tcp.dst == 80"
+    assert (120, begins, to_those_here) in found(networks, "lr_in_dnat")
+    sources = " || ".join(f"(ip4.src == 10.0.0.{n} && tcp.src == 8)" for n in (1, 2, 3))
+    replies = f'ip4 && ({sources}) && outport == "out"'
+    assert (200, replies, 'outport = "out"; next;') in found(networks, "lr_in_gw_redirect")
+    assert (120, replies, "ct_dnat_in_czone;") in found(networks, "lr_out_undnat")
+    assert len(networks.findings()) == 1  # of the backend of which it is not known where it is
+
+    def redirects():
+        (port,) = (port for port in networks.rows(sb.PortBinding) if port.logical_port == "cr-out")
+        return port.options.get("always-redirect")
+
+    assert redirects() is None
+    assert networks.image() == networks.from_scratch()
+    networks.update(row, options={})
+    networks.settle()
+    assert redirects() == "true"
+    assert not [act for *_, act in found(networks, "ls_in_lb") if "local" in act]
+    assert f'{begins} && is_chassis_resident("cr-out")' in [match for _, match, _ in found(networks, "lr_in_dnat")]
+    networks.update(row, options={"distributed": "true", "template": "true"})
+    networks.settle()
+    assert not [act for *_, act in found(networks, "ls_in_lb") if "local" in act]
+    assert networks.image() == networks.from_scratch()
+
+
 def test_switches_use_what_the_routers_around_them_use_if_the_cloud_says_so():
     made = shared(2, 2)
     direct = balancer(made, "direct", {"40.0.0.1:80": "10.0.0.1:80"})

@@ -1,4 +1,4 @@
-"""Actions that choose among alternatives by an OpenFlow group: ct_lb, ct_lb_mark, ct_lb_mark_local, select, fwd_group."""
+"""Actions that choose among alternatives by an OpenFlow group: ct_lb and its kin, select, fwd_group."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ovenbird.engine.lookups import get
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag, number
+from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.health_check import Probe, health_checks
@@ -28,7 +29,7 @@ from ovenbird.northd.ir.socket_address import SocketAddress, parse_endpoint
 from ovenbird.northd.ir.switch_port import global_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
@@ -45,14 +46,16 @@ class Vip(NamedTuple):
     Arguments:
         at: the address.
         configured: its backends.
-        backends: those of them that new connections go to: all, unless their health is checked.
+        backends: those of them that new connections go to; if their health is checked, only `served` knows.
         probes: by which their health is checked.
+        checked: whether it is, also if no backend can be probed.
     """
 
     at: SocketAddress
     configured: tuple[SocketAddress, ...]
     backends: tuple[SocketAddress, ...]
     probes: tuple[Probe, ...] = ()
+    checked: bool = False
 
 
 class Balancer(NamedTuple):
@@ -70,6 +73,8 @@ class Balancer(NamedTuple):
         responder: whether routers answer for its addresses: `reachable`, `all` or `none`.
         adds_route: whether neighbouring routers get routes to its addresses.
         template: whether it contains template variables.
+        places: if each chassis balances to its own backends alone (`distributed`), the port behind which each is, by
+            address.
         stateless: whether routers with several distributed gateway ports translate replies without conntrack.
         troubles: the parts of it that are left out, and why.
     """
@@ -86,7 +91,26 @@ class Balancer(NamedTuple):
     adds_route: bool
     template: bool
     stateless: bool
+    places: Mapping[str, str] | None
     troubles: tuple[str, ...]
+
+    @property
+    def checks_health(self) -> bool:
+        """Whether the health of any backend is checked."""
+        return any(vip.checked for vip in self.vips)
+
+    def balance(self, backends: Iterable[SocketAddress], mark: str = "") -> str:
+        """Return the action that sends a new connection to one of some backends.
+
+        Arguments:
+            backends: at least one; one that is listed twice gets twice as many connections.
+            mark: `skip_snat`, `force_snat` or empty.
+        """
+        places = self.places
+        name = "ct_lb_mark" if places is None else "ct_lb_mark_local"
+        listed = [f"{quote(places[each.ip])}:{each}" for each in backends] if places else map(str, backends)
+        by = f'; hash_fields="{self.hashed}"' if self.hashed else ""
+        return f"{name}(backends={','.join(listed)}{by}{f'; {mark}' if mark else ''});"
 
 
 @view
@@ -97,6 +121,13 @@ def balancer(row: LB) -> Balancer:
     six = options.get("address-family", "ipv4") == "ipv6" if template else None
     troubles: list[str] = []
     vips = [vip for text, behind in sorted(row.vips.items()) if (vip := _vip(text, behind, six, troubles)) is not None]
+    places = None
+    if template and flag(options, "distributed"):
+        troubles.append("it is not distributed: templates have no backends of which it is known where they are")
+    elif flag(options, "distributed"):
+        places = _places(row, vips, troubles)
+    if places is not None:
+        vips = [vip._replace(backends=tuple([each for each in vip.backends if each.ip in places])) for vip in vips]
     if row.health_check:
         vips = _checked(row, vips, template=template, troubles=troubles)
     responder = options.get("neighbor_responder", "")
@@ -115,7 +146,8 @@ def balancer(row: LB) -> Balancer:
         responder=responder,
         adds_route=flag(options, "add_route"),
         template=template,
-        stateless=flag(options, "use_stateless_nat"),
+        stateless=flag(options, "use_stateless_nat") and places is None,
+        places=places,
         troubles=tuple(troubles),
     )
 
@@ -148,7 +180,7 @@ def _vip(text: str, behind: str, six: bool | None, troubles: list[str]) -> Vip |
 
 
 def _checked(row: LB, vips: list[Vip], *, template: bool, troubles: list[str]) -> list[Vip]:
-    """Return virtual addresses with the backends that are left where their health is checked.
+    """Return virtual addresses with the probes of those whose health is checked.
 
     Arguments:
         row: the load balancer.
@@ -166,9 +198,43 @@ def _checked(row: LB, vips: list[Vip], *, template: bool, troubles: list[str]) -
         if check is None:
             found.append(vip)
             continue
-        probes = check.probes(vip.configured, troubles)
-        healthy = tuple([backend for backend in vip.configured if backend in probes and probes[backend].passes()])
-        found.append(vip._replace(backends=healthy, probes=tuple(probes.values())))
+        probes = check.probes(vip.backends, troubles)
+        possible = tuple([backend for backend in vip.backends if backend in probes])
+        found.append(vip._replace(backends=possible, probes=tuple(probes.values()), checked=True))
+    return found
+
+
+def served(vip: Vip) -> Vip:
+    """Return a virtual address with the backends that are online as far as is known, if their health is checked.
+
+    Whoever calls this for one of a balancer's addresses depends on the backends of that address alone.
+    """
+    return vip._replace(backends=_online(vip.backends, vip.probes)) if vip.checked else vip
+
+
+@view
+def _online(backends: tuple[SocketAddress, ...], probes: tuple[Probe, ...]) -> tuple[SocketAddress, ...]:
+    passing = {probe.backend for probe in probes if probe.passes()}
+    return tuple([backend for backend in backends if backend in passing])
+
+
+def _places(row: LB, vips: Iterable[Vip], troubles: list[str]) -> dict[str, str]:
+    """Return the ports behind which the backends of a distributed load balancer are, by their addresses.
+
+    Arguments:
+        row: the load balancer.
+        vips: its virtual addresses.
+        troubles: a list that receives the backends of which this is not known: they are left out.
+    """
+    found = {}
+    for text, value in row.ip_port_mappings.items():
+        backend, port = parse_endpoint(text), value.partition(":")[0]
+        if backend is not None and not backend.port and port:
+            found[backend.ip] = port
+    missing = {each.ip for vip in vips for each in vip.configured} - found.keys()
+    troubles += [
+        f"backend {ip} gets no connections: no entry of ip_port_mappings says where it is" for ip in sorted(missing)
+    ]
     return found
 
 

@@ -35,6 +35,7 @@ from ovenbird.northd.ir.router_port import (
     translates_at_hosts,
 )
 from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS
+from ovenbird.northd.router.load_balancer_addresses import balances_at_hosts
 from ovenbird.northd.router.router_advertisement import delegated, periodic
 from ovenbird.northd.shared.binding import requested_key
 from ovenbird.northd.shared.ha_chassis import (
@@ -166,7 +167,8 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
     how = port.options.get("redirect-type")
     if how is not None:
         options["redirect-type"] = how
-    if how != "bridged" and router is not None and not everywhere and not translates_at_hosts(router):
+    at_hosts = everywhere or router is None or translates_at_hosts(router) or balances_at_hosts(router)
+    if how != "bridged" and not at_hosts:
         options["always-redirect"] = "true"
     ids = tuple(sorted(lrp.external_ids.items()))
     name = port.name

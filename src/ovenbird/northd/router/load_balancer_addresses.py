@@ -198,11 +198,18 @@ def answered(row: LB) -> Iterator[tuple[UUID, str]]:
             yield each.router, "ip6" if ":" in each.ip else "ip4"
 
 
+_AT_HOSTS = "distributed"
+"""What a group or router has that uses a distributed load balancer, beside virtual addresses."""
+
+
 @grouped_values(LB)
 def virtual(row: LB) -> Iterator[tuple[tuple[UUID, str], bool]]:
     """Yield the virtual addresses of each group, and of each router that uses the balancer directly."""
-    users = router_users(row)
-    for ip in {vip.at.ip for vip in balancer(row).vips} if users else ():
+    users, made = router_users(row), balancer(row)
+    found = {vip.at.ip for vip in made.vips} if users else set()
+    if found and made.places is not None:
+        found.add(_AT_HOSTS)
+    for ip in found:
         for user in users:
             yield (user, ip), True
         for router in row.referrers(nb.LogicalRouter.load_balancer):
@@ -213,6 +220,11 @@ def is_virtual(router: nb.LogicalRouter, ip: str) -> bool:
     """Return whether an address is a virtual one of a load balancer that the router uses."""
     users = (router.uuid, *router_groups(router))
     return any(virtual.values((user, ip)) for user in users)
+
+
+def balances_at_hosts(router: nb.LogicalRouter) -> bool:
+    """Return whether a router uses a load balancer by which each chassis reaches its own backends (`distributed`)."""
+    return is_virtual(router, _AT_HOSTS)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -33,6 +34,7 @@ from ovenbird.northd.ir.load_balancer import (
     in_words,
     router_groups,
     router_users,
+    served,
     sharing,
     used_by,
 )
@@ -49,9 +51,9 @@ from ovenbird.northd.ir.router_port import (
 )
 from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, datapath
 from ovenbird.northd.router import load_balancer_addresses as addresses
-from ovenbird.northd.router.nat import DNAT, NAT_GATEWAY_ROUTERS, SNAT, UNDNAT, UNSNAT
+from ovenbird.northd.router.nat import DNAT, NAT_GATEWAY_ROUTERS, REDIRECT, SNAT, UNDNAT, UNSNAT
 from ovenbird.northd.shared.address_sets import ADDRESS_SET, IN_ADDRESS_SET
-from ovenbird.northd.shared.load_balancing import backends_action, event_action, learn_action, order
+from ovenbird.northd.shared.load_balancing import event_action, learn_action, order
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import (
     AFFINE,
@@ -174,32 +176,58 @@ def _membership(router: nb.LogicalRouter, users: Users) -> Iterator[Fact]:
         yield NAT_GATEWAY_ROUTERS.includes(where)
 
 
-@rule(LB)
-def router_load_balancer(row: LB) -> Iterator[Fact]:
-    """Make the router flows that send connections to a load balancer's virtual addresses to their backends."""
+def _part(row: LB, vip: Vip | None) -> Iterator[Fact]:
+    """Yield what belongs to one virtual address of a load balancer; with None, what belongs to all together."""
+    users, made = router_users(row), balancer(row)
+    if vip is None:
+        yield from _all_vips(made, users)
+    else:
+        yield from _vip(row, made, served(vip), users)
+
+
+@branching(LB, _part)
+def router_load_balancer(row: LB) -> Iterator[Fact | Branches]:
+    """Make the router flows that send connections to a load balancer's virtual addresses to their backends.
+
+    If the health of its backends is checked, each virtual address is computed for itself.
+    """
     users, made = router_users(row), balancer(row)
     if not users or not made.vips:
         return
+    if made.checks_health:
+        yield Branches((None, *made.vips))
+        return
+    yield from _all_vips(made, users)
+    for vip in made.vips:
+        yield from _vip(row, made, vip, users)
+
+
+def _all_vips(made: Balancer, users: Users) -> Iterator[Fact]:
+    """Yield the flows of a load balancer that do not depend on its backends."""
     everywhere = used_by(OF_ROUTERS, users)
     yield everywhere.row
     for ip, family in dict.fromkeys([(vip.at.ip, vip.at.family) for vip in made.vips]):
         yield flow(DEFRAG, everywhere, 100, f"ip && {family}.dst == {ip}", "ct_dnat;", hint=made.uuid)
     if made.skips_snat:
         yield flow(SNAT, everywhere, 120, "flags.skip_snat_for_lb == 1 && ip", "next;")
-    for vip in made.vips:
-        if vip.at.ip[0] == "^":  # which may turn out to be an address of the router's own
-            match = f"{vip.at.family}.dst == {vip.at.ip}"
-            yield flow(addresses.INPUT, everywhere, 100, match, "next;", hint=made.uuid)
-        if made.affinity:
-            yield from _affinity(made, vip, everywhere)
-        for router in addresses.translating_to(row, users, vip.at):
-            match = f"{vip.at.family} && {_goes_to(vip.at, made.protocol)}"
-            match += "" if vip.at.port else f" && {made.protocol}"
-            yield flow(UNSNAT, router, 120, match, "next;", hint=made.uuid)
-        for how in ways_of(row, users):
-            yield from _balance(made, vip, how, users)
-        if made.event and not vip.configured:
-            yield from _event(made, vip, sorted({how.event for how in ways_of(row, users)}), users)
+
+
+def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
+    everywhere = used_by(OF_ROUTERS, users)
+    if vip.at.ip[0] == "^":  # which may turn out to be an address of the router's own
+        match = f"{vip.at.family}.dst == {vip.at.ip}"
+        yield flow(addresses.INPUT, everywhere, 100, match, "next;", hint=made.uuid)
+    if made.affinity:
+        yield from _affinity(made, vip, everywhere)
+    for router in addresses.translating_to(row, users, vip.at):
+        match = f"{vip.at.family} && {_goes_to(vip.at, made.protocol)}"
+        match += "" if vip.at.port else f" && {made.protocol}"
+        yield flow(UNSNAT, router, 120, match, "next;", hint=made.uuid)
+    modes = ways_of(row, users)
+    for how in modes:
+        yield from _balance(made, vip, how, users)
+    if made.event and not vip.configured:
+        yield from _event(made, vip, sorted({how.event for how in modes}), users)
 
 
 def _goes_to(at: SocketAddress, protocol: str) -> str:
@@ -231,7 +259,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
     note = f"flags.{mark}_for_lb = 1; " if mark else ""
     kind, limit = how.kind, ""
     if vip.backends:
-        act = f"{note}{backends_action(vip.backends, hashed=made.hashed, mark=mark)}"
+        act = f"{note}{made.balance(vip.backends, mark)}"
     elif made.reject:
         act = f"{note}reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={SNAT.table}); }};"
         kind, limit = f"{kind} {REJECT}", how.reject
@@ -246,7 +274,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
         if stateless and vip.backends:
             act = f"{vip.at.family}.dst = {vip.backends[0].ip}; {act}"
         for port, redirect in how.gateways:
-            here = f" && is_chassis_resident({redirect})"
+            here = f" && is_chassis_resident({redirect})" if made.places is None else ""
             resident = "" if made.reject and not vip.configured else here
             new = f"{match}{resident}"
             yield flow(DNAT, how.datapath, order(vip.at), new, act, hint=made.uuid, meter=limit or None)
@@ -255,6 +283,9 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
             elif vip.configured:
                 replies = f"{_comes_from(made, vip)} && outport == {port}{here}"
                 yield flow(UNDNAT, how.datapath, 120, replies, f"{note}ct_dnat_in_czone;", hint=made.uuid)
+            if vip.configured and made.places is not None:  # replies leave where their connection came in
+                replies = f"{_comes_from(made, vip)} && outport == {port}"
+                yield flow(REDIRECT, how.datapath, 200, replies, f"outport = {port}; next;", hint=made.uuid)
     if made.affinity and vip.backends:
         yield from _affine(made, vip, how, used_by(how.kind, users))
 
@@ -319,7 +350,7 @@ def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) 
         register = ROUTER_AFFINE_BACKEND6 if at.six else ROUTER_AFFINE_BACKEND
         match = f"{AFFINE} == 1 && ct.new && {at.family} && {_goes_to(at, made.protocol)} && {register} == {backend.ip}"
         match += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
-        act = f"{LB_VIP6 if at.six else LB_VIP} = {at.ip}; {note}{backends_action((backend,), mark=mark)}"
+        act = f"{LB_VIP6 if at.six else LB_VIP} = {at.ip}; {note}{made.balance((backend,), mark)}"
         yield flow(DNAT, how.datapath or where, 150, match, act, hint=made.uuid)
 
 

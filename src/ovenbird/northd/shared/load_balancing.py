@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from ovenbird.northd.ir.addresses import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ovenbird.northd.ir.load_balancer import Balancer
     from ovenbird.northd.ir.socket_address import SocketAddress
 
@@ -16,18 +14,6 @@ if TYPE_CHECKING:
 def order(at: SocketAddress) -> int:
     """Return the priority of the flows of a virtual address: those with a port precede those without."""
     return 120 if at.port else 110
-
-
-def backends_action(backends: Iterable[SocketAddress], *, hashed: str = "", mark: str = "") -> str:
-    """Return the action that sends a new connection to one of the backends.
-
-    Arguments:
-        backends: at least one; one that is listed twice gets twice as many connections.
-        hashed: the fields whose hash chooses the backend; empty for the default.
-        mark: `skip_snat`, `force_snat` or empty.
-    """
-    by = f'; hash_fields="{hashed}"' if hashed else ""
-    return f"ct_lb_mark(backends={','.join(map(str, backends))}{by}{f'; {mark}' if mark else ''});"
 
 
 def event_action(made: Balancer, at: SocketAddress) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rules import rule, singleton
@@ -29,6 +30,7 @@ from ovenbird.northd.ir.load_balancer import (
     balances,
     direct_switches,
     in_words,
+    served,
     sharing,
     switch_groups,
     switch_meters,
@@ -37,7 +39,7 @@ from ovenbird.northd.ir.load_balancer import (
     used_by,
 )
 from ovenbird.northd.ir.southbound_rows import datapath
-from ovenbird.northd.shared.load_balancing import backends_action, event_action, learn_action, order
+from ovenbird.northd.shared.load_balancing import event_action, learn_action, order
 from ovenbird.northd.switch.conntrack import NEIGHBORS, PRE_LB, PRE_STATEFUL
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import (
@@ -177,11 +179,33 @@ def limits(row: LB, users: Users, kind: str) -> list[str]:
     return sorted(found.union(*[switch_meters.values((user, kind)) for user in users]))
 
 
-@rule(LB)
-def load_balancer(row: LB) -> Iterator[Fact]:
-    """Write a load balancer to Southbound, and make the switch flows that send its connections to backends."""
-    yield from trouble(row)
+def _part(row: LB, vip: Vip | None) -> Iterator[Fact]:
+    """Yield what belongs to one virtual address of a load balancer; with None, what belongs to all together."""
     users, made = switch_users(row), balancer(row)
+    if vip is not None and users:
+        yield from _vip(row, made, served(vip), users)
+    elif vip is None:
+        yield from _row(row, made, users)
+
+
+@branching(LB, _part)
+def load_balancer(row: LB) -> Iterator[Fact | Branches]:
+    """Write a load balancer to Southbound, and make the switch flows that send its connections to backends.
+
+    If the health of its backends is checked, each virtual address is computed for itself.
+    """
+    made = balancer(row)
+    if made.checks_health:
+        yield Branches((None, *made.vips))
+        return
+    yield from _row(row, made, users := switch_users(row))
+    for vip in made.vips if users else ():
+        yield from _vip(row, made, vip, users)
+
+
+def _row(row: LB, made: Balancer, users: Users) -> Iterator[Fact]:
+    """Write a load balancer to Southbound, and report what of it is left out."""
+    yield from trouble(row)
     if not users or not made.vips:
         return
     where = used_by(OF_SWITCHES, users)
@@ -197,8 +221,6 @@ def load_balancer(row: LB) -> Iterator[Fact]:
         options=options,
         external_ids=(("lb_id", row.uuid),),
     )
-    for vip in made.vips:
-        yield from _vip(row, made, vip, users)
 
 
 def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
@@ -208,7 +230,7 @@ def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
     priority, match = order(at), f"ct.new && {match}"
     backends = vip.backends
     if backends:
-        act = f"{COMMIT} = 0; {backends_action(backends, hashed=made.hashed)}"
+        act = f"{COMMIT} = 0; {made.balance(backends)}"
         yield flow(BALANCE, where, priority, match, act, hint=hint)
         if made.affinity:
             yield from _affinity(made, vip, where)
@@ -251,7 +273,7 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
     for backend in dict.fromkeys(vip.backends):
         known = f"{AFFINE} == 1 && {_noted(at)} && {AFFINE_BACKEND6 if at.six else AFFINE_BACKEND} == {backend.ip}"
         known += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
-        act = f"{COMMIT} = 0; {_note(at)} {backends_action((backend,))}"
+        act = f"{COMMIT} = 0; {_note(at)} {made.balance((backend,))}"
         yield flow(BALANCE, where, 150, known, act, hint=hint)
         match = f"{AFFINE} == 0 && {_noted(at)} && {_goes_to(backend, made.protocol)}"
         yield flow(AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend=backend), hint=hint)
