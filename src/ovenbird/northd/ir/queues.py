@@ -45,7 +45,7 @@ def queue_of(port: SwitchPort) -> int | None:
     if _DECISIVE.isdisjoint(options):
         return None
     given = number(options, QUEUE, high=LAST_QUEUE)
-    asks = not RATES.isdisjoint(options)
+    asks = any(rate in options for rate in RATES)
     if port.type == "router" or not (given or asks):
         return given
     localnet = port.type == "localnet"
