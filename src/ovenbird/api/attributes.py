@@ -6,11 +6,11 @@ messages; checks that depend on other rows belong to the resource.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
 from ovenbird.api.values import WrongTypeError
+from ovenbird.dataclass import KW_ONLY, dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

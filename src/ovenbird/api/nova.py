@@ -14,11 +14,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from ovenbird.dataclass import dataclass
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import Port
 from ovenbird.model.nb import LogicalSwitchPort

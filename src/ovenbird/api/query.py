@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -18,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from ovenbird.api.attributes import ALIASES
 from ovenbird.api.errors.request import BadLimitRequest, HTTPBadRequest, InvalidInput
 from ovenbird.api.values import WrongTypeError, boolean
+from ovenbird.dataclass import dataclass, field
 from ovenbird.net.numbers import integer
 from ovenbird.ovsdb.types import is_uuid
 

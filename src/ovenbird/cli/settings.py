@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from rich.text import Text
 from ovenbird.cli.options import rundir_option
 from ovenbird.cli.remotes import chosen, key_options
 from ovenbird.cli.sheet import Sheet, show
+from ovenbird.dataclass import dataclass
 from ovenbird.model.settings import SETTINGS, Setting, SettingError, assignments, complaints, named, quoted
 from ovenbird.model.stored_settings import UnreachableError, change, opened, options
 from ovenbird.ovsdb.tls_keys import TlsKeys

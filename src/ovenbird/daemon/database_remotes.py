@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.rbac import FULL, ClientAccess
 from ovenbird.ovsdb.transport import Remote

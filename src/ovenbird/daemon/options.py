@@ -9,12 +9,12 @@ implement them.
 from __future__ import annotations
 
 import os
-from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

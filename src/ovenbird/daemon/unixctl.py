@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb.errors import ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
 from ovenbird.sockets.listener import Limits, Listener, unix_socket

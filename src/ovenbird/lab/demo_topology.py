@@ -7,8 +7,8 @@ network and shows a floating IP and IPv6. `ask_metadata` shows what the metadata
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.errors import CommandError, LabError
 from ovenbird.lab.external_network import ADDRESS, EXTERNAL_SUBNET, PHYSICAL_NETWORK, POOL, ExternalNetwork
 from ovenbird.lab.instance import Instance

@@ -5,9 +5,9 @@ of ISC dhclient (dhclient-script(8)), applies address, routes (option 121 before
 the lease where the lab reads it.
 """
 
-from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.errors import RequirementError
 from ovenbird.lab.requirements import DHCP_CLIENTS, dhcp_client
 

@@ -3,8 +3,7 @@
 It has an address that instances can reach, and it reaches floating IPs as hosts outside the cloud do.
 """
 
-from dataclasses import dataclass
-
+from ovenbird.dataclass import dataclass
 from ovenbird.lab.l2_segment import L2Segment
 from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace

@@ -10,11 +10,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 from ovenbird.lab import rpc
 from ovenbird.lab.errors import ApiError, CommandError, LabError, NoAnswerError
 from ovenbird.lab.external_network import OUTSIDE_LINK, ExternalNetwork

@@ -8,9 +8,9 @@ bridge, which drops everything until a controller installs flows.
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lab.command import run
 from ovenbird.lab.external_network import OUTSIDE_LINK, PHYSICAL_NETWORK
 from ovenbird.lab.layout import UNDERLAY_MTU, Layout

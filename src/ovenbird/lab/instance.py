@@ -7,10 +7,10 @@ IPv4 address by DHCP, and its IPv6 address from router advertisements.
 
 import json
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.dhcp import DhcpClient, Lease
 from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.layout import INSTANCE_MTU, Layout

@@ -3,8 +3,7 @@
 It has no connection to the machine's own networks, so that labs never meet.
 """
 
-from dataclasses import dataclass
-
+from ovenbird.dataclass import dataclass
 from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.state import Kind, State

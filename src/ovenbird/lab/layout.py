@@ -9,10 +9,11 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lab.errors import LayoutError
 
 DEFAULT_RUNDIR = Path("/run/ovenbird")

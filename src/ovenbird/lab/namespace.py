@@ -10,10 +10,10 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import ClashError, CommandError
 

@@ -11,10 +11,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.errors import RequirementError, WaitTimeoutError
 from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.requirements import environment, find_program

@@ -5,9 +5,9 @@ putting another program at the head of its command line.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.layout import Layout
 from ovenbird.lab.process import ProcessSpec, python

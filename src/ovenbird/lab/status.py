@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.health import examine, port_statuses
 from ovenbird.lab.instance import Instance

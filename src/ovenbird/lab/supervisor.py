@@ -19,9 +19,9 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lab.errors import LabError
 from ovenbird.lab.process import Process, ProcessSpec, marked, python, reap, record_path, spawn, stop
 from ovenbird.lab.state import Kind, State

@@ -8,10 +8,10 @@ are ignored when nodes are compared. `str(node)` is text that parses to an equal
 from __future__ import annotations
 
 import json
-from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 from ovenbird.lang.lexer import Format, format_constant
 
 if TYPE_CHECKING:

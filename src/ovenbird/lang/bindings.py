@@ -5,8 +5,9 @@ The mappings are only read with `get`, so that a caller can pass objects that re
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

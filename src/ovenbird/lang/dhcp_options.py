@@ -7,9 +7,9 @@ RFC 8415).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.ast import Integer, String
 from ovenbird.lang.constant import parse_constant
 from ovenbird.lang.errors import FieldError

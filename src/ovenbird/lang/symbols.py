@@ -8,11 +8,11 @@ another here (reg0 of xxreg0, reg8 of xreg4), so that two symbols overlap only w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.fields import FIELDS, Field
 
 if TYPE_CHECKING:

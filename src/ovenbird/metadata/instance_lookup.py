@@ -6,9 +6,9 @@ security guarantees that the source address is the port's own. An address that t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.metadata.errors import UnknownInstanceError
 from ovenbird.metadata.network import local_instances
 from ovenbird.model.sb import PortBinding

@@ -12,10 +12,10 @@ import binascii
 import json
 import logging
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ovenbird.dataclass import dataclass, field
 from ovenbird.metadata.errors import RecordError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.model.sb import PortBinding
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ovenbird.metadata.instance_lookup import InstancePort

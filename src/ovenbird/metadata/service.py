@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.metadata.agent import report
 from ovenbird.metadata.errors import PlumbingError, UnknownInstanceError
 from ovenbird.metadata.instance_lookup import find_instance

@@ -6,9 +6,9 @@ this id the service finds its interfaces again after a crash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.metadata.network import outer_name
 from ovenbird.metadata.rows import Bridge, Interface, OpenVSwitch, Port
 

@@ -16,9 +16,9 @@ compilers alone, and no other row depends on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ovenbird.dataclass import dataclass
 from ovenbird.engine.rows import Row
 from ovenbird.model.sb import SSL, Connection
 from ovenbird.model.types import (

@@ -7,9 +7,9 @@ otherwise invalid; it never means "not set".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.ip import is_address
 from ovenbird.net.numbers import integer
 

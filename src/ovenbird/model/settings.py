@@ -7,10 +7,10 @@ to the database directly may write anything: an invalid value counts as not set,
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.engine.views import view
 from ovenbird.model.cloud import COUNTED, CloudGlobal
 from ovenbird.model.setting_kinds import Addresses, Choice, Domain, Flag, Number

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.errors import PacketError
 
 BFD_PORT = 3784

@@ -7,9 +7,9 @@ bytes, unless option 52 declares that they contain options, which are then read 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from ovenbird.dataclass import dataclass, field
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:

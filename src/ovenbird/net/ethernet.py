@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.errors import PacketError
 
 IPV4, ARP, VLAN, RARP, IPV6, QINQ = 0x0800, 0x0806, 0x8100, 0x8035, 0x86DD, 0x88A8

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.checksum import internet_checksum, pseudo_checksum
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ipv6 import ICMPV6

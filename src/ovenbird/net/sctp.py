@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.errors import PacketError
 
 INIT, ABORT = 1, 6

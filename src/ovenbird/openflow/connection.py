@@ -8,9 +8,9 @@ connection, since its frame was valid. A frame that is not OpenFlow raises, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import DecodeError, NegotiationError
 from ovenbird.openflow.messages import VERSION, EchoReply, EchoRequest, Hello, decode_message
 

@@ -8,10 +8,10 @@ and for class 0xffff an experimenter (OpenFlow 1.3.5, section 7.2.3; ovs-fields(
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.errors import EncodeError
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions import Meter as MeterAction
 from ovenbird.openflow.actions.wire import Action, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.dataclass import dataclass
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError, UnknownColumn

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
+from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError, OvsdbError
 from ovenbird.ovsdb.schema import DatabaseSchema

@@ -8,11 +8,12 @@ resumed clients, and slow clients, which receive the difference between what the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ovenbird.dataclass import dataclass
 from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.condition import AnyOf

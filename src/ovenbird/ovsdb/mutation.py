@@ -7,9 +7,9 @@ Insertions and deletions are passed on as deltas, so that adding one member to a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DomainError, OvsdbError, RangeError, UnknownColumn
 from ovenbird.ovsdb.types import MAX_INTEGER, MIN_INTEGER, UNLIMITED, Atomic, ColumnType

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ovenbird.ovsdb.transport import Connection

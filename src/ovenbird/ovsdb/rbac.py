@@ -9,9 +9,9 @@ control.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb.errors import PermissionDenied
 
 if TYPE_CHECKING:

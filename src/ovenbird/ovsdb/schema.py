@@ -6,12 +6,12 @@ Parsed from and written to the JSON of `.ovsschema` files; `types` has what a co
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 from ovenbird.ovsdb.errors import BadSyntax
 from ovenbird.ovsdb.types import UNLIMITED, ColumnType, is_identifier, members
 

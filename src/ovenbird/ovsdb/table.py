@@ -7,9 +7,9 @@ are looked up here once, so that the hot paths are loops over plain tuples.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.engine.rows import (
     UUID,
     Column,

@@ -11,9 +11,9 @@ import logging
 import re
 import sys
 from collections import deque
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.ovsdb.errors import ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
 from ovenbird.sockets.listener import HANDSHAKE, Limits, Listener, bound, unix_socket

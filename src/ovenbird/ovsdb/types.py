@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json as json_text
 import re
-from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any, TypeGuard
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation
 
 UNLIMITED = 0xFFFFFFFF  # ovsdb(5): "unlimited", as the original counts it

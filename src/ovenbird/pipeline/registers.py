@@ -8,8 +8,7 @@ registers".
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
-
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.pipeline.stages import Stage, stage
 
 

@@ -8,8 +8,9 @@ next stage. Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
+
+from ovenbird.dataclass import KW_ONLY, dataclass
 
 
 class Pipeline(StrEnum):

@@ -16,9 +16,10 @@ import logging
 import resource
 import socket
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     import ssl

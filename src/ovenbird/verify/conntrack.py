@@ -10,10 +10,11 @@ connection and begins none is invalid: it is neither translated nor committed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.ethernet import IPV6
 from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP
 from ovenbird.net.ipv6 import ICMPV6

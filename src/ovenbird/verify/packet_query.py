@@ -9,10 +9,10 @@ port has, or by the network's name, which stands for an address beyond that netw
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.dataclass import dataclass
 from ovenbird.net.addresses import ip_text, ipv4_text, is_mac, mac_text, multicast_mac, solicited_node
 from ovenbird.net.ip import ip_address, ip_interface
 from ovenbird.verify import host_routes

@@ -7,9 +7,9 @@ the features say that make the flows (``pipeline.explanations``). Rows made for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.dataclass import dataclass
 from ovenbird.engine.rows import UUID
 from ovenbird.model import cloud, nb
 from ovenbird.pipeline.explanations import NOTHING, HintedTable

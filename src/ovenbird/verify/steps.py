@@ -7,9 +7,10 @@ a long path through many stages is a flat list, and only forks are indented, as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.dataclass import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

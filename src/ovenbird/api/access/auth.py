@@ -7,10 +7,10 @@ loopback; `basic` checks passwords in a file, `keystone` asks the identity servi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ovenbird.api.errors.base import NeutronError
+from ovenbird.dataclass import dataclass
 from ovenbird.net.ip import ip_address
 
 if TYPE_CHECKING:

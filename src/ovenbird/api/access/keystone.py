@@ -16,7 +16,6 @@ import configparser
 import logging
 import ssl
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ import httpx
 
 from ovenbird.api.access.auth import Caller, IdentityUnavailable, Unauthorized, header
 from ovenbird.api.access.token_cache import CallerCache
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

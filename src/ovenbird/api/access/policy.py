@@ -17,12 +17,13 @@ from __future__ import annotations
 import logging
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oslo_policy import policy as oslo
 
 from ovenbird.api.access.visibility import Visibility
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,13 +7,14 @@ more is read. Beyond a limit the connection is closed, after the answers to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     import asyncio

@@ -7,7 +7,6 @@ An endpoint takes a call and returns an encoded body. A method that it does not 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from ovenbird.api.errors.request import (
 )
 from ovenbird.api.http import json_body
 from ovenbird.api.read_only_resource import PartlyWritable
+from ovenbird.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

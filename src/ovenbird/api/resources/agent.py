@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +22,7 @@ from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resource import LATEST
 from ovenbird.api.values import boolean, optional, text
+from ovenbird.dataclass import dataclass
 from ovenbird.model import settings
 from ovenbird.model.chassis import (
     BRIDGE_MAPPINGS,

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.local_store import progress
+from ovenbird.dataclass import dataclass
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.views import view
 from ovenbird.model.options import INT

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.additional_chassis import ACTIVATED
 from ovenbird.controller.packet_registers import register
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.userdata import Userdata
 from ovenbird.model.southbound_lookup import port_by_keys
 from ovenbird.net.errors import PacketError

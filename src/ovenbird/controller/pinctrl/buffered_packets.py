@@ -9,11 +9,12 @@ most 4 packets are buffered for a neighbour, for 10 seconds, for at most 1,000 n
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.replies import carried
+from ovenbird.dataclass import dataclass, field
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.southbound_lookup import mac_binding, port_by_keys
 from ovenbird.net.addresses import mac_bytes

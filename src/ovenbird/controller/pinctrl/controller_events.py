@@ -6,9 +6,9 @@ sequence numbers, which continue from the highest in its rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.report import TriggerEvent
 from ovenbird.lang.actions.userdata import Userdata
 from ovenbird.model.sb import Chassis, ControllerEvent

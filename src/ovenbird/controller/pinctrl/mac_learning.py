@@ -14,7 +14,6 @@ import asyncio
 import logging
 import random
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.activation import Activated, stage_activated
 from ovenbird.controller.pinctrl.controller_events import ReportedEvent, stage_reported
 from ovenbird.controller.pinctrl.virtual_ports import Spoken, stage_spoken
+from ovenbird.dataclass import dataclass, field
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.options import flag
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding

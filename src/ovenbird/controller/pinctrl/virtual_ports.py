@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.packet_registers import register
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.userdata import Userdata
 from ovenbird.model.sb import PortBinding
 from ovenbird.model.southbound_lookup import port_by_keys

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Action, Noted, field_requires
 from ovenbird.lang.actions.layout import bits_of
 from ovenbird.lang.actions.userdata import Opcode, Userdata

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lang.actions.action import Action, field_requires
 from ovenbird.lang.actions.conntrack import format_address, nat, track_and_go
 from ovenbird.lang.actions.context import Bucket, GroupSpec, logical_table

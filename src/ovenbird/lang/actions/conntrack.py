@@ -6,9 +6,9 @@ state continues there; the rest of the action list runs on the unchanged packet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Action, Keyword, Noted, encode_all, format_all
 from ovenbird.lang.actions.assign import Load, Move, check_compatible, load_constant
 from ovenbird.lang.actions.context import logical_table

@@ -6,9 +6,9 @@ may cache them by the actions and the values that were read from the context.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.errors import FieldError
 from ovenbird.pipeline.openflow_tables import PIPELINE_LENGTH, OFTable
 

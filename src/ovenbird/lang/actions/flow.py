@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Action, Keyword, encode_all, format_all
 from ovenbird.lang.actions.context import logical_table
 from ovenbird.lang.actions.machine import run_on

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.actions.conntrack import format_address
 from ovenbird.lang.errors import LangError, LexError, ParseError

@@ -8,9 +8,9 @@ after the fields have been restored.
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lang.actions.action import Action, check_result, check_width, field_requires, parse_typed_field
 from ovenbird.lang.actions.layout import ETH_DST, ETH_SRC, INPORT, NEIGHBOR_IP4, NEIGHBOR_IP6, OUTPORT, bits_of
 from ovenbird.lang.actions.machine import Check

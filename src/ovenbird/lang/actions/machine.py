@@ -6,10 +6,10 @@ tracking is simulated: `track` finds the connections that earlier packets and ac
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 from ovenbird.lang.actions.layout import register
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.errors import FieldError, ParseError
 from ovenbird.openflow.actions import Meter as OpenFlowMeter

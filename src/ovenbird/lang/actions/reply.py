@@ -6,9 +6,9 @@ and sends it in a packet-out with these actions. `evaluate` makes the same packe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Action, encode_all, format_all
 from ovenbird.lang.actions.machine import run_on
 from ovenbird.lang.actions.userdata import Opcode, Userdata

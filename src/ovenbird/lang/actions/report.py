@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lang.actions.action import Keyword, Noted, field_requires, parse_typed_field
 from ovenbird.lang.actions.layout import INPORT
 from ovenbird.lang.actions.lookup import with_arguments

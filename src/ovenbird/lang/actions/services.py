@@ -7,9 +7,9 @@ leaves it unchanged and writes 0, and resumes it.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Action, check_result, field_requires
 from ovenbird.lang.actions.layout import bits_of
 from ovenbird.lang.actions.userdata import Opcode, Userdata

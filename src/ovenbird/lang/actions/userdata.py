@@ -10,10 +10,10 @@ continuation, with which the controller resumes the packet after it has written 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.actions import Controller, decode_actions
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import Subfield

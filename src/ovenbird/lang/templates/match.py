@@ -17,9 +17,9 @@ other places, address sets (their members change), unknown ports, values that ar
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.dataclass import dataclass, field
 from ovenbird.lang.ast import Compare, Integer, PortGroup, Relop, Resident, String, leaves
 from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
 from ovenbird.lang.errors import LangError, LexError

@@ -6,8 +6,9 @@ Whatever else others have to know of it, ``northd.build`` and ``ovenbird trace``
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions.wire import (
     Action,
     Plain,

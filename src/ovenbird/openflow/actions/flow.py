@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions.wire import Action, Plain, decode_actions, encode_actions, nicira, pack_nicira
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.fields import Subfield

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions.wire import Plain, nicira, pack_nicira, pack_ofs_n_bits, short_header, standard
 from ovenbird.openflow.actions.wire import unpack_subfield as _subfield
 from ovenbird.openflow.errors import DecodeError, EncodeError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions.wire import (
     Plain,
     nicira,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import EncodeError
 from ovenbird.openflow.messages.flow import Command
 from ovenbird.openflow.messages.wire import ONF, VERSION, Message, decode_message, experimenter, frame_experimenter

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame_experimenter
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ instructions may be bytes that were encoded before.
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum, IntFlag
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import Instruction, decode_instructions
 from ovenbird.openflow.match import Match
@@ -182,7 +182,7 @@ class FlowStatsRequest:
     """Request the matching flows of a table (255: of all tables) with these bits of the cookie."""
 
     table: int = ALL_TABLES
-    match: Match = Match()  # noqa: RUF009 - immutable
+    match: Match = Match()
     _: KW_ONLY
     cookie: int = 0
     cookie_mask: int = 0

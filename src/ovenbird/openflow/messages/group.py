@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum, IntFlag
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions import Action, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request

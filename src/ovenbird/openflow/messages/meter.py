@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.messages.group import ALL_METERS, MeterFlag
 from ovenbird.openflow.messages.wire import frame, frame_multipart, multipart_reply, multipart_request

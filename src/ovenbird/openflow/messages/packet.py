@@ -6,9 +6,10 @@ See ovs-actions(7), "The controller action", and OpenFlow 1.3.5, section 7.3.7.
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import replace
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions import Action, Port, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.match import Match, decode_oxm, encode_oxm

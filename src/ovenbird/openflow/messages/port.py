@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request
 
 _PORT = struct.Struct(">I4x6s2x16s8I")

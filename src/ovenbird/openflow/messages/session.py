@@ -6,10 +6,10 @@ OpenFlow 1.3.5, sections 7.3.1, 7.3.2, 7.3.8 to 7.3.10, 7.4.4 and 7.5.
 from __future__ import annotations
 
 import struct
-from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.errors import SwitchError, error_name
 from ovenbird.openflow.messages.wire import NICIRA, VERSION, Empty, experimenter, frame, frame_experimenter, kind
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame_experimenter
 
 _MAP = struct.Struct(">HBBH2x")

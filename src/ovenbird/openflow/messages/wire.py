@@ -9,9 +9,9 @@ may support newer messages.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import DecodeError, EncodeError, OpenFlowError
 
 if TYPE_CHECKING:
