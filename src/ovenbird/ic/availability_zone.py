@@ -6,21 +6,21 @@ rows of other zones are read and never written. When the name changes, the zone'
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import KeyRows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rows import Row, Store
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.serial_uuids import serial_uuid
 from ovenbird.engine.views import view
-from ovenbird.model import ic_sb, nb
+from ovenbird.model import ic_nb, ic_sb, nb
 from ovenbird.model.types import string
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import UUID, Column
 
 
@@ -32,7 +32,15 @@ class ZoneName(Row, table="Zone_Name"):
     name: Column[str] = string()
 
 
-ZONES = KeyRows(ic_sb.AvailabilityZone, ic_sb.AvailabilityZone.name)
+class RegisteredZone(NamedTuple):
+    """The row of this zone; the columns are those of ovn-ic-sb(5)."""
+
+    relation: Relation
+    name: str
+    nb_ic_cfg: int
+
+
+ZONES = NamedRows(ic_sb.AvailabilityZone, RegisteredZone, key=ic_sb.AvailabilityZone.name)
 
 ZoneRow = ic_sb.Gateway | ic_sb.PortBinding | ic_sb.Route
 """A row that belongs to the zone that it refers to."""
@@ -68,11 +76,17 @@ def is_others(row: ZoneRow) -> bool:
     return zone() is not None and not is_ours(row)
 
 
+@view
+def asked() -> int:
+    """Return the number of the last changes in Interconnection Northbound that somebody waits for."""
+    return next((row.nb_ic_cfg for row in rows(ic_nb.ICNBGlobal)), 0)
+
+
 @singleton
 def availability_zone() -> Iterator[Fact]:
-    """Register this zone."""
+    """Register this zone, with the number of the changes in Interconnection Northbound that it has applied by then."""
     if name := zone_name():
-        yield ZONES(name)
+        yield ZONES(name, asked())
 
 
 class ZoneRows:

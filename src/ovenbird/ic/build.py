@@ -1,8 +1,9 @@
 """The compiler between zones: one engine over Northbound, Southbound and the two Interconnection databases.
 
-It reads all four and writes three: Interconnection Southbound (this zone's rows, and the tunnel keys of transit
-switches), Northbound (transit switches, remote ports, learned routes) and Southbound (remote chassis, and where remote
-ports are). It does no I/O: whoever owns the connections runs waves, has each output plan its edits, and commits them.
+It reads and writes all four: Interconnection Southbound (this zone's rows, and the tunnel keys of transit switches),
+Northbound (transit switches, remote ports, learned routes), Southbound (remote chassis, and where remote ports are) and
+Interconnection Northbound (the number of the last changes that all zones have applied). It does no I/O: whoever owns
+the connections runs waves, has each output plan its edits, and commits them.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from ovenbird.ic.route import (
     transit_routers,
 )
 from ovenbird.ic.route_exchange import bad_prefixes
+from ovenbird.ic.sequence import REACHED, TOLD, all_applied, applied, tell
 from ovenbird.ic.transit_switch import DATAPATHS, SWITCHES, datapath_key, transit_switch
 from ovenbird.model import ic_sb, nb
 
@@ -87,6 +89,9 @@ RULES = (
     own_routes,
     learned_makers,
     learned_route,
+    applied,
+    all_applied,
+    tell,
 )
 """Every rule between zones."""
 
@@ -105,6 +110,8 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     REMOTE_CHASSIS: (ENCAPS_OF_CHASSIS,),
     REMOTE_ENCAPS: (),
     REMOTE_PLACES: (),
+    REACHED: (),
+    TOLD: (),
 }
 """What the rules own: rows, and which of their set columns."""
 

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING
 def deployments():
     made = []
 
-    def make():
+    def make(**schemas):
         directory = Path(tempfile.mkdtemp(prefix="ovb-"))
-        made.append((directory, Deployment(directory)))
+        made.append((directory, Deployment(directory, **schemas)))
         return made[-1][1]
 
     yield make
@@ -101,8 +101,11 @@ def same(first, second):
 
 
 def test_the_rows_are_the_originals(deployments):
-    """Ours in both zones, the original in both, and one each; then after every change of a network."""
-    theirs, ours, mixed = deployments(), deployments(), deployments()
+    """Ours in both zones, the original in both, and one each; then after every change of a network.
+
+    Ours and the original alone have databases of the installed release, and those together databases of ours.
+    """
+    theirs, ours, mixed = deployments(installed=True), deployments(installed=True), deployments()
     theirs.start_ic(east=THEIRS, west=THEIRS)
     ours.start_ic(east=OURS, west=OURS)
     mixed.start_ic(east=OURS, west=THEIRS)

@@ -8,14 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from ovenbird.model import ic_nb, ic_sb
 from support.processes import end
 from support.waiting import until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROGRAMS = (
     *("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-ic", "ovn-appctl"),
@@ -53,17 +50,19 @@ class Deployment:
 
     Arguments:
         directory: a short path, for sockets.
+        installed: whether the shared databases have the installed release's schemas, which may be older than ours.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, installed: bool = False) -> None:
         self.directory = directory
         self.processes: list[subprocess.Popen[bytes]] = []
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         names = ("OVN_RUNDIR", "OVS_RUNDIR", "OVN_LOGDIR", "OVS_LOGDIR", "OVN_DBDIR", "OVS_DBDIR")
         self.environment = os.environ | dict.fromkeys(names, str(directory))
         for module, name in ((ic_nb, "ic-nb"), (ic_sb, "ic-sb")):
-            (directory / f"{name}.schema").write_text(json.dumps(module.schema().to_json()))
-            self._server(name, directory / f"{name}.schema")
+            theirs, ours = Path(SCHEMAS) / f"ovn-{name}.ovsschema", directory / f"{name}.schema"
+            ours.write_text(json.dumps(module.schema().to_json()))
+            self._server(name, theirs if installed and theirs.exists() else ours)
         self.tool("ic-nb", "init")
         self.tool("ic-sb", "init")
         self.zones = tuple(DeployedZone(self, name) for name in ("east", "west"))

@@ -89,7 +89,7 @@ class Zone:
 
     def settle(self):
         below = settle(self.northd, self.sb, self.nb)
-        return settle(self.engine, self.shared.sb, self.nb, self.sb) or below
+        return settle(self.engine, self.shared.sb, self.nb, self.sb, self.shared.nb) or below
 
     def rename(self, name):
         change(self.nb, self.head, name=name)

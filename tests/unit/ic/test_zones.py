@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.model import ic_sb, nb, sb
+from ovenbird.model import ic_nb, ic_sb, nb, sb
 from support.ic.zones import Shared, change, delete, insert
 
 
@@ -213,3 +213,22 @@ def test_a_change_of_one_port_runs_the_rules_of_that_port(shared):
     change(shared.sb, binding, address="")
     east.engine.run()
     assert sum(east.engine.ran.values()) <= 4
+
+
+def test_clients_are_told_the_number_that_all_zones_have_applied(shared):
+    east, west = shared.zone("east"), shared.zone("west")
+    asked = insert(shared.nb, ic_nb.ICNBGlobal, nb_ic_cfg=1)
+    told = insert(shared.sb, ic_sb.ICSBGlobal)
+    shared.settle()
+    assert (asked.sb_ic_cfg, told.nb_ic_cfg) == (1, 1)
+    change(shared.nb, asked, nb_ic_cfg=2)
+    shared.zones = [east]
+    shared.settle()
+    assert (asked.sb_ic_cfg, told.nb_ic_cfg) == (1, 1), "the other zone has not applied it"
+    assert {row.name: row.nb_ic_cfg for row in shared.all(ic_sb.AvailabilityZone)} == {"east": 2, "west": 1}
+    shared.zones = [east, west]
+    shared.settle()
+    assert (asked.sb_ic_cfg, told.nb_ic_cfg) == (2, 2)
+    change(east.nb, east.head, name="")
+    shared.settle()
+    assert asked.sb_ic_cfg == 2, "a zone that takes no part is not waited for"
