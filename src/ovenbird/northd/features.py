@@ -8,6 +8,7 @@ is in ``northd.ir`` and ``northd.shared``.
 from ovenbird.northd.router import (
     admission,
     bfd,
+    dhcp_relay,
     gateway,
     ip_input,
     mac_binding,
@@ -61,6 +62,7 @@ FEATURES = (
     health_check.FEATURE,
     arp.FEATURE,
     dhcp.FEATURE,
+    dhcp_relay.FEATURE,
     dns.FEATURE,
     external_ports.FEATURE,
     vtep_gateway.FEATURE,

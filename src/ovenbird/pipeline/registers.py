@@ -140,5 +140,11 @@ MEMBER = _register("way in the group", "reg8[16..31]", ("lr_in_ip_routing", "lr_
 LB_VIP = _register("virtual address; IPv6 in xxreg0", "reg0", ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"))
 LB_VIP6 = "xxreg0"
 LB_VIP_PORT = _register("its port", "reg9[16..31]", ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"))
+RELAYED = _register(
+    "a DHCP message is relayed", "reg9[7]", ("lr_in_ip_input", "lr_in_ip_input"),
+    ("lr_in_dhcp_relay_req", "lr_in_dhcp_relay_req"),
+)  # fmt: skip
+RELAYED_BACK = _register("a DHCP reply is relayed", "reg9[8]", ("lr_in_dhcp_relay_resp_chk", "lr_in_dhcp_relay_resp"))
+RELAY = _register("address of the relay", "reg2", ("lr_in_dhcp_relay_resp_chk", "lr_in_dhcp_relay_resp"))
 ROUTER_AFFINE_BACKEND = _register("the backend; IPv6 in xxreg1", "reg4", ("lr_in_lb_aff_check", "lr_in_dnat"))
 ROUTER_AFFINE_BACKEND6 = "xxreg1"

@@ -3,7 +3,8 @@
 A stage's number is its position in these lists and is written nowhere else: a new stage is one line here. The word
 after its name says what happens to a packet that matches none of its flows; without one the packet continues in the
 next stage. Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that
-``lflow-list`` and ``ovn-trace`` work with both.
+``lflow-list`` and ``ovn-trace`` work with both. Stages of newer releases are behind them: flows of the features that
+use them lead there and back by ``next(pipeline=…, table=…)``, and a network without these features has no flow in them.
 """
 
 from __future__ import annotations
@@ -131,6 +132,9 @@ ROUTER_INGRESS = _stages(
     lr_in_larger_pkts
     lr_in_gw_redirect
     lr_in_arp_request         own
+    lr_in_dhcp_relay_req      own
+    lr_in_dhcp_relay_resp_chk own
+    lr_in_dhcp_relay_resp     own
     """,
 )
 

@@ -17,6 +17,7 @@ from ovenbird.lang.actions import Check, Translation, Zone
 from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.actions.flow import Next, Output
 from ovenbird.lang.actions.qos import Sample
+from ovenbird.lang.actions.relay import DhcpRelayResponse
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
@@ -308,7 +309,14 @@ class Tracer:
         return next((i for i, weight in enumerate(weights) if weight), 0)
 
     def answers(self, action: Action) -> bool:
-        """Assume replies of DHCP and router advertisement; a microflow contains no name for DNS."""
+        """Assume replies of DHCP and router advertisement; a microflow contains no name for DNS.
+
+        A relayed DHCP reply, whose client is named only inside of it, is assumed to be for a client that asked for a
+        broadcast (RFC 2131, section 4.1).
+        """
+        if isinstance(action, DhcpRelayResponse):
+            self._note("assuming that the client asked for a broadcast")
+            self.packet["eth_dst"], self.packet["ip_dst"] = (1 << 48) - 1, (1 << 32) - 1
         return not isinstance(action, DnsLookup)
 
     def note(self, action: Action, text: str = "") -> None:

@@ -54,7 +54,7 @@ PORT = {
     "options": [
         {}, {"qos_max_rate": "1"}, {"qos_max_rate": HUGE, "qdisc_queue_id": "4294967296"}, {"qos_burst": ""},
         {"qdisc_queue_id": "61440", "qos_min_rate": "-1"}, {"mcast_flood": "true"}, {"mcast_flood_reports": "true"},
-        {"router-port": "lrp"},
+        {"router-port": "lrp"}, {"router-port": "lrp2"},
     ],
     "enabled": [None, False],
     "mirror_rules": [frozenset(), "Mirror"],
@@ -66,10 +66,20 @@ SWITCH = {
         {"mcast_snoop": "true", "mcast_table_size": "1", "mcast_flood_unregistered": "true"},
         {"mcast_snoop": "true", "mcast_idle_timeout": "-7", "mcast_query_interval": "999999999", "mcast_eth_src": HUGE},
         {"mcast_snoop": "true", "mcast_query_max_response": "4294967296", "mcast_ip4_src": "nonsense"},
+        {"dhcp_relay_port": "to-r"}, {"dhcp_relay_port": "p0"}, {"dhcp_relay_port": ""}, {"dhcp_relay_port": HUGE},
     ],
 }  # fmt: skip
 ROUTER = {"options": [{}, {"mcast_relay": "true"}], "enabled": [None, False]}
-ROUTER_PORT = {"options": [{}, {"mcast_flood": "true"}], "mac": ["00:00:00:00:ff:02", "nonsense"]}
+ROUTER_PORT = {
+    "options": [
+        {}, {"mcast_flood": "true"}, {"dhcpv4_primary_ip": "10.0.1.254"}, {"dhcpv4_primary_ip": "10.0.9.9"},
+        {"dhcpv4_primary_ip": HUGE},
+    ],
+    "mac": ["00:00:00:00:ff:02", "nonsense"],
+    "dhcp_relay": [None, "DHCPRelay"],
+    "networks": [frozenset(["10.0.0.254/24"]), frozenset(["10.0.0.254/24", "10.0.1.254/24"]), frozenset()],
+}  # fmt: skip
+RELAY = {"servers": ["172.16.0.2", None, "", "172.16.0.2:67", "172.16.0.2,172.16.0.3", "fd00::2", HUGE]}
 VARIABLES = {"variables": [{}, {"vip": "^vip", "backends": HUGE}, {"vip": "30.0.0.9", "port": "80", HUGE: ""}]}
 SETTINGS = {
     "options": [
@@ -85,6 +95,7 @@ COLUMNS = {
     nb.LogicalSwitch: SWITCH,
     nb.LogicalRouter: ROUTER,
     nb.LogicalRouterPort: ROUTER_PORT,
+    nb.DHCPRelay: RELAY,
     nb.ChassisTemplateVar: VARIABLES,
     nb.NBGlobal: SETTINGS,
 }
@@ -107,8 +118,9 @@ def start(world):
                    mirror_rules=frozenset([mirror.uuid]), options={"qos_max_rate": "1000"})  # fmt: skip
     world.port(switch, "ln", "unknown", type="localnet", options={"network_name": "phys", "qos_max_rate": "1000"})
     router = world.insert(nb.LogicalRouter, name="r0", options={"mcast_relay": "true"})
+    relay = world.insert(nb.DHCPRelay, name="relay", servers="172.16.0.2")
     world.insert(nb.LogicalRouterPort, (router, "ports"), name="lrp", mac="00:00:00:00:ff:02",
-                 networks=frozenset(["10.0.0.254/24"]))  # fmt: skip
+                 networks=frozenset(["10.0.0.254/24"]), dhcp_relay=relay.uuid)  # fmt: skip
     world.port(switch, "to-r", "router", type="router", options={"router-port": "lrp"})
     balancer = world.insert(
         nb.LoadBalancer, name="lb", vips=BALANCER["vips"][0], ip_port_mappings=BALANCER["ip_port_mappings"][0]
@@ -128,7 +140,8 @@ def value_of(world, choice):
     """Return what a column is to hold; the name of a class stands for its first row."""
     if not isinstance(choice, str) or not isinstance(getattr(nb, choice, None), type):
         return choice
-    return frozenset(list(world.nb.store.table(getattr(nb, choice)).rows)[:1])
+    first = list(world.nb.store.table(getattr(nb, choice)).rows)[:1]
+    return first[0] if choice == "DHCPRelay" and first else frozenset(first)
 
 
 @pytest.mark.parametrize("kind", COLUMNS, ids=lambda each: each.__name__)

@@ -17,6 +17,7 @@ from ovenbird.controller.pinctrl import (
     controller_events,
     dhcp4,
     dhcp6,
+    dhcp_relay,
     dns,
     flood_pieces,
     frag_mtu,
@@ -182,6 +183,10 @@ class PacketIns:
                 return dhcp4.answer(packet, userdata)
             case Opcode.PUT_DHCPV6_OPTS:
                 return dhcp6.answer(packet, userdata)
+            case Opcode.DHCP_RELAY_REQ_CHK:
+                return dhcp_relay.to_server(packet, userdata)
+            case Opcode.DHCP_RELAY_RESP_CHK:
+                return dhcp_relay.to_client(packet, userdata)
             case Opcode.PUT_ND_RA_OPTS:
                 return ra.answer(packet, userdata)
             case Opcode.DNS_LOOKUP:

@@ -18,6 +18,7 @@ from ovenbird.lang.actions import (
     learn,
     lookup,
     qos,
+    relay,
     reply,
     report,
     services,
@@ -99,6 +100,8 @@ FUNCTIONS: Mapping[str, Callable[[Cursor, FieldRef], Action]] = MappingProxyType
         "put_dhcpv6_opts": services.PutDhcp6Opts.parse,
         "dns_lookup": services.DnsLookup.parse,
         "put_nd_ra_opts": services.PutNdRaOpts.parse,
+        "dhcp_relay_req_chk": relay.DhcpRelayRequest.parse,
+        "dhcp_relay_resp_chk": relay.DhcpRelayResponse.parse,
         "select": balance.Select.parse,
         **{check.value: partial(lookup.Ask.parse, check=check) for check in Check},
     }

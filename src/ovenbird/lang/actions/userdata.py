@@ -4,7 +4,7 @@
     8  the result bit, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32 bits)
        the payload: the arguments of the opcode's action, or nested actions as OpenFlow 1.3 encodes them
 
-Opcodes are those of OVN 23.03, so that the flows of both can be compared. The packet-in of a paused flow carries a
+Opcodes are those of OVN 25.03, so that the flows of both can be compared. The packet-in of a paused flow carries a
 continuation, with which the controller resumes the packet after it has written the answer.
 """
 
@@ -54,10 +54,17 @@ class Opcode(IntEnum):
     SCTP_ABORT = 24
     PUT_FDB = 25
     ACTIVATION_STRATEGY_RARP = 26
+    DHCP_RELAY_REQ_CHK = 28
+    DHCP_RELAY_RESP_CHK = 29
     FLOOD_PIECES = 0x0F00  # unknown to OVN: our controller installs the flows with it, and handles the packet-ins
 
 
-WITH_RESULT = frozenset((Opcode.PUT_DHCP_OPTS, Opcode.PUT_DHCPV6_OPTS, Opcode.DNS_LOOKUP, Opcode.PUT_ND_RA_OPTS))
+WITH_RESULT = frozenset(
+    (
+        Opcode.PUT_DHCP_OPTS, Opcode.PUT_DHCPV6_OPTS, Opcode.DNS_LOOKUP, Opcode.PUT_ND_RA_OPTS,
+        Opcode.DHCP_RELAY_REQ_CHK, Opcode.DHCP_RELAY_RESP_CHK,
+    )
+)  # fmt: skip
 
 # Opcodes whose payload is nested actions, which run on the packet that the controller makes.
 WITH_ACTIONS = frozenset(

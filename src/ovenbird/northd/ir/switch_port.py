@@ -63,12 +63,14 @@ class SwitchOptions(NamedTuple):
         arp_responds_when_up: whether it answers ARP and ND for a port only while the port is up.
         has_ipam: whether it assigns addresses to ports with `dynamic`.
         meters: the meters of the packets that it punts to controllers, by kind.
+        dhcp_relay_port: its port to the router that relays DHCP messages, by name; None for native DHCP.
     """
 
     vlan_passthru: bool
     arp_responds_when_up: bool
     has_ipam: bool
     meters: Mapping[str, str]
+    dhcp_relay_port: str | None
 
 
 @view
@@ -81,6 +83,7 @@ def switch_options(switch: nb.LogicalSwitch) -> SwitchOptions:
         arp_responds_when_up=arp_responds_when_up,
         has_ipam=has_ipam(config),
         meters=meters(switch),
+        dhcp_relay_port=config.get("dhcp_relay_port"),
     )
 
 
@@ -119,7 +122,7 @@ class SwitchPort:
         troubles: the parts of the addresses that are left out, and why.
         unknown: whether the port's addresses include `unknown`.
         given: the column `dynamic_addresses`: the addresses assigned to the port.
-        vlan_passthru, arp_responds_when_up, has_ipam, meters: the switch's ``switch_options``.
+        vlan_passthru, arp_responds_when_up, has_ipam, meters, dhcp_relay_port: the switch's ``switch_options``.
     """
 
     __slots__ = (
@@ -128,6 +131,7 @@ class SwitchPort:
         "binding",
         "datapath",
         "dhcp",
+        "dhcp_relay_port",
         "enabled",
         "external_ids",
         "given",
@@ -166,7 +170,9 @@ class SwitchPort:
         self.enabled = enabled is not False
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
         self.mirrored = bool(mirrors)
-        self.vlan_passthru, self.arp_responds_when_up, self.has_ipam, self.meters = switch_options(switch)
+        (
+            self.vlan_passthru, self.arp_responds_when_up, self.has_ipam, self.meters, self.dhcp_relay_port,
+        ) = switch_options(switch)  # fmt: skip
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid((self.name, self.datapath))
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)

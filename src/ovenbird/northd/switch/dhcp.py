@@ -86,7 +86,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     four, six = lsp.dhcpv4_options, lsp.dhcpv6_options
     if port.type != "external":
         yield from _let_pass(port, four, six)
-    if not port.enabled or port.type == "router":
+    if not port.enabled or port.type == "router" or port.dhcp_relay_port is not None:
         return
     if port.type == "external":
         if lsp.ha_chassis_group is None:

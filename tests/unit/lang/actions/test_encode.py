@@ -31,6 +31,22 @@ def test_the_place_is_a_context(place) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "userdata"),
+    [
+        ("reg9[7] = dhcp_relay_req_chk(192.168.1.1, 172.16.1.1);",
+         "0000001c00000000 80010808 00000007 c0a80101 ac100101"),
+        ("reg9[8] = dhcp_relay_resp_chk(192.168.1.1, 172.16.1.1);",
+         "0000001d00000000 80010808 00000008 c0a80101 ac100101"),
+    ],
+)  # fmt: skip
+def test_relaying_is_told_the_controller_as_by_newer_ovn(place, text, userdata) -> None:
+    """Debian's 23.03 has no such actions to compare with; the bytes are what OVN 25.03 installs."""
+    (controller,) = parse_actions(text).encode(place())
+    assert controller.pause
+    assert controller.userdata == bytes.fromhex(userdata)
+
+
+@pytest.mark.parametrize(
     ("pipeline", "text", "table"),
     [
         (Pipeline.INGRESS, "next;", 12),
