@@ -3,6 +3,8 @@
 A page is named after its feature. In it, blocks in this order, as often as wanted:
 
 - ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block;
+- ``newer``: the same for tables and columns that Debian's ovn-nbctl does not know, a row a line:
+  ``create TABLE NAME [COLUMN=VALUE...]`` or ``set TABLE NAME COLUMN=VALUE...``, rows and references by name;
 - ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
 - ``joined``: multicast groups that a chassis has heard somebody join: an address and ports of one switch a line;
 - ``flows``: the feature's logical flows, by stage and priority, with the datapaths that each is for; words after
@@ -25,10 +27,11 @@ from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.features import EXPLANATIONS, FEATURES
 from ovenbird.verify.provenance import Provenance
+from support.northd import newer_columns
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-BLOCK = re.compile(r"^```(nbctl|learned|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(nbctl|newer|learned|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
@@ -68,6 +71,16 @@ class Reader:
             if line.strip():
                 arguments += ["--", *shlex.split(line)]
         self.servers.nbctl(*arguments[1:])
+        return self.compiled(body)
+
+    def newer(self, _words, body):
+        for line in body.splitlines():
+            northbound = Store("OVN_Northbound", nb.ROWS)
+            self.servers.nb.load(northbound)
+            self.servers.nb.transact(newer_columns.operation(northbound, line))
+        return self.compiled(body)
+
+    def compiled(self, body):
         self.servers.settle()
         assert not self.servers.contradictions()
         self.explained()
