@@ -74,10 +74,7 @@ class Reader:
         return self.compiled(body)
 
     def newer(self, _words, body):
-        for line in body.splitlines():
-            northbound = Store("OVN_Northbound", nb.ROWS)
-            self.servers.nb.load(northbound)
-            self.servers.nb.transact(newer_columns.operation(northbound, line))
+        newer_columns.run(self.servers.nb, body.splitlines())
         return self.compiled(body)
 
     def compiled(self, body):

@@ -2,8 +2,18 @@
 
 import shlex
 
+from ovenbird.engine.rows import Store
+from ovenbird.model import nb
 from ovenbird.ovsdb.notation import encode
 from ovenbird.ovsdb.types import Atomic
+
+
+def run(northbound, lines):
+    """Run commands on a Northbound, through an ``oracle.Client``."""
+    for line in lines:
+        store = Store("OVN_Northbound", nb.ROWS)
+        northbound.load(store)
+        northbound.transact(operation(store, line))
 
 
 def operation(store, line):

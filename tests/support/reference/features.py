@@ -16,12 +16,13 @@ from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
 from support import ROOT
+from support.northd import newer_columns
 
 PAGES = sorted((ROOT / "tests" / "golden").glob("*.md"))
-BLOCK = re.compile(r"^```nbctl[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(nbctl|newer)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROOTS = (
     ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD"),
-    ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group", "Copp", "Load_Balancer"),
+    ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group", "Copp", "Load_Balancer", "DHCP_Relay"),
 )
 OTHERS = {"Connection": "the database server's own", "SSL": "the database server's own"}
 FOR_THE_CLOUD = "kept for the cloud"
@@ -77,9 +78,12 @@ class Survey:
         for tables in ROOTS:
             servers.nb.transact(*[{"op": "delete", "table": table, "where": []} for table in tables])
         servers.nb.transact({"op": "update", "table": "NB_Global", "where": [], "row": {"options": ["map", []]}})
-        for body in BLOCK.findall(page.read_text()):
+        for kind, body in BLOCK.findall(page.read_text()):
             lines = [line for line in body.replace("\\\n", " ").splitlines() if line.strip()]
-            servers.nbctl(*[word for line in lines for word in ("--", *shlex.split(line))][1:])
+            if kind == "newer":
+                newer_columns.run(servers.nb, lines)
+            else:
+                servers.nbctl(*[word for line in lines for word in ("--", *shlex.split(line))][1:])
             self.compile(servers, page.stem)
 
     def compile(self, servers, stem) -> None:

@@ -1,4 +1,4 @@
-"""The relay agent of DHCPv4: `dhcp_relay_req_chk` and `dhcp_relay_resp_chk` (RFC 1542, section 4; RFC 2131, section 4.1).
+"""The relay agent of DHCPv4: `dhcp_relay_req_chk` and `dhcp_relay_resp_chk` (RFC 1542, section 4; RFC 2131).
 
 The flow pauses the packet and has the addresses of the router port that relays and of the server; later flows set the
 packet's addresses and ports towards the server, and the source towards the client. Only what a relay agent may change

@@ -1,0 +1,106 @@
+"""What OVN has newer than Debian's, on real switches with our programs: each by packets."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from ovenbird.cli.trace import command as trace
+from ovenbird.lab import programs
+from ovenbird.lab.instance import INTERFACE
+from support.live.traffic import Program
+from support.northd import newer_columns
+from support.northd.oracle import Client
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.lab import Lab
+
+    Nbctl = Callable[..., str]
+
+pytestmark = pytest.mark.live
+
+ROUTER = "02:00:00:00:08:fe"
+MACS = {"client": "02:00:00:00:08:01", "server": "02:00:00:00:08:02"}
+
+SERVE = """
+import socket
+from ovenbird.net import dhcp4
+
+server = b"\\xac\\x10\\x08\\x02"
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
+    heard.bind(("172.16.8.2", 67))
+    print("ready", flush=True)
+    kind = 0
+    while kind != dhcp4.ACK:
+        data, (source, _) = heard.recvfrom(2048)
+        asked = dhcp4.Dhcp4.decode(data)
+        print(asked.message_type, source, socket.inet_ntoa(asked.giaddr), asked.hops, flush=True)
+        kind = {dhcp4.DISCOVER: dhcp4.OFFER, dhcp4.REQUEST: dhcp4.ACK}.get(asked.message_type)
+        if kind is None:
+            continue
+        options = {
+            dhcp4.MESSAGE_TYPE: bytes([kind]), dhcp4.SERVER_ID: server, dhcp4.NETMASK: b"\\xff\\xff\\xff\\0",
+            dhcp4.ROUTER: asked.giaddr, dhcp4.LEASE_TIME: b"\\0\\0\\x0e\\x10",
+        }
+        reply = dhcp4.Dhcp4(op=2, xid=asked.xid, chaddr=asked.chaddr, flags=asked.flags, giaddr=asked.giaddr,
+                            yiaddr=asked.giaddr[:3] + bytes([77]), options=options)
+        heard.sendto(reply.encode(), (socket.inet_ntoa(asked.giaddr), 67))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    return make_module_lab(central=programs.split(api=False))
+
+
+@pytest.fixture(scope="module")
+def newer(lab: Lab) -> Iterator[Callable[..., None]]:
+    """`newer(*lines)` runs commands with columns that ovn-nbctl does not know."""
+    client = Client(lab.layout.socket("nb"), "OVN_Northbound")
+    yield lambda *lines: newer_columns.run(client, lines)
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab, nb: Nbctl) -> Instance:
+    """Instance `server` on hv2, in a network of its own behind the router r."""
+    nb("lr-add", "r")
+    for switch, number, network in (("net", 1, "10.8.0"), ("services", 2, "172.16.8")):
+        nb("ls-add", switch, "--", "lsp-add", switch, f"{switch}-r", "--", "lsp-set-type", f"{switch}-r", "router")
+        nb("lsp-set-addresses", f"{switch}-r", "router")
+        nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
+        nb("lrp-add", "r", f"r-{switch}", f"{ROUTER[:-2]}f{number}", f"{network}.1/24")
+    nb("lsp-add", "services", "server", "--", "lsp-set-addresses", "server", f"{MACS['server']} 172.16.8.2")
+    nb("--wait=hv", "sync")
+    found = lab.attach("server", host="hv2", port_id="server", mac=MACS["server"], dhcp=False)
+    found.run("ip", "address", "add", "172.16.8.2/24", "dev", INTERFACE)
+    found.run("ip", "route", "add", "10.8.0.0/24", "via", "172.16.8.1")
+    until(lambda: found.pings("172.16.8.1"), what="the router to answer")
+    return found
+
+
+def test_dhcp_is_relayed_to_a_server_in_another_network(
+    server: Instance, lab: Lab, nb: Nbctl, newer: Callable[..., None]
+) -> None:
+    nb("lsp-add", "net", "client", "--", "lsp-set-addresses", "client", f"{MACS['client']} 10.8.0.77")
+    nb("set", "Logical_Switch", "net", "other_config:dhcp_relay_port=net-r")
+    newer("create DHCP_Relay relay servers=172.16.8.2", "set Logical_Router_Port r-net dhcp_relay=relay")
+    nb("--wait=hv", "sync")
+    with Program(server, sys.executable, "-c", SERVE, ready=True) as serving:
+        client = lab.attach("client", host="hv1", port_id="client", mac=MACS["client"])
+        heard = serving.finish().splitlines()
+    assert client.address == "10.8.0.77"
+    assert heard[0] == "1 10.8.0.1 10.8.0.1 1"
+    assert heard[-1] == "3 10.8.0.1 10.8.0.1 1"
+    assert client.pings("172.16.8.2")
+    databases = [f"--{option}={lab.layout.remote(name)}" for option, name in (("db", "sb"), ("nb", "nb"))]
+    traced = CliRunner().invoke(trace, [*databases, "--from", "client", "--dhcp"]).output
+    assert "ip4.dst = 172.16.8.2;" in traced
+    assert 'output to "server"' in traced
