@@ -69,6 +69,14 @@ def newer(lab: Lab) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture(scope="module")
+def southbound(lab: Lab) -> Iterator[Client]:
+    """Give the Southbound, with columns that ovn-sbctl does not know."""
+    client = Client(lab.layout.socket("sb"), "OVN_Southbound")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
 def server(lab: Lab, nb: Nbctl) -> Instance:
     """Instance `server` on hv2, in a network of its own behind the router r."""
     nb("lr-add", "r")
@@ -84,6 +92,40 @@ def server(lab: Lab, nb: Nbctl) -> Instance:
     found.run("ip", "route", "add", "10.8.0.0/24", "via", "172.16.8.1")
     until(lambda: found.pings("172.16.8.1"), what="the router to answer")
     return found
+
+
+SPEAK = """
+import socket, sys, time
+source = bytes.fromhex(sys.argv[1])
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+    out.bind(("eth0", 0))
+    print("ready", flush=True)
+    while True:
+        out.send(bytes.fromhex("0200000008fe") + source + b"\\x88\\xb5" + bytes(46))
+        time.sleep(0.2)
+"""
+
+
+def test_mac_addresses_that_are_not_used_expire(server: Instance, lab: Lab, nb: Nbctl, southbound: Client) -> None:
+    nb("lsp-add", "net", "nest", "--", "lsp-set-addresses", "nest", "unknown")
+    nest = lab.attach("nest", host="hv2", port_id="nest", mac="02:00:00:00:08:03", dhcp=False)
+
+    def times() -> dict[str, int]:
+        return {row["mac"]: row["timestamp"] for row in southbound.select("FDB", "mac", "timestamp")}
+
+    def speaking(last: int) -> Program:
+        return Program(nest, sys.executable, "-c", SPEAK, f"0200000009{last:02x}", ready=True)
+
+    with speaking(1):
+        until(lambda: "02:00:00:00:09:01" in times(), what="the address of one that will be silent")
+    with speaking(2):
+        until(lambda: "02:00:00:00:09:02" in times(), what="the address of one that goes on")
+        learned = times()["02:00:00:00:09:02"]
+        nb("set", "Logical_Switch", "net", "other_config:fdb_age_threshold=4")
+        until(lambda: "02:00:00:00:09:01" not in times(), what="the silent address to expire")
+        until(lambda: times().get("02:00:00:00:09:02", 0) > learned, what="the use of the other to be noted")
+    until(lambda: "02:00:00:00:09:02" not in times(), what="the other one to expire, too")
+    lab.delete("nest")
 
 
 def test_dhcp_is_relayed_to_a_server_in_another_network(

@@ -15,10 +15,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS
-from ovenbird.controller.facts import MONITOR_CLAUSE, ZONE
+from ovenbird.controller.facts import AGED, MONITOR_CLAUSE, ZONE
 from ovenbird.controller.local import ct_zones
 from ovenbird.controller.local.bridge import ADD_PORT, BRIDGE, DROP_PORT
 from ovenbird.controller.local.chassis import CHASSIS
+from ovenbird.controller.ofctrl.station_use import StationUse
 from ovenbird.controller.physical import encaps
 from ovenbird.controller.physical.mirrors import DROP_MIRROR, NEW_MIRROR
 from ovenbird.controller.physical.queues import DROP_QOS, DROP_QUEUE, NEW_QOS, NEW_QUEUE
@@ -68,11 +69,13 @@ class ChassisDriver(EngineDriver):
         self.zones = ct_zones.CtZones()
         self.monitoring = Monitoring(southbound, host.progress, lambda: host.settings.monitor_all, self._computed)
         self._local = EditWriter(host.vswitch, self.next_wave, self._stage_zones)
+        self.stations = StationUse(southbound, lambda: host.switch.session)
         self.edits = EditWriters((EditWriter(southbound, self.next_wave), self._local), host.switch.wake)
         sinks: list[tuple[Relation, Sink]] = [
             (MONITOR_CLAUSE, self.monitoring.absorb),
             *self.edits.sinks(EDITS),
             (ZONE, self._absorb_zones),
+            (AGED, self.stations.absorb),
             *host.sinks(),
         ]
         super().__init__("controller", self._build, (southbound, host.vswitch), sinks)
@@ -91,7 +94,7 @@ class ChassisDriver(EngineDriver):
         self.host.driver, self.host.edits = self, self.edits
         work = (
             self.run(), until, self.host.switch.run(target), self.monitoring.run(self), *self.edits.running(),
-            self.host.retries.run(), self.host.limits.run(),
+            self.host.retries.run(), self.host.limits.run(), self.stations.run(),
         )  # fmt: skip
         tasks = [asyncio.create_task(each) for each in work]
         try:
@@ -121,6 +124,7 @@ class ChassisDriver(EngineDriver):
         host, store = self.host, self.southbound.store
         host.progress.tell(complete=frozenset(), settled=False, everything=False)
         host.protocols.close()
+        self.stations.forget()
         engine = make_engine(southbound=store, switch=host.vswitch.store, own=host.own)
         host.switch.sets.follow(store)
         ids = host.bridge_ids

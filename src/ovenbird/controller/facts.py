@@ -278,6 +278,19 @@ class HeardBefore(NamedTuple):
     ports: tuple[UUID, ...]
 
 
+class AgedSwitch(NamedTuple):
+    """A switch whose learned MAC addresses expire.
+
+    Arguments:
+        key: the tunnel key of its datapath.
+        threshold: after how many milliseconds.
+    """
+
+    relation: Relation
+    key: int
+    threshold: int
+
+
 class Withdrawn(NamedTuple):
     """A group that has no members any more, and that Southbound does not have."""
 
@@ -302,6 +315,7 @@ PROBED_BACKEND = NamedRelation("backend to probe", ProbedBackend)
 DELEGATION = NamedRelation("prefix to ask for", Delegation)
 SNOOPED = NamedRelation("switch to snoop in", SnoopedSwitch)
 HEARD_BEFORE = NamedRelation("multicast group of before", HeardBefore)
+AGED = NamedRelation("switch whose MAC addresses expire", AgedSwitch)
 WITHDRAWN = NamedRelation("multicast group that is gone", Withdrawn)
 
 

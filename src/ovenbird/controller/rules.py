@@ -63,7 +63,7 @@ RULES = (
     binding.cut_off, encaps.tunnels, encaps.stale_tunnel, tunnel_bfd.heartbeat, patch.patches, patch.unplugged,
     patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone, static_flows.static_flows, ingress.tunnel_entry,
     ports.port_flows, chassis_mac.others, lb_hairpin.hairpin, port_security.port_security,
-    mac_tables.fdb, mac_tables.mac_binding, mac_tables.static_mac_binding,
+    mac_tables.fdb, mac_tables.aged_switch, mac_tables.mac_binding, mac_tables.static_mac_binding,
     garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,
     service_monitors.probes, service_monitors.probe_status,
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,

@@ -2,7 +2,7 @@
 
 A pure function cannot read the time. It can read whether an alarm has gone off; a reader that found that it has not
 runs again when it does. Alarms go off only at the beginning of a wave, in the order of their times, and no more in one
-wave than ``limit`` permits; ``pause`` tells when the next wave is needed.
+wave than the limit of their kind permits; ``pause`` tells when the next wave is needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 PACE = 5000
-"""Milliseconds between waves while more alarms are due than one wave may ring."""
+"""Milliseconds between waves while more alarms of a kind are due than one wave may ring."""
 
 
 def now() -> int:
@@ -30,7 +30,7 @@ def due(key: Hashable, moment: int) -> bool:
     """Return whether a moment has come; the caller depends on it.
 
     Arguments:
-        key: tells alarms of the same moment apart, so that they can ring in different waves.
+        key: tells alarms of the same moment apart, so that they can ring in different waves; its type is their kind.
         moment: milliseconds since the epoch.
 
     Raises:
@@ -65,23 +65,33 @@ class Alarm(Source):
             del self.alarms.waiting[self.key]
 
 
+class Queue:
+    """The alarms of one kind, in the order of their times."""
+
+    __slots__ = ("entries", "not_before")
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, int, Alarm]] = []
+        self.not_before = 0
+        """When the next ones may ring, after as many as one wave may have rung."""
+
+
 class Alarms:
-    """The alarms of one engine.
+    """The alarms of one engine. Alarms whose keys are of one type are of one kind.
 
     Arguments:
         clock: gives the time in milliseconds since the epoch.
     """
 
-    __slots__ = ("_not_before", "_queue", "_sequence", "clock", "limit", "waiting")
+    __slots__ = ("_queues", "_sequence", "clock", "limits", "waiting")
 
     def __init__(self, clock: Callable[[], int] = now) -> None:
         self.clock = clock
-        self.limit: Callable[[], int] = lambda: 0
-        """Returns how many alarms may ring in one wave; 0 for any number."""
+        self.limits: dict[type, Callable[[], int]] = {}
+        """By kind, what returns how many alarms may ring in one wave; 0 for any number, as without an entry."""
         self.waiting: dict[tuple[Hashable, int], Alarm] = {}
-        self._queue: list[tuple[int, int, Alarm]] = []
+        self._queues: dict[type, Queue] = {}
         self._sequence = 0
-        self._not_before = 0
 
     def due(self, engine: Any, key: tuple[Hashable, int]) -> bool:
         """Return whether the alarm has rung; make it if there is none."""
@@ -89,25 +99,29 @@ class Alarms:
         if alarm is None:
             alarm = self.waiting[key] = Alarm(self, engine, key)
             self._sequence += 1
-            heappush(self._queue, (key[1], self._sequence, alarm))
-            if len(self._queue) > 64 + 2 * len(self.waiting):  # most are of moments that nobody waits for any more
-                self._queue = [entry for entry in self._queue if self._alive(entry[2])]
-                heapify(self._queue)
+            queue = self._queues.setdefault(type(key[0]), Queue())
+            heappush(queue.entries, (key[1], self._sequence, alarm))
+            if len(queue.entries) > 64 + 2 * len(self.waiting):  # most are of moments that nobody waits for any more
+                queue.entries = [entry for entry in queue.entries if self._alive(entry[2])]
+                heapify(queue.entries)
         alarm.track()
         return alarm.rung
 
     def ring(self) -> None:
-        """Ring the alarms that are due, at most as many as one wave may."""
-        if not self._queue:
+        """Ring the alarms that are due, of each kind at most as many as one wave may."""
+        for kind, queue in self._queues.items():
+            if queue.entries:
+                self._ring(queue, self.limits[kind]() if kind in self.limits else 0)
+
+    def _ring(self, queue: Queue, limit: int) -> None:
+        moment, rung = self.clock(), 0
+        if moment < queue.not_before:
             return
-        moment, limit, rung = self.clock(), self.limit(), 0
-        if moment < self._not_before:
-            return
-        while self._queue and self._queue[0][0] <= moment:
+        while queue.entries and queue.entries[0][0] <= moment:
             if limit and rung >= limit:
-                self._not_before = moment + PACE
+                queue.not_before = moment + PACE
                 return
-            alarm = heappop(self._queue)[2]
+            alarm = heappop(queue.entries)[2]
             if self._alive(alarm):
                 alarm.rung = True
                 alarm.touch()
@@ -116,11 +130,13 @@ class Alarms:
     @property
     def pause(self) -> float | None:
         """Seconds until the next alarm is due, or None without alarms."""
-        while self._queue and not self._alive(self._queue[0][2]):
-            heappop(self._queue)
-        if not self._queue:
-            return None
-        return max(0, max(self._queue[0][0], self._not_before) - self.clock()) / 1000
+        moments = []
+        for queue in self._queues.values():
+            while queue.entries and not self._alive(queue.entries[0][2]):
+                heappop(queue.entries)
+            if queue.entries:
+                moments.append(max(queue.entries[0][0], queue.not_before))
+        return max(0, min(moments) - self.clock()) / 1000 if moments else None
 
     def _alive(self, alarm: Alarm) -> bool:
         return self.waiting.get(alarm.key) is alarm

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+NEWER = {"FDB": {"timestamp"}}
+"""Columns by table that controllers of newer releases write, and Debian's northd does not let them."""
+
 
 def role(client):
     """Return what each role may do in each table."""
@@ -20,5 +23,9 @@ def role(client):
 def test_the_role_of_controllers(oracle):
     oracle.sync()
     oracle.compile()
-    assert role(oracle.ours) == role(oracle.theirs)
-    assert oracle.compile(oracle.theirs)[1] == 1, "of a database of the original's, only what names its northd changes"
+    ours = role(oracle.ours)
+    for (name, table), (*rest, update) in ours.items():
+        ours[name, table] = (*rest, sorted(set(update) - NEWER.get(table, set())))
+    assert ours == role(oracle.theirs)
+    changed = 1 + len(NEWER)
+    assert oracle.compile(oracle.theirs)[1] == changed, "of the original's, what names its northd and what is newer"

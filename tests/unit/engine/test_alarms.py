@@ -25,7 +25,7 @@ class World:
         self.things = self.source.table(Thing)
         self.now = 1000
         self.engine = Engine([self.source], [alive], lambda: self.now)
-        self.engine.alarms.limit = lambda: limit
+        self.engine.alarms.limits[str] = lambda: limit
         self.engine.bind(LABEL, self.target)
 
     def add(self, name, until):
@@ -93,7 +93,7 @@ def test_nothing_is_left_of_moments_that_nobody_waits_for():
         w.change("a", until)
         w.engine.run()
     assert len(w.engine.alarms.waiting) == 1
-    assert len(w.engine.alarms._queue) < 100
+    assert len(w.engine.alarms._queues[str].entries) < 100
     w.things.delete(w.things.rows["a"])
     w.engine.run()
     assert not w.engine.alarms.waiting

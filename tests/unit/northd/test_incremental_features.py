@@ -66,6 +66,7 @@ SWITCH = {
         {"mcast_snoop": "true", "mcast_table_size": "1", "mcast_flood_unregistered": "true"},
         {"mcast_snoop": "true", "mcast_idle_timeout": "-7", "mcast_query_interval": "999999999", "mcast_eth_src": HUGE},
         {"mcast_snoop": "true", "mcast_query_max_response": "4294967296", "mcast_ip4_src": "nonsense"},
+        {"fdb_age_threshold": "5"},
         {"dhcp_relay_port": "to-r"}, {"dhcp_relay_port": "p0"}, {"dhcp_relay_port": ""}, {"dhcp_relay_port": HUGE},
     ],
 }  # fmt: skip

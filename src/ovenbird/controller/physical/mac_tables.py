@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import cookie_of, flow
-from ovenbird.controller.local.local_data import hosted_row
+from ovenbird.controller.facts import AGED, cookie_of, flow
+from ovenbird.controller.local.local_data import hosted_row, is_hosted
 from ovenbird.engine.lookups import find, table
 from ovenbird.engine.rules import rule
+from ovenbird.model.options import number
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
 from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.addresses import is_mac, mac_number
@@ -44,6 +45,13 @@ def fdb(row: FDB) -> Iterator[Fact]:
     known: tuple[Action, ...] = (SetField.bits(FlagBit.FDB_FOUND.bits, 1),)
     source = {**here, "reg14": (row.port_key, _M32), "eth_src": (mac, _M48)}
     yield flow(OFTable.LOOKUP_FDB, 100, source, known, cookie)
+
+
+@rule(DatapathBinding)
+def aged_switch(datapath: DatapathBinding) -> Iterator[Fact]:
+    """Watch which learned MAC addresses are used in a switch where they expire."""
+    if is_hosted(datapath.uuid) and (seconds := number(datapath.external_ids, "fdb_age_threshold", 0, high=_M32)):
+        yield AGED(key=datapath.tunnel_key, threshold=seconds * 1000)
 
 
 @rule(MACBinding)

@@ -227,18 +227,18 @@ def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:
         transaction: on it.
         what: what was learned.
     """
-    store = southbound.store
+    store, now = southbound.store, int(time.time() * 1000)
     if not what.ip:
         rows = store.table(FDB).index(FDB.mac, FDB.dp_key).rows((what.mac, what.datapath))
+        station = {"port_key": what.port, "timestamp": now}
         if not rows:
-            transaction.insert(FDB, {"mac": what.mac, "dp_key": what.datapath, "port_key": what.port})
+            transaction.insert(FDB, {"mac": what.mac, "dp_key": what.datapath, **station})
         elif rows[0].port_key != what.port:
-            transaction.update(rows[0], {"port_key": what.port})
+            transaction.update(rows[0], station)
         return
     port = port_by_keys(store, datapath=what.datapath, port=what.port)
     if port is None:
         return
-    now = int(time.time() * 1000)
     found = mac_binding(store, port=port.logical_port, ip=what.ip)
     if found is None:
         place = {"logical_port": port.logical_port, "datapath": PortBinding.datapath.raw(port)}

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.engine.alarms import due
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.facts import KeyRows
+from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
-from ovenbird.model.options import number
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac
+from ovenbird.northd.ir.ageing import AgeThresholds, parse_thresholds, removal_limit
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.load_balancer import router_groups
 from ovenbird.northd.ir.router_port import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID, Store
+
+AGE_THRESHOLD = "mac_binding_age_threshold"
 
 MAC_LEARNED = KeyRows(sb.MACBinding)
 """Neighbours that chassis learned; rows that no rule wants to keep are removed."""
@@ -80,16 +83,35 @@ def learned(row: sb.MACBinding) -> Iterator[Fact]:
         or contradicted(port, ip_text=row.ip, mac_text=row.mac)
     ):
         return
-    age = oldest(port.router)
+    age = oldest(port.router, row.ip)
     if not age or not due(row, row.timestamp + age):
         yield MAC_LEARNED(row.uuid)
 
 
+def oldest(uuid: UUID, ip: str) -> int:
+    """Return after how many milliseconds a neighbour that a router learned expires; 0 for never.
+
+    Arguments:
+        uuid: the router's.
+        ip: the neighbour's address.
+    """
+    thresholds = router_thresholds(uuid)
+    return thresholds.of(ip) * 1000 if thresholds is not None else 0
+
+
 @view
-def oldest(uuid: UUID) -> int:
-    """Return after how many milliseconds a router's learned neighbours expire; 0 for never."""
+def router_thresholds(uuid: UUID) -> AgeThresholds | None:
+    """Return after how many seconds a router's learned neighbours expire; None if they do not."""
     router = get(nb.LogicalRouter, uuid)
-    return number(router.options, "mac_binding_age_threshold", 0) * 1000 if router is not None else 0
+    return parse_thresholds(router.options.get(AGE_THRESHOLD, "")) if router is not None else None
+
+
+@rule(nb.LogicalRouter)
+def invalid_thresholds(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Report thresholds that are invalid."""
+    given = router.options.get(AGE_THRESHOLD, "")
+    if given and parse_thresholds(given) is None:
+        yield finding(router, f"no neighbours of router {router.name} expire: {AGE_THRESHOLD}={given!r} is invalid")
 
 
 def contradicted(port: RouterPort, *, ip_text: str, mac_text: str) -> bool:
@@ -139,13 +161,6 @@ def _answers(port: RouterPort, ip: str) -> bool:
     return shared(router, ip) or bool(LED_IN.rows(router.uuid, ip))
 
 
-def removal_limit(northbound: Store) -> int:
-    """Return how many learned neighbours may be removed in one transaction; 0 for any number."""
-    for row in northbound.table(nb.NBGlobal).rows.values():
-        return number(row.options, "mac_binding_removal_limit", 0)
-    return 0
-
-
 def limit_removals(engine: Engine, northbound: Store, _: Store) -> None:
     """Limit how many neighbours expire at once (`mac_binding_removal_limit`).
 
@@ -153,7 +168,7 @@ def limit_removals(engine: Engine, northbound: Store, _: Store) -> None:
         engine: the engine whose alarms are limited.
         northbound: has the limit, which may change at any time.
     """
-    engine.alarms.limit = partial(removal_limit, northbound)
+    engine.alarms.limits[sb.MACBinding] = partial(removal_limit, northbound, "mac_binding_removal_limit")
 
 
-FEATURE = Feature("mac_binding", rules=(learned,), outputs=(MAC_LEARNED,), start=limit_removals)
+FEATURE = Feature("mac_binding", rules=(learned, invalid_thresholds), outputs=(MAC_LEARNED,), start=limit_removals)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import KeyRows, NamedRows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.ids import Pool, seed
-from ovenbird.engine.lookups import find, get, select
+from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag, number
-from ovenbird.model.southbound_lookup import datapath_by_key, port_in
+from ovenbird.northd.ir.ageing import FDB_AGE_THRESHOLD, fdb_age_threshold
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature, Setting
 from ovenbird.northd.ir.queues import QUEUE, queue_of
@@ -32,7 +32,7 @@ from ovenbird.northd.ir.southbound_rows import (
 from ovenbird.northd.shared.ha_chassis import HA_CHASSIS, HA_CHASSIS_GROUP, group_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact, Pairs, Relation
@@ -44,9 +44,6 @@ DATAPATH_KEYS = Pool("tunnel key of a datapath", 1, 16_711_680, limit=16_777_215
 
 VLAN_TAGS = Pool("VLAN tag of a port behind its parent", 1, 4095)
 """One scope for each parent port."""
-
-LEARNED = KeyRows(sb.FDB)
-"""FDB entries that chassis learned; rows that no rule wants to keep are removed."""
 
 
 class PortTag(NamedTuple):
@@ -91,6 +88,8 @@ def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     limit = number(switch.other_config, "ct-zone-limit")
     if limit is not None:
         ids["ct-zone-limit"] = str(limit)
+    if age := fdb_age_threshold(switch.other_config):
+        ids[FDB_AGE_THRESHOLD] = str(age)
     yield DATAPATH(switch.uuid, tunnel_key=switch_key(switch), external_ids=_pairs(ids))
     yield from _refused_key(switch, f"switch {switch.name}", requested_key(switch.other_config), switch_key(switch))
     yield SWITCHES.includes(datapath(switch))
@@ -228,19 +227,6 @@ def _chassis(name: str) -> UUID | None:
     return None
 
 
-@rule(sb.FDB)
-def learned(fdb: sb.FDB) -> Iterable[Fact]:
-    """Keep a learned FDB entry as long as its port exists."""
-    southbound = fdb.home.store
-    binding = datapath_by_key(southbound, fdb.dp_key)
-    if binding is None:
-        return
-    network = northbound_uuid(binding)
-    is_switch = network is not None and get(nb.LogicalSwitch, network) is not None
-    if is_switch and port_in(southbound, binding.uuid, fdb.port_key) is not None:
-        yield LEARNED(fdb.uuid)
-
-
 def _pairs(mapping: Mapping[str, str]) -> Pairs:
     return tuple(sorted(mapping.items()))
 
@@ -267,9 +253,9 @@ def keep_keys(engine: Engine, _: Store, southbound: Store) -> None:
 
 FEATURE = Feature(
     "binding",
-    rules=(switch_datapath, router_datapath, learned),
+    rules=(switch_datapath, router_datapath),
     port=switch_port_binding,
-    outputs=(DATAPATH, HA_CHASSIS, HA_CHASSIS_GROUP, PORT_BINDING, LEARNED, PORT_TAG),
+    outputs=(DATAPATH, HA_CHASSIS, HA_CHASSIS_GROUP, PORT_BINDING, PORT_TAG),
     settings=(Setting("max_tunid", lambda: str(DATAPATH_KEYS.high)),),
     start=keep_keys,
 )

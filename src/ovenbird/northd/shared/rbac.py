@@ -38,7 +38,7 @@ PERMISSIONS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "Controller_Event": (_ANYBODY, True, ("chassis", "event_info", "event_type", "seq_num")),
     "IGMP_Group": (_ANYBODY, True, ("address", "datapath", "chassis", "ports")),
     "BFD": (_ANYBODY, False, ("status",)),
-    "FDB": (_ANYBODY, True, ("dp_key", "mac", "port_key")),
+    "FDB": (_ANYBODY, True, ("dp_key", "mac", "port_key", "timestamp")),
 }  # fmt: skip
 """For each table: the authorization column, whether rows may be inserted and deleted, and the writable columns."""
 

@@ -1,0 +1,133 @@
+"""Which learned MAC addresses are used: the times in FDB from which northd counts their age.
+
+In a switch with `fdb_age_threshold` a MAC address expires unless its host sends. The switch counts what the flows of
+`lookup_fdb` match; counts are compared several times before a row could expire, and the row of a MAC address that has
+sent since gets a new time, but not more often than needed. As in OVN, three sixteenths of the threshold are between two
+readings, and are the least age of a time that is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ovenbird.model.sb import FDB
+from ovenbird.net.addresses import mac_text
+from ovenbird.openflow.errors import ConnectionLostError, SwitchError
+from ovenbird.openflow.match import Match
+from ovenbird.openflow.messages import FlowStatsReply, FlowStatsRequest
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+from ovenbird.pipeline.openflow_tables import OFTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ovenbird.controller.facts import AgedSwitch
+    from ovenbird.openflow.transport import OpenFlowSession
+    from ovenbird.ovsdb.replica import Replica
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
+"""How many rows one transaction updates."""
+
+_LEAST_PERIOD = 0.25
+"""Fewest seconds between two readings."""
+
+_M64 = (1 << 64) - 1
+
+
+class StationUse:
+    """The use of MAC addresses on one chassis.
+
+    Arguments:
+        southbound: has the rows.
+        session: returns the session with the switch; None if it is not connected.
+    """
+
+    def __init__(self, southbound: Replica, session: Callable[[], OpenFlowSession | None]) -> None:
+        self._southbound = southbound
+        self._session = session
+        self._thresholds: dict[int, int] = {}
+        self._counts: dict[tuple[int, int], int] = {}
+        self._changed = asyncio.Event()
+
+    def absorb(self, *, added: Iterable[AgedSwitch], removed: Iterable[AgedSwitch]) -> None:
+        """Process a wave's switches."""
+        for gone in removed:
+            self._thresholds.pop(gone.key, None)
+        for switch in added:
+            self._thresholds[switch.key] = switch.threshold
+        self._changed.set()
+
+    def forget(self) -> None:
+        """Forget all switches, before the rules run anew."""
+        self._thresholds.clear()
+
+    @property
+    def period(self) -> float | None:
+        """Seconds between two readings; None if there is nothing to read."""
+        return max(_least_age(min(self._thresholds.values())) / 1000, _LEAST_PERIOD) if self._thresholds else None
+
+    async def run(self) -> None:
+        """Keep the times of used MAC addresses recent, until cancelled."""
+        while True:
+            self._changed.clear()
+            try:
+                await self._refresh()
+            except (SwitchError, ConnectionLostError, Disconnected, OvsdbError) as error:
+                log.debug("the use of learned MAC addresses is not known: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self.period)
+
+    async def _refresh(self) -> None:
+        session = self._session()
+        if session is None or not self._southbound.connected:
+            return
+        used: list[FDB] = []
+        counts: dict[tuple[int, int], int] = {}
+        for key, threshold in list(self._thresholds.items()):
+            request = FlowStatsRequest(OFTable.LOOKUP_FDB, Match({"metadata": (key, _M64)}))
+            replies = await session.request(request)
+            found = dict(_counted(replies))
+            counts |= {(key, mac): packets for mac, packets in found.items()}
+            busy = [mac for mac, packets in found.items() if packets > self._counts.get((key, mac), 0)]
+            used += self._outdated(key, busy, now() - _least_age(threshold))
+        self._counts = counts
+        for start in range(0, len(used), _AT_ONCE):
+            transaction = self._southbound.transaction()
+            for row in used[start : start + _AT_ONCE]:
+                transaction.update(row, {"timestamp": now()})
+            await self._southbound.commit(transaction)
+
+    def _outdated(self, key: int, macs: Iterable[int], before: int) -> Iterator[FDB]:
+        """Yield the rows of MAC addresses with a time before another one.
+
+        Arguments:
+            key: the tunnel key of their switch.
+            macs: the addresses.
+            before: in milliseconds since the epoch.
+        """
+        index = self._southbound.store.table(FDB).index(FDB.mac, FDB.dp_key)
+        for mac in macs:
+            yield from [row for row in index.rows((mac_text(mac), key)) if row.timestamp <= before]
+
+
+def now() -> int:
+    """Return the time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _least_age(threshold: int) -> int:
+    return 3 * threshold // 16
+
+
+def _counted(replies: Iterable[object]) -> Iterator[tuple[int, int]]:
+    """Yield the MAC address and the number of packets of each flow."""
+    for reply in replies:
+        for flow in reply.flows if isinstance(reply, FlowStatsReply) else ():
+            if "eth_src" in flow.match:
+                yield flow.match["eth_src"][0], flow.n_packets
