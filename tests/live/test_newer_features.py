@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from ovenbird.cli.trace import command as trace
 from ovenbird.lab import programs
 from ovenbird.lab.instance import INTERFACE
+from support.live.capture import Capture
 from support.live.traffic import Program
 from support.northd import newer_columns
 from support.northd.oracle import Client
@@ -146,3 +147,29 @@ def test_dhcp_is_relayed_to_a_server_in_another_network(
     traced = CliRunner().invoke(trace, [*databases, "--from", "client", "--dhcp"]).output
     assert "ip4.dst = 172.16.8.2;" in traced
     assert 'output to "server"' in traced
+
+
+def test_switches_are_joined_without_a_router(
+    server: Instance, lab: Lab, nb: Nbctl, newer: Callable[..., None]
+) -> None:
+    instances = {}
+    for number, leaf in enumerate(("left", "right"), 1):
+        nb("ls-add", leaf, "--", "lsp-add", leaf, f"vm-{leaf}", "--", "lsp-add", leaf, f"{leaf}-spine")
+        nb("lsp-set-addresses", f"vm-{leaf}", f"02:00:00:00:07:0{number} 10.7.0.{number}")
+    nb("ls-add", "spine", "--", "lsp-add", "spine", "spine-left", "--", "lsp-add", "spine", "spine-right")
+    for leaf in ("left", "right"):
+        newer(
+            f"set Logical_Switch_Port spine-{leaf} type=switch peer={leaf}-spine",
+            f"set Logical_Switch_Port {leaf}-spine type=switch peer=spine-{leaf}",
+        )
+    nb("--wait=hv", "sync")
+    for number, (leaf, host) in enumerate({"left": "hv1", "right": "hv2"}.items(), 1):
+        mac = f"02:00:00:00:07:0{number}"
+        instances[leaf] = lab.attach(f"vm-{leaf}", host=host, port_id=f"vm-{leaf}", mac=mac, dhcp=False)
+        instances[leaf].run("ip", "address", "add", f"10.7.0.{number}/24", "dev", INTERFACE)
+    until(lambda: instances["left"].pings("10.7.0.2"), what="the instance behind the other switch to answer")
+    with Capture(instances["right"].namespace, INTERFACE, "icmp[icmptype] == icmp-echo") as seen:
+        assert instances["left"].pings("10.7.0.2", count=3)
+        seen.wait("> 02:00:00:00:07:02")
+    newer("set Logical_Switch_Port spine-left peer=")
+    until(lambda: not instances["left"].pings("10.7.0.2"), what="the joint to be undone")

@@ -199,7 +199,7 @@ _BOUND = ComputedIndex(
 @rule(nb.LogicalSwitchPort)
 def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
     """Set a port's `up` in Northbound: a chassis has claimed it and, if it reports `up`, has installed its flows."""
-    up = port.type == "router"
+    up = port.type in ("router", "switch")
     for binding in _BOUND.rows(port.name):
         switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis
         if switch is not None and chassis is not None and northbound_uuid(binding.datapath) == switch.uuid:

@@ -140,7 +140,7 @@ def _sender(network: LogicalNetwork, query: PacketQuery, within: Datapath | None
     if port.type == "localnet":
         return _Sender(port, switch, OUTSIDE_MAC, list(BEYOND) if address is None else [address])
     if not switch.is_switch or port.type in _OF_ROUTERS:
-        raise VerifyError(f"{label(port)} is a router's, which sends nothing by itself: name the port of an instance")
+        raise VerifyError(f"{label(port)} leads to another network and sends nothing: name the port of an instance")
     if port.type == "virtual":
         raise VerifyError(f"{label(port)} is virtual: its packets come from one of its parents, so name that")
     known = identities(port)

@@ -19,7 +19,7 @@ from ovenbird.controller.local.settings import own_chassis
 from ovenbird.engine.lookups import get, table
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.model.sb import Chassis, DatapathBinding, PortBinding
 from ovenbird.model.southbound_lookup import ports_of_types
 from ovenbird.openflow.actions import Conjunction, Output, PopVlan, PushVlan, SetField
 from ovenbird.pipeline.openflow_tables import OFTable
@@ -75,9 +75,12 @@ def router_macs(datapath: UUID) -> tuple[tuple[int, int, str], ...]:
     found = set()
     for port in ports_of_types(table(PortBinding), datapath, "patch", "l3gateway"):
         peer = peer_of(port)
-        for text in peer.mac if peer is not None else ():
+        beyond = get(DatapathBinding, PortBinding.datapath.raw(peer)) if peer is not None else None
+        if peer is None or beyond is None or "logical-switch" in beyond.external_ids:
+            continue
+        for text in peer.mac:
             mac = parse_mac(text.partition(" ")[0])
-            if mac is not None and peer is not None:
+            if mac is not None:
                 found.add((mac, cookie_of(peer), peer.logical_port))
     return tuple(sorted(found))
 

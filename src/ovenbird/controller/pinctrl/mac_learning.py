@@ -211,7 +211,7 @@ def outdated(store: Store, *, key: int, port: int, mac: str, address: str) -> It
         name = patch.options.get("peer", "")
         peer = store.find(PortBinding.logical_port, name)
         router = store.table(DatapathBinding).rows.get(PortBinding.datapath.raw(peer)) if peer is not None else None
-        if peer is None or router is None or patch.tunnel_key == port:
+        if peer is None or router is None or patch.tunnel_key == port or "logical-switch" in router.external_ids:
             continue
         known = mac_binding(store, port=name, ip=address)
         learns = flag(router.external_ids, "always_learn_from_arp_request", default=True)

@@ -120,7 +120,7 @@ class SwitchPort:
         addresses: the entries of the `addresses` column that name a MAC, with those of the router port for `router`.
         router: the entry that stands for the word `router`.
         troubles: the parts of the addresses that are left out, and why.
-        unknown: whether the port's addresses include `unknown`.
+        unknown: whether the port's addresses include `unknown`; implied where it leads to another switch.
         given: the column `dynamic_addresses`: the addresses assigned to the port.
         vlan_passthru, arp_responds_when_up, has_ipam, meters, dhcp_relay_port: the switch's ``switch_options``.
     """
@@ -177,7 +177,7 @@ class SwitchPort:
         self.binding = PORT_BINDING.uuid((self.name, self.datapath))
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)
         self.router: Addresses | None = None
-        self.unknown = False
+        self.unknown = self.type == "switch"
         self.addresses: list[Addresses] = []
         self.troubles: list[str] = []
         texts = self.texts
@@ -229,6 +229,20 @@ def only_routers(switch: nb.LogicalSwitch) -> bool:
         if lsp is not None and lsp.type != "router" and switch in lsp.referrers(nb.LogicalSwitch.ports):
             return False
     return all(lsp.type == "router" for lsp in switch.ports)
+
+
+@view
+def peer_switch(lsp: nb.LogicalSwitchPort) -> str:
+    """Return the name of the port of another switch that a port of type `switch` is joined to; empty if there is none.
+
+    Each has to name the other (ovn-nb(5) of OVN 25.09, Logical_Switch_Port, column `peer`).
+    """
+    name = lsp.peer
+    peer = find(LSP.name, name) if name else None
+    if peer is None or peer.type != "switch" or peer.peer != lsp.name:
+        return ""
+    here, there = lsp.referrer(nb.LogicalSwitch.ports), peer.referrer(nb.LogicalSwitch.ports)
+    return peer.name if here is not None and there is not None and here is not there else ""
 
 
 def port_rows(uuids: tuple[UUID, ...]) -> list[nb.LogicalSwitchPort]:

@@ -29,6 +29,7 @@ from ovenbird.northd.ir.southbound_rows import (
     datapath,
     northbound_uuid,
 )
+from ovenbird.northd.ir.switch_port import peer_switch
 from ovenbird.northd.shared.ha_chassis import HA_CHASSIS, HA_CHASSIS_GROUP, group_facts
 
 if TYPE_CHECKING:
@@ -118,6 +119,15 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
     yield from _refused_key(router, f"router {router.name}", wanted, key)
 
 
+def _wrong_peer(port: SwitchPort) -> Iterator[Fact]:
+    """Return the finding that a port leads to no other switch, unless its peer is still to come."""
+    name = port.lsp.peer
+    other = find(nb.LogicalSwitchPort.name, name) if name else None
+    if other is not None and not peer_switch(port.lsp):
+        why = f"{name} is no port of type switch, of another switch, whose peer is {port.name}"
+        yield finding(port.lsp, f"port {port.name} leads nowhere: {why}")
+
+
 def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterator[Fact]:
     """Return the finding that a row did not get the tunnel key that it requests."""
     if wanted is not None and wanted != given:
@@ -138,6 +148,9 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
             options = {**options, "vlan-passthru": "true"}
         if (queue := queue_of(port)) is not None:
             options = {**options, QUEUE: str(queue)}
+        if kind == "switch":
+            kind, options = "patch", {**options, "peer": peer} if (peer := peer_switch(port.lsp)) else options
+            yield from _wrong_peer(port)
         if options:
             pairs = _pairs(options)
         if options and (requested := options.get("requested-chassis")):

@@ -1,7 +1,7 @@
 """Learning of MACs behind ports with unknown addresses, as by a plain Ethernet switch.
 
-Source MACs are learned at ports with unknown addresses and without port security; at a localnet port if its option
-`localnet_learn_fdb` is set. ovn-northd(8), "Ingress Table 2" and "3".
+Source MACs are learned at ports with unknown addresses and without port security, as all are that lead to another
+switch; at a localnet port if its option `localnet_learn_fdb` is set. ovn-northd(8), "Ingress Table 2" and "3".
 
 A row of FDB is kept as long as its port exists, and until it expires: `other_config:fdb_age_threshold` of its switch,
 `options:fdb_removal_limit` of NB_Global, as from OVN 23.06 on. Controllers write the time when an address was learned
@@ -50,7 +50,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     """Look up and learn source MACs at a port with unknown addresses."""
     if not port.unknown or not port.enabled:
         return
-    learns = port.type == "" or (port.type == "localnet" and flag(port.options, "localnet_learn_fdb"))
+    learns = port.type in ("", "switch") or (port.type == "localnet" and flag(port.options, "localnet_learn_fdb"))
     if not learns or port.security:
         return
     match = f"inport == {port.quoted}"

@@ -1,4 +1,4 @@
-"""A switch's ports that lead to routers and to physical networks.
+"""A switch's ports that lead to routers, to other switches and to physical networks.
 
 Requests for a router's address are sent to that router and to the ports that are not routers, not to every router of
 the switch; requests of a router are sent to no other router where there are other ports. ovn-northd(8), "Ingress Table
@@ -35,7 +35,7 @@ flow = FlowBuilder("router_port")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Skip connection tracking at router and localnet ports; forward requests for a router's addresses to it."""
+    """Skip connection tracking at ports to other networks; forward requests for a router's addresses to it."""
     where, hint = port.datapath, port.hint
     yield from _untracked(port)
     peer = router_port_by_name(port.options.get("router-port", "")) if port.type == "router" else None
@@ -58,16 +58,18 @@ def _untracked(port: SwitchPort) -> Iterator[Fact]:
     tracks, stages = stateful(port.switch), []
     if tracks:
         stages.append((IN_PRE_ACL, OUT_PRE_ACL))
-    if port.type == "router" or not balances(port.switch):
+    if port.type != "localnet" or not balances(port.switch):
         stages.append((IN_PRE_LB, OUT_PRE_LB))
     came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
     for ingress, egress in stages:
         yield flow(ingress, port.datapath, 110, came, "next;", hint=port.hint, port=port.name)
-        yield flow(
-            egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", hint=port.hint, port=port.name
-        )
+        act = "next;" if tracks or port.type == "switch" else "ct_clear; next;"
+        yield flow(egress, port.datapath, 110, goes, act, hint=port.hint, port=port.name)
 
 
 FEATURE = Feature(
-    "router_port", port=port, types=frozenset({"router", "localnet"}), hints=(HintedTable(nb.LogicalSwitchPort),)
+    "router_port",
+    port=port,
+    types=frozenset({"router", "switch", "localnet"}),
+    hints=(HintedTable(nb.LogicalSwitchPort),),
 )

@@ -18,6 +18,7 @@ def routed(world):
     world.set(world.other, other_config={KEY: "net2:aa:bb:cc:dd:ee:22,net1:aa:bb:cc:dd:ee:21,nonsense"})
     world.add(vswitch.Bridge, name="br-ex")
     switch, router = world.switch(7), world.switch(8)
+    world.set(router, external_ids={"logical-router": "8"})
     world.lport(switch, "p1", 1)
     world.port_on_bridge("tap1", 5, iface_id="p1")
     world.lport(switch, "s-r", 2, type="patch", options={"peer": "r-s"})
