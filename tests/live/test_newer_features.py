@@ -173,3 +173,27 @@ def test_switches_are_joined_without_a_router(
         seen.wait("> 02:00:00:00:07:02")
     newer("set Logical_Switch_Port spine-left peer=")
     until(lambda: not instances["left"].pings("10.7.0.2"), what="the joint to be undone")
+
+
+def test_a_local_mirror_copies_both_directions_to_an_interface(
+    server: Instance, lab: Lab, nb: Nbctl, newer: Callable[..., None]
+) -> None:
+    switch = lab.hypervisor("hv2")
+    nb("lsp-add", "services", "other", "--", "lsp-set-addresses", "other", "02:00:00:00:08:09 172.16.8.9")
+    other = lab.attach("other", host="hv1", port_id="other", mac="02:00:00:00:08:09", dhcp=False)
+    other.run("ip", "address", "add", "172.16.8.9/24", "dev", INTERFACE)
+    switch.vsctl(
+        *("add-port", "br-int", "probe", "--", "set", "Interface", "probe", "type=internal"),
+        *("external_ids:mirror-id=tap",),
+    )
+    switch.namespace.run("ip", "link", "set", "probe", "up")
+    newer("create Mirror copies type=local filter=both sink=tap", "set Logical_Switch_Port server mirror_rules=copies")
+    nb("--wait=hv", "sync")
+    until(lambda: "copies" in switch.vsctl("list", "Mirror"), what="the mirror")
+    with Capture(switch.namespace, "probe", "icmp and host 172.16.8.9") as seen:
+        until(lambda: server.pings("172.16.8.9"), what="the other instance to answer")
+        seen.wait(r"172\.16\.8\.2 > 172\.16\.8\.9: ICMP echo request")
+        seen.wait(r"172\.16\.8\.9 > 172\.16\.8\.2: ICMP echo reply")
+    newer("set Logical_Switch_Port server mirror_rules=")
+    until(lambda: not switch.vsctl("list", "Mirror"), what="the mirror to go")
+    switch.vsctl("del-port", "br-int", "probe")
