@@ -22,6 +22,7 @@ CALLED_BY_OTHERS = {
     "api/http/connection.py HttpConnection.on_header": "httptools",
     "northd/router/bfd.py keep_numbers": "northd/build.py, as all seeds: the engine, Northbound, Southbound",
     "northd/router/mac_binding.py limit_removals": "the same",
+    "northd/switch/fdb.py limit_removals": "the same",
     "northd/ir/multicast_group.py keep_keys": "the same",
     "northd/ir/queues.py keep_queues": "the same",
     "northd/shared/binding.py keep_keys": "the same",

@@ -65,7 +65,7 @@ class Alarm(Source):
             del self.alarms.waiting[self.key]
 
 
-class Queue:
+class AlarmQueue:
     """The alarms of one kind, in the order of their times."""
 
     __slots__ = ("entries", "not_before")
@@ -90,7 +90,7 @@ class Alarms:
         self.limits: dict[type, Callable[[], int]] = {}
         """By kind, what returns how many alarms may ring in one wave; 0 for any number, as without an entry."""
         self.waiting: dict[tuple[Hashable, int], Alarm] = {}
-        self._queues: dict[type, Queue] = {}
+        self._queues: dict[type, AlarmQueue] = {}
         self._sequence = 0
 
     def due(self, engine: Any, key: tuple[Hashable, int]) -> bool:
@@ -99,7 +99,7 @@ class Alarms:
         if alarm is None:
             alarm = self.waiting[key] = Alarm(self, engine, key)
             self._sequence += 1
-            queue = self._queues.setdefault(type(key[0]), Queue())
+            queue = self._queues.setdefault(type(key[0]), AlarmQueue())
             heappush(queue.entries, (key[1], self._sequence, alarm))
             if len(queue.entries) > 64 + 2 * len(self.waiting):  # most are of moments that nobody waits for any more
                 queue.entries = [entry for entry in queue.entries if self._alive(entry[2])]
@@ -113,7 +113,7 @@ class Alarms:
             if queue.entries:
                 self._ring(queue, self.limits[kind]() if kind in self.limits else 0)
 
-    def _ring(self, queue: Queue, limit: int) -> None:
+    def _ring(self, queue: AlarmQueue, limit: int) -> None:
         moment, rung = self.clock(), 0
         if moment < queue.not_before:
             return

@@ -39,9 +39,9 @@ LOOKUP = stage("ls_in_l2_lkup")
 INPUT = stage("lr_in_ip_input")
 AFTER_INPUT = stage("lr_in_unsnat")
 RESOLVE = stage("lr_in_arp_resolve")
-REQUEST = stage("lr_in_dhcp_relay_req")
-RESPONSE_CHECK = stage("lr_in_dhcp_relay_resp_chk")
-RESPONSE = stage("lr_in_dhcp_relay_resp")
+RELAY_REQUEST = stage("lr_in_dhcp_relay_req")
+RELAY_RESPONSE_CHECK = stage("lr_in_dhcp_relay_resp_chk")
+RELAY_RESPONSE = stage("lr_in_dhcp_relay_resp")
 
 flow = FlowBuilder("dhcp_relay")
 
@@ -131,12 +131,12 @@ def _requests(relay: Relay) -> Iterator[Fact]:
     port, ip, server = relay.port, relay.subnet.ip, relay.server
     where, hint, meter = port.datapath, port.uuid, port.meters.get("dhcpv4-relay")
     match = f"inport == {port.quoted} && {relay.clients} && ip.frag == 0 && udp.src == 68 && udp.dst == 67"
-    check = f"{RELAYED} = dhcp_relay_req_chk({ip}, {server}); {_jump(REQUEST)} /* DHCP_RELAY_REQ */"
+    check = f"{RELAYED} = dhcp_relay_req_chk({ip}, {server}); {_jump(RELAY_REQUEST)} /* DHCP_RELAY_REQ */"
     yield flow(INPUT, where, 110, match, check, hint=hint, meter=meter)
     match = f"inport == {port.quoted} && udp.src == 68 && udp.dst == 67"
     act = f"ip4.src = {ip}; ip4.dst = {server}; udp.src = 67; {_jump(AFTER_INPUT)} /* DHCP_RELAY_REQ */"
-    yield flow(REQUEST, where, 100, f"{match} && {RELAYED} == 1", act, hint=hint)
-    yield flow(REQUEST, where, 1, match, "drop;", hint=hint)
+    yield flow(RELAY_REQUEST, where, 100, f"{match} && {RELAYED} == 1", act, hint=hint)
+    yield flow(RELAY_REQUEST, where, 1, match, "drop;", hint=hint)
 
 
 def _responses(relay: Relay) -> Iterator[Fact]:
@@ -145,13 +145,13 @@ def _responses(relay: Relay) -> Iterator[Fact]:
     reply = "udp.src == 67 && udp.dst == 67"
     match = f"ip4.src == {server} && ip4.dst == {ip} && ip.frag == 0 && {reply}"
     yield flow(INPUT, where, 110, match, "next; /* DHCP_RELAY_RESP */", hint=hint)
-    yield flow(RESOLVE, where, 500, match, f"{_jump(RESPONSE_CHECK)} /* DHCP_RELAY_RESP */", hint=hint)
+    yield flow(RESOLVE, where, 500, match, f"{_jump(RELAY_RESPONSE_CHECK)} /* DHCP_RELAY_RESP */", hint=hint)
     check = f"{RELAY} = ip4.dst; {RELAYED_BACK} = dhcp_relay_resp_chk({ip}, {server}); next; /* DHCP_RELAY_RESP */"
-    yield flow(RESPONSE_CHECK, where, 100, match, check, hint=hint, meter=meter)
+    yield flow(RELAY_RESPONSE_CHECK, where, 100, match, check, hint=hint, meter=meter)
     match = f"ip4.src == {server} && {RELAY} == {ip} && {reply}"
     act = f"eth.src = {port.mac}; ip4.src = {ip}; udp.dst = 68; outport = {port.quoted}; output; /* DHCP_RELAY_RESP */"
-    yield flow(RESPONSE, where, 100, f"{match} && {RELAYED_BACK} == 1", act, hint=hint)
-    yield flow(RESPONSE, where, 1, match, "drop;", hint=hint)
+    yield flow(RELAY_RESPONSE, where, 100, f"{match} && {RELAYED_BACK} == 1", act, hint=hint)
+    yield flow(RELAY_RESPONSE, where, 1, match, "drop;", hint=hint)
 
 
 def _jump(where: Stage) -> str:
