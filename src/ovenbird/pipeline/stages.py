@@ -151,6 +151,9 @@ ROUTER_EGRESS = _stages(
     """,
 )
 
+OWN_STAGES = ("lr_in_dhcp_relay_req", "lr_in_dhcp_relay_resp_chk", "lr_in_dhcp_relay_resp")
+"""Stages that OVN 23.03 does not have."""
+
 STAGES = {stage.name: stage for stage in (*SWITCH_INGRESS, *SWITCH_EGRESS, *ROUTER_INGRESS, *ROUTER_EGRESS)}
 """Every stage by name."""
 

@@ -1,6 +1,6 @@
-"""Our stages have the numbers that Debian's northd gives them."""
+"""Our stages have the numbers that Debian's northd gives them; those of newer releases are behind them."""
 
-from ovenbird.pipeline.stages import STAGES
+from ovenbird.pipeline.stages import OWN_STAGES, STAGES
 
 
 def test_numbers(oracle):
@@ -9,4 +9,4 @@ def test_numbers(oracle):
     for row in oracle.theirs.select("Logical_Flow", "external_ids", "pipeline", "table_id"):
         name = dict(row["external_ids"][1])["stage-name"]
         theirs[name] = (row["pipeline"], row["table_id"])
-    assert theirs == {name: (stage.pipeline, stage.table) for name, stage in STAGES.items()}
+    assert theirs == {name: (stage.pipeline, stage.table) for name, stage in STAGES.items() if name not in OWN_STAGES}

@@ -65,6 +65,10 @@ class Client:
             assert "error" not in (result or {}), (result, ops[min(len(results), len(ops)) - 1])
         return results
 
+    def has(self, table: str) -> bool:
+        """Return whether the database has a table of that name."""
+        return table in self.call("get_schema", self.database)["tables"]
+
     def select(self, table: str, *columns: str) -> list[dict]:
         return self.transact({"op": "select", "table": table, "where": [], "columns": list(columns)})[0]["rows"]
 
