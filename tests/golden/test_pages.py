@@ -6,7 +6,7 @@ A page is named after its feature. In it, blocks in this order, as often as want
 - ``newer``: the same for tables and columns that Debian's ovn-nbctl does not know, a row a line:
   ``create TABLE NAME [COLUMN=VALUE...]`` or ``set TABLE NAME COLUMN=VALUE...``, rows and references by name;
 - ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
-- ``joined``: multicast groups that a chassis has heard somebody join: an address and ports of one switch a line;
+- ``joined``: multicast groups that a chassis has learned by snooping: an address and ports of one switch a line;
 - ``flows``: the feature's logical flows, by stage and priority, with the datapaths that each is for; words after
   ``flows`` pick stages;
 - ``rows TABLE COLUMN...``: rows of a Southbound table;

@@ -152,7 +152,7 @@ class Databases:
         if until is None:
             until = asyncio.get_running_loop().time() + RECONNECT_TIMEOUT
         answer, after = await self._built(caller, build, until)
-        for more in after:  # nobody's turn any more: each may need one of its own
+        for more in after:  # after the turn: each may need one of its own
             await self._complete(caller, more, until)
         return answer
 
@@ -161,7 +161,7 @@ class Databases:
         try:
             return await self._attempt(caller, build, until)
         except CONTESTED:
-            pass  # whoever was faster is visible by now
+            pass  # the change that was faster is visible by now
         async with self._turn:  # losers of one process go one by one, so that they lose to other processes at most
             for _ in range(ATTEMPTS):
                 try:

@@ -131,7 +131,7 @@ class Notifier:
                     telling.cancel()
                     losing.cancel()
                     await asyncio.wait([telling])
-                    with contextlib.suppress(Disconnected):  # then nobody holds it
+                    with contextlib.suppress(Disconnected):  # the server has released it then
                         await self.northbound.unlock(LOCK)
 
     # -- what changed -------------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ class Notifier:
             token = await self.tokens.login(self._refused) if self.tokens is not None else ""
             headers = {"X-Auth-Token": token} if token else {}
             answer = await http.post(self.url, json={"events": [event.json for event in events]}, headers=headers)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is between Nova or Keystone and the network)
+        except Exception as error:  # noqa: BLE001 (any error is one of Nova, Keystone or the network)
             log.warning("Nova cannot be notified of %d ports: %s", len(events), error or type(error).__name__)
             return False
         status = answer.status_code

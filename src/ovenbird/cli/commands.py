@@ -10,7 +10,7 @@ from ovenbird.cli.daemons import DAEMONS
 
 COMMANDS = {
     "up": "Start a cloud network on this machine.",
-    "down": "Remove it, whatever is left of it.",
+    "down": "Remove it, also what is left after a crash.",
     "status": "Show what runs and where, and what is wrong.",
     "lab": "Boot, enter and delete instances.",
     "settings": "Show and change the cloud's settings.",

@@ -116,7 +116,7 @@ def command(
     a switch, router or network, by name or UUID; that of the inport if not given. The databases may be any OVN's.
 
     With --from and --to the expression is made as the sender would make the packet: by its DHCP routes, and the MAC
-    address of its next hop. WHO outside is a network that a physical one belongs to, for somebody beyond it
+    address of its next hop. WHO outside is a network with a physical network, for a host beyond it
     (192.0.2.1, 2001:db8::1), or an address that no port has; from there a port is sent to at its floating IP.
 
     Connections are followed: the first packet is new, its answer (--reply) belongs to the connection it began.

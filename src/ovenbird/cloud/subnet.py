@@ -28,7 +28,7 @@ METADATA = "169.254.169.254/32"
 """Where instances look for metadata."""
 
 NO_DOMAINS = ("", settings.DNS_DOMAIN.default)
-"""The domain that is nobody's choice, and none at all: instances are not told of these."""
+"""Neutron's default domain, and none: these are not sent to instances."""
 
 STATELESS, SLAAC = "dhcpv6-stateless", "slaac"
 
@@ -135,7 +135,7 @@ def _name_servers(subnet: cloud.Subnet) -> str:
 
 @view
 def host_name_servers() -> tuple[str, ...]:
-    """Return the name servers that this host asks, but for those that nobody else could (resolv.conf(5))."""
+    """Return the name servers that this host asks, without those that only this host can reach (resolv.conf(5))."""
     try:
         lines = RESOLVERS.read_text(errors="replace").splitlines()
     except OSError:
@@ -155,7 +155,7 @@ def _is_route(text: str) -> bool:
 
 
 def _unreadable(subnet: cloud.Subnet) -> list[str]:
-    """Return what of a subnet DHCP cannot tell anybody; it tells them all the rest."""
+    """Return the values of a subnet that DHCP cannot send; the others are sent."""
     gateway = [] if subnet.gateway_ip is None or is_address(subnet.gateway_ip) else [subnet.gateway_ip]
     servers = [server for server in subnet.dns_nameservers.values() if not is_address(server)]
     return sorted([*gateway, *servers, *[route for route in subnet.host_routes if not _is_route(route)]])

@@ -1,4 +1,4 @@
-"""What a chassis has whatever Southbound it follows: the local database, the bridge, protocols, its own rows."""
+"""The parts of a chassis that do not depend on its Southbound: local database, bridge, protocols, its own rows."""
 
 from __future__ import annotations
 

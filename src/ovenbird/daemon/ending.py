@@ -59,7 +59,7 @@ class Ending:
         self._tell = tell
 
     def _ask(self, _number: int, _frame: object) -> None:
-        # Runs between two instructions of whatever the process does, also where the event loop has no turn.
+        # Runs between any two instructions of the process, even while the event loop is blocked.
         if not self.asked:
             self.asked = True
             signal.setitimer(signal.ITIMER_REAL, END_TIMEOUT)

@@ -1,6 +1,6 @@
 """Where a compiler's findings can be read: `findings/list`, a command of its daemon, and Cloud, which the API shows.
 
-In Cloud each compiler has its own rows, which whoever is active keeps equal to what it finds. It writes at most once a
+In Cloud each compiler has its own rows, which its active instance keeps equal to its findings. It writes at most once a
 second, `MOST` rows of `LONGEST_FINDING` bytes of text; if there are more, the last row says so.
 """
 

@@ -2,7 +2,7 @@
 
 Each place in the source that logs has a token bucket, as in Open vSwitch (vlog(3), "VLOG_WARN_RL"): so many lines at
 once, then so many per second. Suppressed lines are counted, and the next line from that place carries the number as
-`left_out`. Debug lines are not limited, since somebody asked for them, and those of ACLs have meters of their own.
+`left_out`. Debug lines are not limited, since they were requested, and those of ACLs have meters of their own.
 """
 
 from __future__ import annotations

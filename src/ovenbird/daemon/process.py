@@ -118,7 +118,7 @@ class Daemon:
         """Report that the daemon serves, to the waiting parent of a detached start and to a service manager."""
         tell_service_manager("READY=1")
         if self._ready_pipe >= 0:
-            with contextlib.suppress(BrokenPipeError):  # a restarted child: whoever waited has gone
+            with contextlib.suppress(BrokenPipeError):  # a restarted child: the waiting parent has ended
                 os.write(self._ready_pipe, b"\0")
             os.close(self._ready_pipe)
             self._ready_pipe = -1

@@ -1,4 +1,4 @@
-"""Detect that all rows of Cloud have other UUIDs than before: the ids of the API have changed, which nobody intends.
+"""Detect that all rows of Cloud have other UUIDs than before: the ids of the API have changed, which is never intended.
 
 `ovsdb-client restore` does this where `ovsdb-server` serves Cloud. Every port would get a new name in Northbound, and
 every instance would lose its network. So the compiler stops, which leaves traffic as it is, and says what to do. It

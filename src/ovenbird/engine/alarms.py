@@ -101,7 +101,7 @@ class Alarms:
             self._sequence += 1
             queue = self._queues.setdefault(type(key[0]), AlarmQueue())
             heappush(queue.entries, (key[1], self._sequence, alarm))
-            if len(queue.entries) > 64 + 2 * len(self.waiting):  # most are of moments that nobody waits for any more
+            if len(queue.entries) > 64 + 2 * len(self.waiting):  # most are of moments that no rule waits for any more
                 queue.entries = [entry for entry in queue.entries if self._alive(entry[2])]
                 heapify(queue.entries)
         alarm.track()

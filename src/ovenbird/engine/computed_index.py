@@ -118,7 +118,7 @@ class Files(Generic[R]):
         keys: tuple[Any, ...] = ()
         try:
             found = tuple(self.derived.keys(row.values))
-        except Exception:  # one row stops nobody else's transaction
+        except Exception:  # one row does not stop the transactions of other clients
             log.exception("%r cannot be indexed", row)
             found = ()
         if found:

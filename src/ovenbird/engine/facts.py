@@ -216,7 +216,7 @@ class NamedRows(Rows[K], Generic[K, P, F]):
         row_class: the table's row class.
         make: the class of the facts.
         key: the key column, or several.
-        key_of: for a row found in the table, its key, or None if the row is nobody's business here.
+        key_of: for a row found in the table, its key, or None if the row is to be left alone.
         how: what else `Rows` takes.
 
     Raises:

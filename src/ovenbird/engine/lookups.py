@@ -1,4 +1,4 @@
-"""Lookups of rows other than the subject, in whichever of the engine's stores has their table.
+"""Lookups of rows other than the subject, in the one of the engine's stores that has their table.
 
 All lookups are tracked. Outside of a computation there is no engine; use the store's own methods there.
 """

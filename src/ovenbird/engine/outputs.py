@@ -2,8 +2,8 @@
 
 An ``Output`` knows both sides by key: the wanted row from the facts, and the row in the table. A key is *dirty* when
 either side has changed: a wave added or removed facts, or a client edited the table. ``plan`` visits the dirty keys
-only and produces the smallest edits that make both sides equal, so creating a row and reverting somebody's edit are the
-same operation.
+only and produces the smallest edits that make both sides equal, so creating a row and reverting another client's edit
+are the same operation.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Output:
         self.mine = mine
         self.actual: dict[Hashable, Row] = {}
         self.handles: dict[Hashable, Handle] = {}
-        self.dirty: dict[Hashable, object] = {}  # the keys alone; whatever is under them
+        self.dirty: dict[Hashable, object] = {}  # an ordered set of keys
         self.surplus: dict[Row, None] = {}
         self._keys: dict[Row, Hashable] = {}
         self._planned: dict[UUID, Hashable] = {}
@@ -257,7 +257,7 @@ class Output:
     def inserted(self, rows: Iterable[Row]) -> None:
         """Process inserted rows."""
         planned, actual, keys = self._planned, self.actual, self._keys
-        if self.relation.named and self.relation.update_only and not self.members:  # nobody plans them, and keys differ
+        if self.relation.named and self.relation.update_only and not self.members:  # none is planned, each key is once
             fresh = {row.uuid: row for row in rows}
             actual.update(zip(fresh, fresh.values(), strict=True))
             keys.update(zip(fresh.values(), fresh, strict=True))

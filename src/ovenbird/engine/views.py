@@ -93,7 +93,7 @@ class ViewInstance(Reader):
         tracking.reader = self
         try:
             self.value, self.error = self.key[0].body(*self.key[1]), None
-        except Exception as e:  # noqa: BLE001 (whatever a feature's function raises is its readers' to see)
+        except Exception as e:  # noqa: BLE001 (what a feature's function raises is raised in its readers)
             self.value, self.error = None, e
         finally:
             tracking.reader = outer

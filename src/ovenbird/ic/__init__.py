@@ -1,1 +1,1 @@
-"""Interconnection: what availability zones tell each other, so that their logical routers reach one another."""
+"""Interconnection of OVN deployments, as by ovn-ic(8): gateways, ports and routes that availability zones exchange."""

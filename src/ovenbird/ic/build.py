@@ -2,8 +2,8 @@
 
 It reads and writes all four: Interconnection Southbound (this zone's rows, and the tunnel keys of transit switches),
 Northbound (transit switches, remote ports, learned routes), Southbound (remote chassis, and where remote ports are) and
-Interconnection Northbound (the number of the last changes that all zones have applied). It does no I/O: whoever owns
-the connections runs waves, has each output plan its edits, and commits them.
+Interconnection Northbound (the number of the last changes that all zones have applied). It does no I/O: a
+driver runs waves, has each output plan its edits, and commits them.
 """
 
 from __future__ import annotations

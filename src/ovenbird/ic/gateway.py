@@ -1,7 +1,7 @@
-"""Gateways: chassis that other zones have tunnels to, here and there.
+"""Gateways: the chassis that tunnels between availability zones lead to.
 
-A chassis whose `other_config` has `is-interconn` (from `external_ids:ovn-is-interconn` of its Open_vSwitch) is told to
-the other zones with its encaps. The gateways of other zones are chassis in this one, with `is-remote`.
+A chassis whose `other_config` has `is-interconn` (from `external_ids:ovn-is-interconn` of its Open_vSwitch) is
+published with its encaps to the other zones. Their gateways are chassis in this zone's Southbound, with `is-remote`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ ENCAPS_OF_CHASSIS = Members(REMOTE_CHASSIS, sb.Chassis.encaps)
 
 @rule(sb.Chassis)
 def gateway(chassis: sb.Chassis) -> Iterator[Fact]:
-    """Tell the other zones of a gateway of this one."""
+    """Publish a gateway of this zone to the others."""
     mine = zone()
     if mine is None or not flag(chassis.other_config, IS_GATEWAY):
         return

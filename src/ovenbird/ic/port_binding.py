@@ -1,8 +1,9 @@
-"""Port bindings: the ports of transit switches, which every zone tells the others.
+"""Port bindings: the ports of transit switches, which each zone publishes to the others.
 
-A port of type `router` is this zone's: its binding in Interconnection Southbound has the addresses of the router port
-behind it and the chassis that hosts that one, and its tunnel key comes back as the key that the port requests. A port
-of type `remote` is another zone's, made from its binding; Southbound is told the gateway that it is behind.
+A port of type `router` belongs to this zone: its binding in Interconnection Southbound has the addresses of the router
+port that it is connected to, and the chassis that hosts that one; the tunnel key of the binding is requested for the
+port in Northbound. A port of type `remote` belongs to another zone, and is made from that zone's binding; in Southbound
+it is bound to the gateway that leads to it.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def transit_switch_of(port: nb.LogicalSwitchPort) -> str | None:
 
 @rule(nb.LogicalSwitchPort, when=lambda port: port.type == "router" and transit_switch_of(port) is not None)
 def zone_port(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
-    """Tell the other zones of a port of this one, as soon as Southbound has it."""
+    """Publish a port of this zone to the others, as soon as Southbound has it."""
     mine, name, transit = zone(), port.name, transit_switch_of(port)
     binding = binding_of(name)
     if mine is None or transit is None or binding is None:
@@ -149,7 +150,7 @@ def zone_port(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
 
 @rule(ic_sb.PortBinding)
 def zone_port_key(binding: ic_sb.PortBinding) -> Iterator[Fact]:
-    """Have a port of this zone request the tunnel key that its binding has."""
+    """Make a port of this zone request the tunnel key that its binding has."""
     if not is_ours(binding):
         return
     for port in select(nb.LogicalSwitchPort.name, binding.logical_port):
@@ -179,7 +180,7 @@ def remote_port(binding: ic_sb.PortBinding) -> Iterator[Fact]:
 
 @rule(ic_sb.PortBinding)
 def remote_place(binding: ic_sb.PortBinding) -> Iterator[Fact]:
-    """Tell Southbound the gateway that a port of another zone is behind."""
+    """Bind a port of another zone to the gateway that leads to it."""
     if not is_taken(binding) or excess(binding):
         return
     gateway = binding.gateway

@@ -1,4 +1,4 @@
-"""Routes that zones tell each other, by way of the routers that are connected to a transit switch.
+"""Routes that availability zones advertise to each other, through the routers connected to a transit switch.
 
 A router advertises its static routes of the route table of its port on the transit switch, and the networks of its
 other ports; the next hop is its address on the transit switch. Where several rows of a zone make the same route,
@@ -57,7 +57,7 @@ class TransitPort(NamedTuple):
 
 
 class RouteKey(NamedTuple):
-    """What makes a route of this zone one: no two rows have all of it in common."""
+    """The key of an advertised route of this zone: no two rows have all of it in common."""
 
     transit_switch: str
     route_table: str
@@ -79,7 +79,7 @@ class AdvertisedRow(NamedTuple):
 
 
 class LearnedKey(NamedTuple):
-    """What makes a learned route one."""
+    """The key of a learned route."""
 
     router: UUID
     ip_prefix: str
@@ -280,7 +280,7 @@ def connected_route(port: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 @rule(nb.LogicalRouter)
 def learning_router(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Own the learned routes of every router, so that those go which nobody advertises any more."""
+    """Own the learned routes of every router, so that those that no zone advertises any more are removed."""
     yield ROUTERS(router.uuid)
 
 

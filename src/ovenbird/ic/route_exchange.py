@@ -1,4 +1,4 @@
-"""What this zone exchanges of routes: the options `ic-route-*` of NB_Global (ovn-nb(5)).
+"""Which routes this zone advertises and learns: the options `ic-route-*` of NB_Global (ovn-nb(5)).
 
 Link-local prefixes, and those that belong to a prefix of `ic-route-blacklist`, are neither advertised nor learned;
 default routes only where the options ending in `-default` allow it.
@@ -64,11 +64,11 @@ class RouteExchange(NamedTuple):
     barred: tuple[IPv4Network | IPv6Network, ...]
 
     def advertises(self, prefix: Prefix) -> bool:
-        """Return whether a route to a prefix is told to other zones."""
+        """Return whether a route to a prefix is advertised to other zones."""
         return self.advertised and (prefix.length > 0 or self.advertised_default) and not self._bars(prefix)
 
     def learns(self, prefix: Prefix) -> bool:
-        """Return whether a route to a prefix is taken from other zones."""
+        """Return whether a route to a prefix is learned from other zones."""
         return self.learned and (prefix.length > 0 or self.learned_default) and not self._bars(prefix)
 
     def _bars(self, prefix: Prefix) -> bool:
@@ -85,7 +85,7 @@ def parse_prefix(text: str) -> Prefix | None:
 
 
 def is_next_hop(text: str) -> bool:
-    """Return whether a text is an address that another zone can reach: none of a link, as IPv6 ones may be."""
+    """Return whether a text is an address that another zone can reach: IPv6 link-local ones are not."""
     try:
         found = ip_address(text)
     except PacketError:
@@ -104,7 +104,7 @@ def _barred(text: str) -> Iterator[tuple[str, IPv4Network | IPv6Network | None]]
 
 @view
 def route_exchange() -> RouteExchange:
-    """Return what this zone exchanges."""
+    """Return which routes this zone advertises and learns."""
     options = next((row.options for row in rows(nb.NBGlobal)), {})
     return RouteExchange(
         advertised=flag(options, "ic-route-adv"),
@@ -117,7 +117,7 @@ def route_exchange() -> RouteExchange:
 
 @rule(nb.NBGlobal)
 def bad_prefixes(row: nb.NBGlobal) -> Iterator[Fact]:
-    """Report what is no prefix in `ic-route-blacklist`."""
+    """Report items of `ic-route-blacklist` that are not prefixes."""
     for item, network in _barred(row.options.get(BARRED, "")):
         if network is None:
             yield finding(row, f"NB_Global options:{BARRED}: {item!r} is not an IP prefix, and is left out")

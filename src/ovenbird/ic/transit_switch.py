@@ -1,8 +1,9 @@
 """Transit switches: a logical switch in each zone's Northbound, with one tunnel key for all of them.
 
-Whoever first sees a transit switch in Interconnection Northbound allocates its key in Interconnection Southbound, from
-the numbers that no zone gives to its own datapaths; the unique index there decides between zones that are equally fast
-(ovn-architecture(7)). Of several rows for one switch the one with the lowest key stays, which all zones see alike.
+The zone that first sees a transit switch in Interconnection Northbound allocates its key in Interconnection Southbound,
+from a range that no zone uses for its own datapaths; the unique index there decides between zones that do so at the
+same time (ovn-architecture(7)). Of several rows for one switch the one with the lowest key stays: all zones choose the
+same.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class LayoutError(LabError):
 
 
 class ClashError(LabError):
-    """A name that the lab needs is in use by somebody else."""
+    """A name that the lab needs is in use by another program."""
 
 
 class NoAnswerError(LabError):

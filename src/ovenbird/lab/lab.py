@@ -114,7 +114,7 @@ class Lab(LabProcesses):
             RequirementError: a program or privilege is missing.
             LayoutError: a name, path or port is unusable.
             AlreadyRunningError: a cloud runs there, or starts.
-            ClashError: a namespace of the lab exists and belongs to somebody else; nothing was done.
+            ClashError: a namespace of that name exists and belongs to another program; nothing was done.
             LabError: it did not start; nothing is left of it.
         """
         from ovenbird.model.settings import METADATA, SettingError, checked  # noqa: PLC0415 - `status` needs no schemas
@@ -374,7 +374,7 @@ class Lab(LabProcesses):
         """Remove every process, namespace and file of the lab, whatever its state.
 
         Returns:
-            the namespaces that stay: they have the lab's names and belong to somebody else now.
+            the namespaces that stay: they have the lab's names and belong to another program now.
 
         Raises:
             AlreadyRunningError: another command is changing it.
@@ -495,7 +495,7 @@ class Lab(LabProcesses):
         Raises:
             DuplicateInstanceError: an instance has it already.
             LayoutError: the name is unusable.
-            ClashError: its namespace exists and belongs to somebody else.
+            ClashError: its namespace exists and belongs to another program.
         """
         namespace = Namespace(self.layout.instance_namespace(name), owner=self.layout.owner)
         taken = DuplicateInstanceError(f"an instance named {name} exists already")

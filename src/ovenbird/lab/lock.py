@@ -41,7 +41,7 @@ def locked(
         try:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # somebody has just removed it
+            continue  # another process has just removed it
         try:
             fcntl.flock(fd, kind | fcntl.LOCK_NB)
             if _is(directory, fd):
@@ -51,7 +51,7 @@ def locked(
                 os.close(fd)
                 raise busy from None
             time.sleep(_POLL)
-        os.close(fd)  # or whoever held it before has removed the directory
+        os.close(fd)  # or its former holder has removed the directory
     needed = False
     try:
         yield

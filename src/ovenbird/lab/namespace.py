@@ -123,7 +123,7 @@ class Namespace:
         try:
             run(["unshare", "--net", "sh", "-ec", _SET_UP % " ".join(knobs), self.name, alias])
         except CommandError:
-            self.check()  # somebody was faster
+            self.check()  # another program was faster
             raise
 
     def enter(self, *argv: str) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class Process:
         except ProcessLookupError:
             return
         try:
-            if self.alive:  # checked while the descriptor pins the process: nobody else can have the id by then
+            if self.alive:  # checked while the descriptor pins the process: no other can have the id
                 signal.pidfd_send_signal(fd, number)
         except ProcessLookupError:
             return  # it ended in between
@@ -189,7 +189,7 @@ def reap(process: Process) -> None:
     try:
         os.waitpid(process.pid, os.WNOHANG)
     except ChildProcessError:
-        return  # somebody else's child
+        return  # another process's child
 
 
 def stop(processes: Iterable[Process], grace: float = 5.0) -> None:

@@ -152,7 +152,7 @@ def controller(hypervisor: Hypervisor, program: tuple[str, ...] | None = None) -
 def metadata(hypervisor: Hypervisor) -> ProcessSpec:
     """Return the specification of a hypervisor's metadata service, which tells instances what they were booted with.
 
-    It runs outside of the hypervisor's namespace, so that the namespaces that it makes have names for everybody.
+    It runs outside of the hypervisor's namespace, so that the names of its own namespaces are visible everywhere.
     """
     layout, host = hypervisor.layout, hypervisor.name
     options = ("--no-chdir", "--pidfile", "-vsyslog:off", f"--boots={layout.boots}")

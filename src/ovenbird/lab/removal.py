@@ -11,14 +11,14 @@ from ovenbird.lab.state import Kind, State
 
 
 def check_names(layout: Layout, *, recorded: Layout | None = None) -> None:
-    """Make sure that nobody else has namespaces of the names that a lab gives.
+    """Check that no other program has namespaces of the names that a lab gives.
 
     Arguments:
         layout: of the lab.
         recorded: of what has crashed in its run directory, None for nothing.
 
     Raises:
-        ClashError: somebody has.
+        ClashError: another program has.
     """
     for name in (
         layout.underlay,

@@ -8,7 +8,7 @@ from ovenbird.lab.errors import LabError
 
 @contextmanager
 def undone_by(*steps: Callable[[], object]) -> Iterator[None]:
-    """If what is done inside fails, or is interrupted, undo it: by every step, whichever of them fail.
+    """If what is done inside fails, or is interrupted, undo it: every step is tried, even if others fail.
 
     Arguments:
         steps: in the order in which they are to be taken; the error notes those that fail, and is raised again.

@@ -29,7 +29,7 @@ def ask(path: Path, method: str, params: Sequence[object] = (), timeout: float =
         timeout: seconds for the whole of it.
 
     Raises:
-        NoAnswerError: nobody is there, the answer does not come in time, or it is an error.
+        NoAnswerError: no server listens, the answer does not come in time, or it is an error.
     """
     deadline = time.monotonic() + timeout
     request = orjson.dumps({"method": method, "params": params, "id": 0})

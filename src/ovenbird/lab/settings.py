@@ -9,7 +9,7 @@ from ovenbird.model.stored_settings import UnreachableError, change, opened
 
 
 def configure(cloud: str, settings: Mapping[str, str]) -> None:
-    """Give a cloud settings, whatever others it has.
+    """Give a cloud settings besides those that it has.
 
     Arguments:
         cloud: its Cloud database, as `ovsdb-client` takes it.

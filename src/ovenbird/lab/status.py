@@ -39,7 +39,7 @@ class Status:
         processes: name to process id, None while it does not run.
         stopped: the names of those that a signal has stopped.
         instances: in the order they were made.
-        problems: what is not as it should be, a line each; None if nobody has asked.
+        problems: what is not as it should be, a line each; None if they were not checked.
     """
 
     lab: Lab

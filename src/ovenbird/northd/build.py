@@ -1,8 +1,8 @@
 """The Northbound → Southbound compiler: all features' rules on one engine.
 
 ``build`` reads two stores and returns an engine whose outputs are bound to both: derived rows to Southbound, and what
-goes back up (a port's state, sequence numbers) to Northbound. It does no I/O: whoever owns the connections runs waves,
-has each output plan its edits, and commits them.
+goes back up (a port's state, sequence numbers) to Northbound. It does no I/O: a driver runs waves, has each output
+plan its edits, and commits them.
 
 A Southbound database that another northd wrote is taken over: rows are known again by their keys, tunnel keys are kept,
 and what is not called for is removed.

@@ -34,7 +34,7 @@ class ClientLocks:
 
         Arguments:
             name: the lock's.
-            on_lost: is called if somebody steals it or the connection goes.
+            on_lost: is called if another client steals it or the connection is lost.
         """
         lock = self._locks.get(name)
         if lock is None:
@@ -55,7 +55,7 @@ class ClientLocks:
 
         Arguments:
             name: the lock's.
-            on_lost: is called if somebody steals it in turn or the connection goes.
+            on_lost: is called if another client steals it in turn or the connection is lost.
 
         Raises:
             Disconnected: there is no connection.
@@ -80,7 +80,7 @@ class ClientLocks:
             self._locks[name].held.set()
 
     def lose(self, name: str) -> None:
-        """Take note that somebody stole a lock."""
+        """Process the notification that another client stole a lock."""
         if name in self._locks:
             self._locks[name].lose()
 

@@ -125,7 +125,7 @@ class Database:
         for callback in tuple(self._subscribers):
             try:
                 callback(commit)
-            except Exception:  # noqa: BLE001 - what is done is done, whatever a listener does
+            except Exception:  # noqa: BLE001 - the commit is done, even if a listener fails
                 _log.exception("subscriber of database %s failed", self.name)
         return commit
 

@@ -1,9 +1,9 @@
 """Read a journal: its records, damage in it, and the rows that its transactions leave (see `journal`).
 
 A file may end in a record that was being written when the process or the machine stopped: it is short, or its last
-bytes did not reach the disk and read as zeros. That commit, or its durability, was not acknowledged to anybody, so such
-a record is *torn* and can be cut off. Anything else that is no record is *damage*: acknowledged commits are in it or
-behind it, and only an operator can decide to go on without them.
+bytes did not reach the disk and read as zeros. That commit, or its durability, was not acknowledged to any client, so
+such a record is *torn* and can be cut off. Anything else that is not a record is *damage*: acknowledged commits are in
+it or after it, and only an operator can decide to continue without them.
 """
 
 from __future__ import annotations

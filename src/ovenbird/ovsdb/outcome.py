@@ -1,8 +1,8 @@
 """The outcome of a transaction whose reply was lost, as far as the rows show it after the next connection.
 
-New rows carry UUIDs that nobody else chooses, and the UUID of a deleted row is never used again: where a transaction
-inserts or deletes rows, these show whether it was committed. A transaction that only modifies rows is recognised by the
-values that it set, and by the values that it waited for.
+New rows carry UUIDs that no other client chooses, and the UUID of a deleted row is never used again: where a
+transaction inserts or deletes rows, these show whether it was committed. A transaction that only modifies rows is
+recognised by the values that it set, and by the values that it waited for.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ class Replica:
                 await task  # raises what ended it
                 raise Disconnected("the replica is closed")
         finally:
-            waiter.cancel()  # also where whoever waits gives up
+            waiter.cancel()  # also where the caller is cancelled
 
     async def close(self) -> None:
         """Close the connection and stop connecting."""
@@ -501,7 +501,7 @@ class Replica:
             for callback in tuple(self._callbacks):
                 try:
                     callback(commit)
-                except Exception:  # noqa: BLE001 - what is done is done, whatever a listener does
+                except Exception:  # noqa: BLE001 - the commit is done, even if a listener fails
                     _log.exception("listener of database %s failed", self.database)
 
     def _lost(self, gone: asyncio.Event, remote: Remote, error: Exception | None) -> None:

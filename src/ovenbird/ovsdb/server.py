@@ -136,7 +136,7 @@ class Server:
         self._peers[at] = peers
 
     def status(self, remote: str) -> tuple[bool, dict[str, str]]:
-        """Return whether somebody is connected at a remote, and the `status` that its row gets (ovn-sb(5))."""
+        """Return whether a client is connected at a remote, and the `status` that its row gets (ovn-sb(5))."""
         at = Remote.parse(remote)
         peers = self._peers.get(at)
         if peers is None:

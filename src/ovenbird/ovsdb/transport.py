@@ -110,7 +110,7 @@ def parse_remotes(text: str) -> list[Remote]:
 
 
 def lacks_remote(text: str) -> str:
-    """Return why nobody can be connected to by a text from elsewhere, as a setting in a database; empty if one can."""
+    """Return why a text, such as a setting in a database, is not a remote to connect to; empty if it is one."""
     try:
         remotes = parse_remotes(text)
     except ValueError as error:
@@ -247,7 +247,7 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             backlog.clear()
             self._fail(error)
-        except Exception:  # noqa: BLE001 - it may come from anybody who listens; nobody above would close the connection
+        except Exception:  # noqa: BLE001 - a listener may raise anything, and no caller would close the connection
             _log.exception("%s: a message cannot be handled", self.peer)
             self.abort()
 
@@ -356,7 +356,7 @@ async def connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKe
         keys: for `ssl:`.
 
     Raises:
-        OSError: nobody answers there in time, or there are no keys, or none that are good now.
+        OSError: the peer does not answer in time, or the keys are missing or invalid now.
     """
     try:
         async with asyncio.timeout(CONNECT):

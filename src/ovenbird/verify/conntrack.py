@@ -202,7 +202,7 @@ class Tracker:
     ) -> TrackedConnection | None:
         """Track a packet as `track` does, and commit its connection if it is new.
 
-        An existing connection keeps its translation, whatever this one is. An invalid packet is neither committed nor
+        An existing connection keeps its own translation. An invalid packet is neither committed nor
         translated (ovs-actions(7), "ct").
 
         Arguments:
@@ -235,7 +235,7 @@ class Tracker:
         direction = Tuple.of(packet)
         if packet.quoted is not None:
             quoted = Tuple.of(packet.quoted)
-            if quoted.source != direction.destination:  # of no use to whoever gets it
+            if quoted.source != direction.destination:  # of no use to its receiver
                 return None, False
             direction = quoted.reverse
         elif _kind(packet) is _Kind.UNKNOWN and not valid:
@@ -290,7 +290,7 @@ class _Kind(Enum):
 
     FIRST = 1
     LATER = 2
-    UNKNOWN = 3  # belongs to no connection whatever
+    UNKNOWN = 3  # belongs to no connection
 
 
 def _kind(packet: Microflow) -> _Kind:

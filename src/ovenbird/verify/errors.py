@@ -1,4 +1,4 @@
-"""Errors in what somebody asks about a network."""
+"""Errors in questions about a network."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _side_of(network: LogicalNetwork, address: Address, target: str, within: Dat
     """Return the localnet port by which packets from an external address enter; None without external networks.
 
     Raises:
-        VerifyError: the address is of a network inside, where nobody has it, or more than one network leads to the
+        VerifyError: the address is of an internal network, where no port has it, or more than one network leads to the
             target.
     """
     if not (

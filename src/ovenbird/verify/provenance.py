@@ -55,7 +55,7 @@ class Origin:
         if isinstance(row, nb.NAT) and _FLOATING in row.external_ids:
             what = f"floating IP {row.external_ids[_FLOATING]}, by {what}"
         if table is not None and table.owners:
-            what += f" of {' and '.join(self.owners) or 'nobody'}"
+            what += f" of {' and '.join(self.owners) or 'no row'}"
         return f"{what}: {says}" if says else what
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The driver between the hardware_vtep database and Southbound; what it writes is withdrawn when it is told to end."""
+"""The driver between the hardware_vtep database and Southbound; at `exit` it removes what it has written."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class VtepDriver(EngineDriver):
         return engine
 
     def end(self, engine: Engine) -> None:
-        """Let go of the engine."""
+        """Release the engine."""
         if self._gateways is not None:
             self._gateways.leave()
         super().end(engine)
@@ -88,7 +88,7 @@ class VtepDriver(EngineDriver):
         return super().is_ready() and not self._northd.differs(self.southbound.store, matters=matters)
 
     async def withdraw(self) -> None:
-        """Take away what was written, with the chassis: the gateways do not come back. No waves may run meanwhile.
+        """Remove what was written, with the chassis: the gateways do not come back. No waves may run meanwhile.
 
         What a database refuses is logged and stays.
         """
@@ -115,7 +115,7 @@ class VtepDriver(EngineDriver):
             transaction.delete(chassis)
 
     def _withdraw_macs(self, transaction: Transaction) -> None:
-        """Clear the tunnel keys of logical switches, and remove what they were told."""
+        """Clear the tunnel keys of logical switches, and remove their remote MACs."""
         store = self.switches.store
         for switch in store.table(LogicalSwitch).rows.values():
             if switch.tunnel_key is not None:

@@ -75,7 +75,7 @@ def logical_switches(switch: PhysicalSwitch) -> frozenset[str]:
 
 
 def is_hypervisor(other_config: Mapping[str, str]) -> bool:
-    """Return whether a chassis with this `other_config` is no gateway of this kind."""
+    """Return whether a chassis with this `other_config` is not a VTEP gateway."""
     return bool(other_config) and IS_VTEP not in other_config
 
 
@@ -90,7 +90,7 @@ _AT = ComputedIndex(PhysicalSwitch.tunnel_ips, keys=_addresses)
 
 @view
 def trouble(switch: PhysicalSwitch) -> str:
-    """Return why a physical switch can be no chassis; empty if it is one."""
+    """Return why a physical switch cannot be a chassis; empty if it is one."""
     address = min(switch.tunnel_ips, default="")
     if not address:
         return "has no tunnel endpoint (tunnel_ips)"
@@ -105,7 +105,7 @@ def trouble(switch: PhysicalSwitch) -> str:
 
 @view
 def gateway(name: str) -> PhysicalSwitch | None:
-    """Return the physical switch that a chassis stands for; None if there is none, or it can be no chassis."""
+    """Return the physical switch that a chassis stands for; None if there is none, or it cannot be a chassis."""
     switch = find(PhysicalSwitch.name, name)
     return switch if switch is not None and not trouble(switch) else None
 
@@ -166,7 +166,7 @@ class Gateways:
         self._switches.watchers.append(self)
 
     def leave(self) -> None:
-        """Follow no longer."""
+        """Stop following."""
         self._engine = None
         self._switches.watchers.remove(self)
 

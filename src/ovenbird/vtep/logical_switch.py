@@ -1,7 +1,7 @@
-"""What a logical switch of hardware_vtep is told: the tunnel key of its network, and who copies packets to many.
+"""Logical switches of hardware_vtep: the tunnel key of the network, and the replication mode.
 
-A logical switch without a network has the key 0, as with ovn-controller-vtep. In OVN whoever sends a packet to many
-makes the copies (`source_node`).
+A logical switch without a network has the key 0, as with ovn-controller-vtep. In OVN the sender of a broadcast, unknown
+unicast or multicast packet makes the copies (`source_node`).
 """
 
 from __future__ import annotations

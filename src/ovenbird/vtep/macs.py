@@ -1,8 +1,9 @@
-"""Where a physical switch finds the MACs of a network, and where it sends packets to many or to MACs nobody knows.
+"""Remote MACs of hardware_vtep: the endpoints behind which a network's MACs are, and those that get copies.
 
-Each port of the network that is on a chassis with a VXLAN endpoint is a MAC behind that endpoint; packets to many go to
-every such chassis. The links between a logical switch and a network are tunnel keys, as the database has them.
-Locators and sets of them have no owner: the server removes those that nothing refers to, so each is left as it is.
+Each port of the network that is on a chassis with a VXLAN endpoint is a MAC behind that endpoint; broadcast, unknown
+unicast and multicast packets go to every such chassis. A logical switch and a network are associated by their tunnel
+key, as the databases have it. Locators and sets of them have no owner: the server removes those without a reference, so
+each is left as it is.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def present_set(row: PhysicalLocatorSet) -> Iterator[Fact]:
 
 @rule(sb.PortBinding)
 def unicast(port: sb.PortBinding) -> Iterator[Fact]:
-    """Tell the logical switches of a port's network where its MACs are."""
+    """Yield the remote MACs of a port, for the logical switches of its network."""
     chassis = sb.PortBinding.chassis.raw(port)
     if chassis is None or port.type == "vtep":
         return
@@ -119,7 +120,7 @@ def unicast(port: sb.PortBinding) -> Iterator[Fact]:
 
 @rule(LogicalSwitch)
 def multicast(switch: LogicalSwitch) -> Iterator[Fact]:
-    """Have packets to many, and to unknown MACs, sent to every chassis that has ports of the network."""
+    """Yield the endpoints that get copies of a network's packets: those of every chassis that has ports of it."""
     datapath = find(sb.DatapathBinding.tunnel_key, switch.tunnel_key) if switch.tunnel_key else None
     if datapath is None:
         return

@@ -42,7 +42,7 @@ def test_a_member_of_a_group_costs_one_port(cloud):
 def test_an_acl_of_a_group_is_two_flows_and_one_rule_whatever_the_number_of_switches(cloud):
     before = len(cloud.rows(sb.LogicalFlow))
     cloud.acl(cloud.group_row, "to-lport", "outport == @pg0 && tcp.dst == 80", "allow-related")
-    assert cloud.wave() == {"traits": 1, "acl_flows": 1}
+    assert cloud.wave() == {"acl_kinds": 1, "acl_flows": 1}
     assert len(cloud.rows(sb.LogicalFlow)) - before == 2
 
 

@@ -38,7 +38,7 @@ def test_an_error_is_related_to_the_connection_that_it_quotes():
     tracker.commit("z", there)
     assert state(tracker, error(MIDDLE, 1, there)) == TRACKED | RELATED | REPLY
     assert state(tracker, error(MIDDLE, 2, back)) == TRACKED | RELATED
-    assert state(tracker, error(MIDDLE, 3, there)) == TRACKED | INVALID  # of no use to whoever gets it
+    assert state(tracker, error(MIDDLE, 3, there)) == TRACKED | INVALID  # of no use to its receiver
     assert state(tracker, error(MIDDLE, 1, there), "y") == TRACKED | INVALID
 
 

@@ -1,6 +1,6 @@
 """Authentication: callers, and how they are identified.
 
-An authenticator turns a request's headers into a ``Caller``. ``Open`` accepts everybody and therefore only serves
+An authenticator turns a request's headers into a ``Caller``. ``Open`` accepts every request and therefore only serves
 loopback; `basic` checks passwords in a file, `keystone` asks the identity service. What a caller may do is decided by
 `policy`; with ``Open`` every caller may do everything, as with Neutron's ``auth_strategy = noauth``.
 """

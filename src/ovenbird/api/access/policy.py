@@ -133,7 +133,7 @@ class Access:
         try:
             key = name, tuple(target.items())
             outcome = self._outcomes.get(key)
-        except TypeError:  # a list or an object, which a rule of somebody's own may ask about
+        except TypeError:  # a list or an object, which a rule of the policy file may ask for
             return settled.test(target)
         if outcome is None:
             if len(self._outcomes) >= MOST_OUTCOMES:

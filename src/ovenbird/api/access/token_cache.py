@@ -80,7 +80,7 @@ class CallerCache:
 
     def _told(self, key: bytes, task: asyncio.Task[tuple[Caller, float]]) -> None:
         if self._asking.get(key) is not task:
-            return  # everybody was forgotten meanwhile, so the answer may be out of date
+            return  # the cache was cleared meanwhile, so the answer may be out of date
         del self._asking[key]
         if task.cancelled() or task.exception() is not None:
             return

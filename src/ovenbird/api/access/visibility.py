@@ -55,13 +55,13 @@ class Visibility:
         """Return the attributes that the caller does not see; None if the caller does not see the row."""
         try:
             key = tuple([read(values) for read in self._readers])
-        except KeyError:  # hardly ever: a rule of somebody's own asks about what this resource does not have
+        except KeyError:  # hardly ever: a rule of the policy file asks for an attribute that this resource lacks
             key = tuple([_read(reader, values) for reader in self._readers])
         try:
             return self._outcomes[key]
         except KeyError:
             pass
-        except TypeError:  # a list or an object, which a rule of somebody's own may ask about
+        except TypeError:  # a list or an object, which a rule of the policy file may ask for
             return self._decide(key)
         if len(self._outcomes) >= MOST_OUTCOMES:
             self._outcomes.clear()

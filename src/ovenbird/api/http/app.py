@@ -62,7 +62,7 @@ def create_app(
         northbound: client of Northbound, for ports' status; None if it is not available.
         southbound: client of Southbound, for chassis; None if they are not available.
         durable: whether a response waits until the change is on disk.
-        authenticator: authenticates callers; None accepts everybody.
+        authenticator: authenticates callers; None accepts every request.
         policy: authorizes callers; None permits everything.
         quotas: the default limit of each resource.
     """
@@ -301,7 +301,7 @@ def _guarded(
         try:
             _check_address(request)
             return await handler(request)
-        except asyncio.CancelledError:  # the service ends, and this request does not: nobody else cancels one
+        except asyncio.CancelledError:  # the service is shutting down: requests are cancelled for no other reason
             log.warning(
                 "%s: %s %s was cancelled: the service is shutting down",
                 request.scope[REQUEST_ID],

@@ -48,7 +48,7 @@ class ApiService:
         host: address to listen on; without authentication, a loopback address is required.
         port: TCP port; 0 picks a free one.
         durable: whether a response waits until the change is on disk.
-        authenticator: authenticates callers; None accepts everybody. It is closed when the service stops.
+        authenticator: authenticates callers; None accepts every request. It is closed when the service stops.
         policy: authorizes callers; None permits everything.
         limits: on the number of connections.
         bounds: the limits of each connection.

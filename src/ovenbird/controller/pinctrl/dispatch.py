@@ -101,7 +101,7 @@ class PacketIns:
     def _work(self) -> None:
         try:
             self._take()
-        finally:  # whatever happens to one packet, the next has its turn
+        finally:  # the next packet has its turn even if this one failed
             self._scheduled = bool(self.queue)
             if self._scheduled:
                 asyncio.get_running_loop().call_soon(self._work)

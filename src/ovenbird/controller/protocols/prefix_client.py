@@ -40,7 +40,7 @@ class PrefixClient:
 
     Arguments:
         mac: the router port's hardware address, by which servers know the client.
-        iaid: the number of the association, the same whichever chassis asks.
+        iaid: the number of the association, the same on every chassis.
         now: the time, in seconds.
         known: the prefix that it had before, if any.
     """

@@ -54,7 +54,7 @@ class EditWriter:
             self.wake()
 
     async def run(self) -> None:
-        """Write whatever is wanted, until cancelled."""
+        """Write outstanding edits, until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()

@@ -23,7 +23,7 @@ class Monitoring:
     Arguments:
         southbound: what is monitored.
         progress: where rules read what has come.
-        everywhere: returns whether everything is monitored, whatever the rules want.
+        everywhere: returns whether everything is monitored, regardless of the rules.
         on_complete: is called when the first full computation is complete.
     """
 

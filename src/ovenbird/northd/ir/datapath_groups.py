@@ -1,12 +1,12 @@
-"""Traits: sets of datapaths that share logical flows (Southbound's Logical_DP_Group).
+"""Datapath groups: datapaths that share logical flows (Southbound's Logical_DP_Group).
 
-A flow that is the same on many datapaths is emitted once, for a trait; each datapath, or each port of it, says which
-traits it has. So an ACL on a port group is one flow however many switches the group spans, and a new switch is a
-handful of memberships. A trait that no datapath has leaves nothing behind: neither the group nor its flows.
+A flow that is the same on many datapaths is emitted once, for a group; the rules of each datapath, or of its ports,
+yield the groups that it belongs to. So an ACL on a port group is one flow however many switches the port group spans,
+and a new switch is a handful of memberships. Of a group without datapaths neither the row nor its flows are written.
 
-The group's row has a UUID made from the trait's name, so that a restart, or another northd, knows it again: the table
-has no column that could tell. The row exists while a flow refers to it (the server removes others by itself), so
-whoever yields a flow for a trait yields ``trait.row`` with it.
+The group's row has a UUID computed from the group's name, so that a restart, or another northd, finds it again: the
+table has no column that identifies it. The row exists while a flow refers to it (the server removes others by itself),
+so a rule that yields a flow for a group yields ``group.row`` with it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def named_uuid(*name: str) -> UUID:
 
 
 class DatapathGroup:
-    """A property that datapaths share.
+    """Datapaths that share logical flows.
 
     Arguments:
-        name: parts of a name that is unique among traits.
+        name: parts of a name that is unique among groups.
     """
 
     __slots__ = ("name", "row", "uuid")
 
     def __init__(self, *name: str) -> None:
         self.name = " ".join(name)
-        self.uuid = named_uuid("trait", *name)
+        self.uuid = named_uuid("trait", *name)  # the word of former releases: an upgrade keeps the rows
         self.row: Fact = DP_GROUP(self.uuid)
 
     def includes(self, datapath: UUID) -> Fact:
@@ -46,7 +46,7 @@ class DatapathGroup:
         return (IN_DP_GROUP, self.uuid, datapath)
 
     def __repr__(self) -> str:
-        return f"<trait {self.name}>"
+        return f"<datapath group {self.name}>"
 
 
 SWITCHES = DatapathGroup("switches")
@@ -80,10 +80,10 @@ _port_groups: dict[str, DatapathGroup] = {}
 
 
 def port_group(uuid: str, *, meter: str = "", tracks: bool) -> DatapathGroup:
-    """Return the trait of switches with a port in the Northbound port group of that UUID.
+    """Return the datapath group of the switches with a port in a Northbound port group.
 
     Arguments:
-        uuid: of the group.
+        uuid: of the port group.
         meter: that of the `reject` actions of the switches meant; each meter has flows of its own.
         tracks: whether the switches meant track connections; those that do and those that do not have different flows.
     """

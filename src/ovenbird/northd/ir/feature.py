@@ -1,7 +1,7 @@
 """A feature: everything that one capability of a logical network adds, in one value.
 
 To add one: its file in ``northd/switch``, ``router`` or ``shared``, its place in ``northd.features``, its golden page.
-Whatever else others have to know of it, ``northd.build`` and ``ovenbird trace`` read here.
+``northd.build`` and ``ovenbird trace`` read here what they need to know of it.
 """
 
 from __future__ import annotations

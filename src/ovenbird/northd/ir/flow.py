@@ -68,7 +68,7 @@ class FlowBuilder:
 
         Arguments:
             stage: the stage it lives in.
-            where: the datapath's UUID, or the trait of the datapaths that it is for.
+            where: the datapath's UUID, or the group of the datapaths that it is for.
             priority: 0 to 65535; the highest that matches wins.
             match: an expression of ovn-sb(5).
             actions: actions of ovn-sb(5).

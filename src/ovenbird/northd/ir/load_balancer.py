@@ -282,8 +282,8 @@ def switch_groups(switch: nb.LogicalSwitch) -> tuple[UUID, ...]:
 def router_groups(router: nb.LogicalRouter) -> list[UUID]:
     """Return the groups of load balancers that a router uses.
 
-    They are UUIDs, since whoever takes a row reads it, and five hundred readers of a group cost one more balancer in it
-    as much time as its flows do.
+    They are UUIDs, since a rule that takes a row reads it, and five hundred readers of a group cost one more balancer
+    in it as much time as its flows do.
     """
     return sorted(nb.LogicalRouter.load_balancer_group.raw(router))
 

@@ -207,7 +207,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     given = port.options.get("nat-addresses", "")
     resides = flag(peer.options, "reside-on-redirect-chassis")
     if given in ("", "router") and not (resides or peer.is_distributed_gateway or peer.chassis):
-        return  # whatever gateways the router has elsewhere
+        return  # even if the router has gateways elsewhere
     key = (port.name, port.datapath)
     names = distributed_gateway_ports(router)
     if given not in ("", "router") and (names or peer.chassis) and parse_addresses(given) is not None:

@@ -129,13 +129,13 @@ def learning() -> Iterator[Fact]:
     yield from (ROUTERS.row, ALWAYS_LEARN.row, LEARN_KNOWN_ONLY.row, UNMETERED_ROUTERS.row)
     for at, priority, match, act, _ in _CONTROLLED:
         yield flow(at, UNMETERED_ROUTERS, priority, match, act)
-    for trait, said, asked in (
+    for routers, said, asked in (
         (ALWAYS_LEARN, "", ""),
         (LEARN_KNOWN_ONLY, _WANTED, f"{NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src); "),
     ):
-        yield flow(LOOKUP_NEIGHBOR, trait, 100, "arp.op == 2", f"{_ARP}{said}next;")
-        yield flow(LOOKUP_NEIGHBOR, trait, 100, "nd_na", f"{_SAYS}{said}next;")
-        yield flow(LOOKUP_NEIGHBOR, trait, 100, "nd_ns", f"{_ASKS}{asked}next;")
+        yield flow(LOOKUP_NEIGHBOR, routers, 100, "arp.op == 2", f"{_ARP}{said}next;")
+        yield flow(LOOKUP_NEIGHBOR, routers, 100, "nd_na", f"{_SAYS}{said}next;")
+        yield flow(LOOKUP_NEIGHBOR, routers, 100, "nd_ns", f"{_ASKS}{asked}next;")
     look = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, ip6.src, nd.tll); {NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src);"
     yield flow(
         LOOKUP_NEIGHBOR, LEARN_KNOWN_ONLY, 110, "nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8", f"{look} next;"

@@ -291,7 +291,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
 
 
 def _stateless_replies(made: Balancer, vip: Vip, where: UUID, *, gateway: tuple[str, str]) -> Iterator[Fact]:
-    """Give replies their virtual source without conntrack, at whichever gateway port they leave (`use_stateless_nat`).
+    """Give replies their virtual source without conntrack, at the gateway port of each (`use_stateless_nat`).
 
     Arguments:
         made: the load balancer.

@@ -3,7 +3,7 @@
 ovn-sb(5), HA_Chassis_Group. `ref_chassis` are the chassis whose instances reach a gateway through its routers: these
 and the group's members monitor each other by BFD (ovn-architecture(7), "High Availability for Distributed Gateways").
 The search ends at a gateway port in a physical network, since packets beyond it do not use tunnels. The original
-continues, so that there every chassis monitors every gateway of an external network, whichever tenant's it is.
+continues, so that there every chassis monitors every gateway of an external network, of any tenant.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ _REJECT = {
 
 
 @view
-def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
+def acl_kinds(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
     """Return whether a switch or port group has any ACL, and whether any of them tracks connections."""
     acls = owner.acls
     return bool(acls), any(acl.action == "allow-related" for acl in acls)
@@ -76,7 +76,7 @@ PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.por
 @view
 def stateful(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has stateful ACLs: its own, or those of a port group with a port on it."""
-    return traits(switch)[1] or any(traits(group)[1] for group in PORT_GROUPS_ON_SWITCHES.rows(switch))
+    return acl_kinds(switch)[1] or any(acl_kinds(group)[1] for group in PORT_GROUPS_ON_SWITCHES.rows(switch))
 
 
 @view
@@ -91,9 +91,9 @@ def drops_by_default() -> bool:
 
 
 @rule(nb.LogicalSwitch)
-def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+def acl_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Put a switch into the datapath groups that its own ACLs call for."""
-    if traits(switch)[0] and drops_by_default():
+    if acl_kinds(switch)[0] and drops_by_default():
         yield FILTERED.includes(datapath(switch))
     if stateful(switch):
         yield STATEFUL.includes(datapath(switch))
@@ -102,20 +102,20 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 
 @view
-def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, ...]:
+def groups_by_port_group(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, ...]:
     """Return the datapath groups that a switch is in because of a port group with a port on it.
 
     If the switch has a meter for rejections, that includes the port group's flows for this meter.
     """
-    if not traits(group)[0]:
+    if not acl_kinds(group)[0]:
         return ()
     where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), tracking(switch)
-    trait = port_group(group.uuid, meter=meter, tracks=tracks)
-    found = [trait.includes(where)]
+    members = port_group(group.uuid, meter=meter, tracks=tracks)
+    found = [members.includes(where)]
     if meter:
-        found.append(trait.row)
+        found.append(members.row)
         for acl in group.acls:
-            found += _flows(acl, trait, meter, tracks=tracks)
+            found += _flows(acl, members, meter, tracks=tracks)
     if drops_by_default():
         found.append(FILTERED.includes(where))
     return tuple(found)
@@ -123,7 +123,7 @@ def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, .
 
 def port(port: SwitchPort) -> Iterable[Fact]:
     """Put the port's switch into the datapath groups that the port's groups call for."""
-    return [fact for group in port.groups for fact in group_traits(group, port.switch)]
+    return [fact for group in port.groups for fact in groups_by_port_group(group, port.switch)]
 
 
 @singleton
@@ -145,10 +145,10 @@ def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
     for switch in acl.referrers(nb.LogicalSwitch.acls):
         yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=tracking(switch))
     for group in acl.referrers(nb.PortGroup.acls):
-        for tracks in (True,) if traits(group)[1] else (True, False):
-            trait = port_group(group.uuid, tracks=tracks)
-            yield trait.row
-            yield from _flows(acl, trait, tracks=tracks)
+        for tracks in (True,) if acl_kinds(group)[1] else (True, False):
+            members = port_group(group.uuid, tracks=tracks)
+            yield members.row
+            yield from _flows(acl, members, tracks=tracks)
 
 
 def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
@@ -218,7 +218,7 @@ def _told(acl: nb.ACL) -> tuple[str, str]:
 
 FEATURE = Feature(
     "acl",
-    rules=(switch_traits, neighbor_discovery, acl_flows),
+    rules=(acl_groups, neighbor_discovery, acl_flows),
     port=port,
     outputs=(METER_BAND, METER),
     hints=(HintedTable(nb.ACL, _told, (nb.LogicalSwitch.acls, nb.PortGroup.acls)),),

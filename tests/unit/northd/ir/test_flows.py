@@ -1,4 +1,4 @@
-"""Stages, flows and traits."""
+"""Stages, flows and datapath groups."""
 
 from ovenbird.model.sb import LogicalFlow
 from ovenbird.northd.ir.datapath_groups import SWITCHES, DatapathGroup, named_uuid, port_group
