@@ -87,7 +87,7 @@ def central():
     shutil.rmtree(home)
 
 
-def test_people_with_passwords(central):
+def test_users_with_passwords_are_identified(central):
     network = central.json("alice", "network create private")
     assert network["project_id"] == "alice"
     assert central.json("bob", "network list") == []
@@ -138,7 +138,7 @@ def test_quotas_by_the_sdk(central):
         (("--auth=basic:HOME/htpasswd", "--policy-file=/nowhere"), "No such file"),
     ],
 )
-def test_what_makes_no_sense_is_said_at_start(tmp_path, options, message):
+def test_invalid_options_are_reported_at_start(tmp_path, options, message):
     made = Central(tmp_path, *(option.replace("HOME", str(tmp_path)) for option in options))
     done = subprocess.run(made.command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0

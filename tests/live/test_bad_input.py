@@ -165,7 +165,7 @@ DATABASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("database", DATABASES)
-def test_a_database_hangs_up_on_what_is_no_message(cloud: Lab, untouched: None, database: str) -> None:
+def test_a_database_closes_a_connection_with_an_invalid_message(cloud: Lab, untouched: None, database: str) -> None:
     path = str(cloud.layout.socket(database))
     for raw in (b"garbage", b"[1,2]", b"\xff\xff\xff", b'{"id":null}', b'{"method":7,"params":[],"id":1}', b"{}" * 5):
         assert _ask(path, raw) is None

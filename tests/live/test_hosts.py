@@ -50,7 +50,7 @@ def test_a_gateway_has_a_cable_to_the_outside(lab):
     assert ADDRESS in ExternalNetwork(lab.layout).namespace.run("ip", "-br", "address", "show")
 
 
-def test_the_outside_keeps_its_mac_address_whoever_comes(lab):
+def test_the_external_network_keeps_its_mac_address_when_ports_are_added(lab):
     outside = ExternalNetwork(lab.layout)
     kind = outside.namespace.run("cat", f"/sys/class/net/{outside.segment.bridge}/addr_assign_type")
     assert kind.strip() == "3"  # set by somebody, and not taken from a port

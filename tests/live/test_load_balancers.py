@@ -324,7 +324,7 @@ def test_only_backends_that_answer_probes_get_connections(site: Site, nb: Nbctl,
     until(lambda: not statuses(sb), what="monitors to go with their load balancers")
 
 
-def test_packets_to_nobody_are_told_of(site: Site, nb: Nbctl, sb: Callable[..., str]) -> None:
+def test_packets_to_a_balancer_without_backends_are_reported(site: Site, nb: Nbctl, sb: Callable[..., str]) -> None:
     address = "10.7.0.9"
     nb("--event", "lb-add", "empty", f"{address}:{PORT}", "", "--", "ls-lb-add", "other", "empty")
     balancer = nb("--bare", "--columns=_uuid", "find", "Load_Balancer", "name=empty").strip()

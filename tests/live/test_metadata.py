@@ -162,7 +162,7 @@ def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
     assert "tapdead-00010" not in plugged(lab)
 
 
-def test_what_somebody_took_away_is_made_again(asked: Instance, lab: Lab) -> None:
+def test_removed_interfaces_are_made_again(asked: Instance, lab: Lab) -> None:
     device = f"tap{NETWORK[:10]}0"
     lab.hypervisor("hv1").vsctl("del-port", "br-int", device)
     until(lambda: device in plugged(lab), what="the port to be plugged in again")

@@ -152,7 +152,7 @@ class Stage:
 
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
-def test_who_joined_gets_the_stream(originals: None, make_lab: Callable[..., Lab], arrangement: str) -> None:
+def test_members_of_a_group_receive_the_stream(originals: None, make_lab: Callable[..., Lab], arrangement: str) -> None:
     central, controllers = ARRANGEMENTS[arrangement]
     lab = make_lab(hosts=HOSTS, gateways=(), central=central, controllers=controllers)
     instances = network(lab)

@@ -191,7 +191,7 @@ def test_trace_says_what_real_packets_find(first_hours: tuple[Machine, str]) -> 
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_what_a_page_says_to_type_works(path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_commands_of_a_page_work(path: Path, request: pytest.FixtureRequest) -> None:
     page = Page.read(path.read_text())
     if page.own_test:
         assert (ROOT / page.own_test).exists(), f"{path.name} names {page.own_test} as its test"

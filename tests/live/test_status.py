@@ -117,7 +117,7 @@ def test_links_hosts_and_namespaces_are_looked_at(lab: Lab, test1: Instance) -> 
     assert _problems(lab) == ["hv1: its link eth0 is gone", "test1: its link eth0 is gone"]
 
 
-def test_a_name_that_is_somebody_elses_now_is_left(lab: Lab, test1: Instance, tmp_path: Path) -> None:
+def test_a_namespace_that_belongs_to_another_program_now_is_left(lab: Lab, test1: Instance, tmp_path: Path) -> None:
     name = test1.namespace.name
     lab.drop(test1.process_name)
     run(["ip", "netns", "delete", name])

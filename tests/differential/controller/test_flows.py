@@ -372,7 +372,7 @@ async def undone(site: Site) -> None:
         await running
 
 
-def test_a_claim_that_somebody_undoes_is_made_again(site: Site) -> None:
+def test_a_claim_that_another_client_undoes_is_made_again(site: Site) -> None:
     asyncio.run(undone(site))
 
 

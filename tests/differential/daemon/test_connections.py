@@ -145,7 +145,7 @@ def test_a_database_that_is_converted(served, tmp_path):
     until(lambda: served.connection("nb") == [f"bound_port={port}", "false"])
 
 
-def test_a_port_that_somebody_else_has(served):
+def test_a_port_in_use_is_reported_in_the_status_of_the_remote(served):
     with socket.socket() as other:
         other.bind(("0.0.0.0", 0))
         other.listen()

@@ -135,7 +135,7 @@ async def test_ports_come_and_go(world, compute):
     }
 
 
-async def test_who_moves_an_instance_hears_that_its_port_works(world, compute):
+async def test_a_migration_is_notified_that_the_port_works(world, compute):
     async with telling(world, compute):
         port = world.port()
         world.set(port, up=True)
@@ -168,7 +168,7 @@ async def test_other_ports_are_not_novas_business(world, compute, owner, device)
         assert notifier.gone == {}
 
 
-async def test_a_port_that_blinks_is_told_once_and_again(world, compute):
+async def test_a_port_that_goes_down_and_up_is_notified_once_each(world, compute):
     async with telling(world, compute):
         port = world.port()
         for up in (True, False, True, False, True):
@@ -179,7 +179,7 @@ async def test_a_port_that_blinks_is_told_once_and_again(world, compute):
         assert [e[0] for e in await settled(world, compute)] == [PLUGGED, PLUGGED]
 
 
-async def test_a_nova_that_is_away_hears_how_things_are_when_it_is_back(world, compute):
+async def test_a_nova_that_was_unreachable_is_notified_of_the_present_state(world, compute):
     compute.answers = [503, 500, 429]
     async with telling(world, compute) as notifier:
         ports = [world.port(SERVER(i)) for i in range(5)]
@@ -201,7 +201,7 @@ async def test_a_nova_that_is_away_hears_how_things_are_when_it_is_back(world, c
     assert last == {ports[0]: UNPLUGGED} | dict.fromkeys(ports[1:], PLUGGED)
 
 
-async def test_a_nova_that_was_never_there_hears_when_it_comes(world):
+async def test_a_nova_that_starts_late_is_notified(world):
     async with NovaServer() as compute:
         pass
     async with telling(world, compute) as notifier:
@@ -221,7 +221,7 @@ async def test_a_nova_that_was_never_there_hears_when_it_comes(world):
             assert await late.hears_of(port) == [(PLUGGED, FIRST, port, "completed")]
 
 
-async def test_what_nova_does_not_understand_is_not_repeated(world, compute):
+async def test_an_event_that_nova_rejects_is_not_repeated(world, compute):
     compute.answers = [400]
     async with telling(world, compute):
         world.set(world.port(), up=True)
@@ -230,7 +230,7 @@ async def test_what_nova_does_not_understand_is_not_repeated(world, compute):
     assert [r[3] for r in compute.requests] == [400, 200]
 
 
-async def test_who_takes_over_tells_again_of_the_ports_that_somebody_may_wait_for(world, compute):
+async def test_a_process_that_takes_over_notifies_again_of_recent_ports(world, compute):
     old, recent, down = world.port(up=True, age=3600), world.port(SERVER(2), up=True), world.port(SERVER(3))
     async with telling(world, compute):
         assert [(e[0], e[2]) for e in await settled(world, compute)] == [(PLUGGED, recent)]

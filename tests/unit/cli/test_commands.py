@@ -158,9 +158,7 @@ def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch:
     assert _run(*place, "--").exit_code == 2
 
 
-def test_what_an_instance_is_booted_with_goes_with_it(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_userdata_is_removed_with_its_instance(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
     boots = UserdataStore(lab.layout.boots)
     first = InstanceUserdata("first")
@@ -215,7 +213,7 @@ def test_the_ping_and_commands_to_try_are_shown(lab: Lab) -> None:
     assert f"--rundir {lab.layout.rundir}" in text
 
 
-def test_what_is_missing_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
     with pytest.raises(RequirementError, match="need root"):
         requirements.check()

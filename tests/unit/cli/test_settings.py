@@ -117,7 +117,7 @@ async def test_what_makes_no_sense_changes_nothing(served, words, why):
     assert await served.refused(*words) == why
 
 
-async def test_what_somebody_wrote_unchecked_is_said_and_can_be_removed(served):
+async def test_settings_written_past_the_checks_are_reported_and_can_be_removed(served):
     served.write({"metadata": "banana", "metdta": "true", "a\nb": "x" * 1_000_000, "max_routes": "7"})
     done = await served.run("get", "metadata")
     assert done.stdout == "false\n"

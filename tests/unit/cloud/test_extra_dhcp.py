@@ -76,7 +76,7 @@ def test_a_ports_routes_come_after_its_subnets(world):
     assert routes == "{10.8.0.0/16,10.0.0.8, 0.0.0.0/0,10.0.0.1, 10.7.0.0/16,10.0.0.7}"
 
 
-def test_one_option_that_nobody_could_read_costs_none_of_the_others(world):
+def test_one_invalid_dhcp_option_does_not_affect_the_others(world):
     network = world.network()
     subnet = world.subnet(network)
     port = world.port(network, [(subnet, "10.0.0.5")], dhcpv4_options={"mtu": "large", "ntp-server": "10.0.0.4"})

@@ -166,7 +166,7 @@ def test_a_restart_moves_nothing(world):
     assert max(firsts(world).values()) == 1
 
 
-def test_chance_is_stable_too(world):
+def test_random_scheduling_is_stable_too(world):
     world.configure(gateway_scheduler="chance")
     world.chassis("gw1")
     world.chassis("gw2")

@@ -61,7 +61,7 @@ def test_a_tunnelled_segment_has_no_port(world):
     assert world.one(nb.LogicalSwitch).ports == []
 
 
-def test_what_somebody_else_made_is_left_alone_and_what_is_ours_is_repaired(world):
+def test_rows_of_other_clients_are_left_and_our_own_are_repaired(world):
     world.network()
     transaction = world.nb.transaction()
     transaction.insert(nb.LogicalSwitch, {"name": "by-hand"})

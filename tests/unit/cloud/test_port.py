@@ -108,7 +108,7 @@ def test_turning_dhcp_off_and_on_reaches_the_ports(world):
     assert world.one(nb.LogicalSwitchPort).dhcpv4_options is world.one(nb.DHCPOptions)
 
 
-def test_one_port_more_runs_nobody_elses_rules(world):
+def test_one_more_port_does_not_run_the_rules_of_other_ports(world):
     network = world.network()
     subnet = world.subnet(network)
     for i in range(2, 20):
@@ -120,7 +120,7 @@ def test_one_port_more_runs_nobody_elses_rules(world):
     assert world.engine.ran["network_switch"] == world.engine.ran["subnet_dhcp"] == 0
 
 
-def test_status_going_up_in_northbound_is_nobodys_business_here(world):
+def test_a_port_going_up_in_northbound_causes_no_write(world):
     world.port(world.network())
     world.settle()
     transaction = world.nb.transaction()
@@ -143,7 +143,7 @@ def test_while_an_instance_moves_both_chassis_have_its_port(world):
     }
 
 
-def test_a_move_that_waits_for_nobody(world):
+def test_a_migration_without_an_activation_strategy(world):
     world.configure(live_migration_activation_strategy="")
     assert options_of(world, binding_profile='{"migrating_to": "hv2"}') == {"requested-chassis": "hv1,hv2"}
 

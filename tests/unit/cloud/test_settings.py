@@ -3,7 +3,7 @@
 from ovenbird.northd.findings import CompilerFindings
 
 
-def test_what_has_no_effect_is_a_finding_until_it_is_mended(world, caplog):
+def test_a_row_without_effect_is_a_finding_until_it_is_corrected(world, caplog):
     findings = CompilerFindings()
     findings.observe(world.engine)
     world.configure(metadata="banana", metdta="true", max_routes="5")

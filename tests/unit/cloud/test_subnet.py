@@ -54,7 +54,7 @@ def test_the_mtu_follows_the_network(world):
     assert (row.uuid, row.options["mtu"]) == (uuid, "9000")
 
 
-def test_a_networks_name_concerns_no_subnet(world):
+def test_a_networks_name_affects_no_subnet(world):
     network = world.network()
     world.subnet(network)
     world.settle()
@@ -98,7 +98,7 @@ def test_the_way_to_the_metadata_service(world, gateway):
     assert all("169.254" not in o.options.get("classless_static_route", "") for o in world.all(nb.DHCPOptions))
 
 
-def test_instances_are_told_of_a_domain_that_somebody_chose(world):
+def test_a_configured_domain_is_sent_to_instances(world):
     network = world.network()
     world.subnet(network)
     world.settle()

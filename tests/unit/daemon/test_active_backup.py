@@ -29,7 +29,7 @@ def test_excluded_tables():
 
 
 @pytest.mark.parametrize("remote", ["ptcp:1", "punix:x", "tcp:", "nothing"])
-def test_where_nobody_can_be_followed_is_refused(tmp_path, remote):
+def test_an_invalid_active_server_is_refused(tmp_path, remote):
     with pytest.raises(UsageError):
         ActiveBackup(Daemon(tmp_path, f"--sync-from={remote}"), Server())
     daemon = Daemon(tmp_path)
@@ -48,7 +48,7 @@ def test_roles_at_the_start(tmp_path):
         assert ActiveBackup(Daemon(tmp_path, *argv), Server()).starts_as_backup is backup
 
 
-def test_a_backup_of_nobody(tmp_path):
+def test_connecting_without_an_active_server_is_refused(tmp_path):
     daemon = Daemon(tmp_path)
     role = ActiveBackup(daemon, Server())
     assert "active server is not specified" in daemon.unixctl.answer("ovsdb-server/connect-active-ovsdb-server", [])[1]

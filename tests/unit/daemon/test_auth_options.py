@@ -27,7 +27,7 @@ def passwords(tmp_path):
     return file
 
 
-async def test_nobody_has_to_log_in_unless_told(tmp_path):
+async def test_authentication_is_off_by_default(tmp_path):
     for given in (options(), options("--auth=none")):
         who = auth_options.authenticator(given)
         assert isinstance(who, Open)
@@ -70,6 +70,6 @@ async def test_a_policy_needs_callers_who_differ(tmp_path, passwords):
 
 
 @pytest.mark.parametrize("module", ["oslo_policy", "bcrypt"])
-def test_a_daemon_where_nobody_logs_in_does_not_load_what_that_takes(module):
+def test_a_daemon_without_authentication_does_not_load_its_modules(module):
     code = f"import sys, ovenbird.daemon.central; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -114,7 +114,7 @@ def test_a_destination_alone():
     assert Destination(logging.INFO).filter(record())
 
 
-def test_a_name_that_strangers_give_is_no_line_of_its_own():
+def test_control_characters_in_a_name_are_escaped():
     line = OvsFormatter().format(record(args=("a\n2026-01-31T12:00:00.123Z|00042|northd|ERR|all is lost\x1b[2J",)))
     assert "\n" not in line
     assert "\x1b" not in line

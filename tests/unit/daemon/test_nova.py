@@ -14,7 +14,7 @@ def telling(*argv):
     return nova.telling(SimpleNamespace(options=options.parse(argv, api.OPTIONS)), None, northbound=None)
 
 
-def test_nobody_is_told_unless_somebody_is_named():
+def test_nova_is_notified_only_if_its_address_is_given():
     assert telling() == []
     [notifier] = telling("--nova-url=http://nova:8774/v2.1/")
     assert notifier.url == "http://nova:8774/v2.1/os-server-external-events"

@@ -513,7 +513,7 @@ def children(pid):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @told("db", "PLACE/pipe")
-async def test_a_daemon_that_ends_before_it_is_ready_is_told_of(cell, number):
+async def test_a_daemon_that_ends_before_it_is_ready_is_reported(cell, number):
     os.mkfifo(cell.place / "pipe")  # which nobody writes to: to open it takes for ever
     cell.start("--detach")
     await until_async(lambda: running(cell))

@@ -99,7 +99,7 @@ def test_a_view_that_keeps_its_value_stops_the_wave(world):
     assert world.engine.ran == {"is_big": 1}
 
 
-def test_a_column_nobody_read_concerns_nobody(world):
+def test_a_change_of_a_column_that_was_not_read_runs_no_rule(world):
     world.boxes.modify(world.boxes.rows["b0"], {2: {"a": "b"}})
     world.engine.run()
     assert not world.engine.ran
@@ -167,7 +167,7 @@ def test_a_second_engine_takes_over_without_an_edit(world):
     assert world.settle() == []
 
 
-def test_rows_of_others_are_nobodys_business():
+def test_rows_of_other_owners_are_left_alone():
     mine = Rows(
         Label, [Label.name], values=[Label.text], key_of=lambda r: r.values[0] if r.values[3] != "theirs" else None
     )
@@ -184,7 +184,7 @@ def test_rows_of_others_are_nobodys_business():
     assert len(target.table(Label).rows) == 2
 
 
-def test_a_rule_that_raises_is_reported_and_stops_nobody(caplog):
+def test_a_rule_that_raises_is_reported_and_stops_no_other(caplog):
     @rule(Thing)
     def fragile(thing):
         yield LABEL(f"{12 // thing.size}", "", ())

@@ -78,7 +78,7 @@ def test_only_a_value_that_comes_or_goes_concerns_readers():
     assert w.run() == ({"x": "2", "y": "1"}, 1)
 
 
-def test_a_row_that_goes_or_fails_takes_back_what_it_gave():
+def test_a_row_that_is_removed_or_fails_withdraws_its_facts():
     w = World([held, sizes])
     w.put("x", "a", "b")
     w.resize("b", 2)
@@ -119,6 +119,6 @@ def test_engines_over_the_same_rows_gather_for_themselves():
     assert w.run()[0] == {"x": "1", "y": "1"}
 
 
-def test_outside_of_a_computation_there_is_nobody_to_ask():
+def test_a_lookup_outside_of_a_computation_is_an_error():
     with pytest.raises(LookupError, match="outside of a computation"):
         held.values("x")

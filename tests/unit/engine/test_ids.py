@@ -125,7 +125,7 @@ def test_no_scope_is_left_behind():
     assert not w.engine.scopes
 
 
-def test_a_wanted_number_is_given_once_whoever_had_it_is_gone():
+def test_a_requested_number_is_given_when_its_holder_is_gone():
     """Until then the other one keeps the number that it has, however often its rule runs."""
     w = World()
     w.add("a", 3)
@@ -143,7 +143,7 @@ def test_a_wanted_number_is_given_once_whoever_had_it_is_gone():
     assert scope.refused == {}
 
 
-def test_a_wanted_number_is_given_once_whoever_had_it_wants_another():
+def test_a_requested_number_is_given_when_its_holder_requests_another():
     w = World()
     w.add("a", 3)
     w.numbers()
@@ -165,7 +165,7 @@ def test_a_number_that_its_holder_did_not_want_goes_to_who_wants_it():
     assert len(set(numbers.values())) == 3
 
 
-def test_a_number_that_is_wanted_in_a_full_scope_is_nobody_elses_as_well():
+def test_a_number_that_is_requested_in_a_full_scope_is_taken_from_its_holder():
     w = World()
     for name in "abcd":
         w.add(name)

@@ -54,7 +54,7 @@ class World:
         return {row.values[0]: row.values[1] for row in self.target.table(Label).rows.values()}, ran
 
 
-def test_one_more_in_common_concerns_nobody():
+def test_one_more_element_in_common_runs_no_rule():
     w = World()
     w.put(w.boxes, "box", "abc", told=True)
     w.put(w.baskets, "one", "a", told=True)

@@ -60,7 +60,7 @@ def test_a_row_without_key_columns_has_the_uuid_that_its_rule_says():
     assert not store.table(Label).rows
 
 
-def test_rows_of_somebody_else_are_updated_but_neither_made_nor_removed():
+def test_rows_of_another_owner_are_updated_but_neither_made_nor_removed():
     store, engine = world(status, relation=STATUS)
     thing = store.table(Thing).insert(UUID("t"), ["a", 7, None])
     assert settle(engine, store) == []
@@ -91,7 +91,7 @@ def test_watching_many_columns_depends_on_exactly_those():
     assert seen == ["a", "a"]
 
 
-def test_sets_in_rows_of_somebody_else_are_brought_in_order_even_if_the_rows_came_first():
+def test_sets_in_rows_of_another_owner_are_corrected_even_if_the_rows_came_first():
     @rule(Thing)
     def member(thing: Thing):
         yield GROUPS(NAME, thing.name)
@@ -157,7 +157,7 @@ def labelled(thing: Thing):
     yield BOXES("box", (("label", LABELS.uuid("label")),))
 
 
-def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
+def test_a_renamed_row_is_inserted_again_under_another_uuid():
     store, engine = boxed(labelled, LABELS)
     (first,) = store.table(Label).all()
     Edits(store).update(first, {"name": "renamed"})
@@ -167,7 +167,7 @@ def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
     assert [row.labels for row in store.table(Box).all()] == [{"label": second.uuid}]
 
 
-def test_a_row_that_somebody_renames_is_replaced_by_one_that_is_there():
+def test_a_renamed_row_is_replaced_by_an_existing_one():
     store, engine = boxed(labelled, LABELS)
     (first,) = store.table(Label).all()
     edits = Edits(store)

@@ -43,7 +43,7 @@ class World:
         return found["one"], found["two"], ran
 
 
-def test_one_more_with_the_same_value_concerns_nobody():
+def test_one_more_row_with_the_same_value_runs_no_rule():
     w = World()
     w.add("x", 1, "a")
     assert w.run() == ("a", "", 2)  # the new thing itself, and the root

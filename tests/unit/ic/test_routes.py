@@ -113,7 +113,7 @@ def test_default_routes_want_an_option_at_each_end(shared, zones):
     ],
 )
 @pytest.mark.parametrize("end", [0, 1])
-def test_barred_prefixes_are_neither_told_nor_taken(shared, zones, end, barred, left):
+def test_barred_prefixes_are_neither_advertised_nor_learned(shared, zones, end, barred, left):
     east, west = zones
     port = east.one(nb.LogicalRouterPort, name="lrp-r1-ts1")
     change(east.nb, port, networks=frozenset({"169.254.100.1/24", "fd00::1/64"}))

@@ -58,7 +58,7 @@ def test_of_two_instances_of_a_name_one_is_made(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("doing", [lambda lab: lab._reserved("a"), Lab._alone])
-def test_a_cloud_is_not_removed_while_somebody_changes_it(
+def test_a_cloud_is_not_removed_while_another_command_changes_it(
     lab: Lab, doing: Callable[[Lab], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.05)
@@ -80,7 +80,7 @@ def test_a_cloud_is_not_removed_while_somebody_changes_it(
     assert not lab.layout.rundir.exists()
 
 
-def test_a_run_directory_of_somebody_else_is_left(lab: Lab) -> None:
+def test_a_run_directory_with_other_files_is_left(lab: Lab) -> None:
     with short_directory() as theirs:
         (theirs / "file").touch()
         with pytest.raises(LabError, match="has files that no lab made"):

@@ -64,7 +64,7 @@ def test_unusable_instance_names_are_refused(name: str) -> None:
         Layout.make(Path("/run/a")).instance_namespace(name)
 
 
-def test_busy_ports_are_those_that_somebody_listens_on() -> None:
+def test_busy_ports_are_those_with_a_listener() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         busy = server.getsockname()[1]
         layout = Layout.make(Path("/run/a"), api_port=busy, nb_port=free_port())

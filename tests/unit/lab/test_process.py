@@ -52,7 +52,7 @@ def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     assert time.monotonic() - began >= 0.2
 
 
-def test_somebody_else_with_the_same_id_is_not_ours(tmp_path: Path) -> None:
+def test_another_process_with_the_same_id_is_not_signalled(tmp_path: Path) -> None:
     it = spawn(_spec(tmp_path, "sleep", "60"), tmp_path)
     impostor = Process(it.pid, started=it.started + 1)
     assert not impostor.alive

@@ -56,7 +56,7 @@ def test_another_answer_is_none(path: Path, said: bytes, what: str) -> None:
         _answers(path, said)
 
 
-def test_nobody_is_waited_for_longer_than_said(path: Path) -> None:
+def test_a_missing_or_silent_server_is_reported_in_time(path: Path) -> None:
     with pytest.raises(NoAnswerError, match="does not answer: No such file"):
         ask(path, "version")
     with socket.socket(socket.AF_UNIX) as silent:

@@ -109,7 +109,7 @@ def test_changed_and_removed_specifications_take_effect(cloud: Cloud) -> None:
     until(lambda: not b.alive, what="the end of b")
 
 
-def test_a_program_that_is_missing_stops_nobody_else(cloud: Cloud) -> None:
+def test_a_missing_program_does_not_stop_other_processes(cloud: Cloud) -> None:
     spec = ProcessSpec("ghost", ("no-such-program",), str(cloud.rundir / "ghost.log"))
     cloud.state.add(Kind.PROCESS, "ghost", spec.to_json())
     cloud.keep("a", "exec sleep 60")

@@ -223,7 +223,7 @@ async def test_who_takes_no_answers_is_cut_off(monkeypatch):
         del reader
 
 
-async def test_a_fault_of_ours_is_answered_too():
+async def test_an_internal_error_is_answered_too():
     async def fail(_address, _request):
         raise ValueError("x")
 

@@ -59,7 +59,7 @@ def test_a_caller_may_use_its_link_local_address(store):
     assert find_instance(store, ME, "one", ONE, "fe80::ff:fe00:5").port == "a"
 
 
-def test_addresses_of_other_chassis_and_of_two_ports_name_nobody(store):
+def test_addresses_of_other_chassis_and_of_two_ports_identify_no_instance(store):
     add(store, "a", chassis=ELSEWHERE)
     with pytest.raises(UnknownInstanceError, match="no port that is bound here has that address"):
         find_instance(store, ME, "one", ONE, "10.0.0.5")
@@ -69,7 +69,7 @@ def test_addresses_of_other_chassis_and_of_two_ports_name_nobody(store):
         find_instance(store, ME, "one", ONE, "10.0.0.5")
 
 
-def test_a_port_without_a_device_is_nobody(store):
+def test_a_port_without_a_device_is_not_an_instance(store):
     add(store, "a", device="")
     with pytest.raises(UnknownInstanceError, match="its port a has no device_id"):
         find_instance(store, ME, "one", ONE, "10.0.0.5")

@@ -115,7 +115,7 @@ def test_assignments():
     assert assignments([]) == checked({}) == {}
 
 
-def test_what_is_said_of_settings_that_somebody_wrote_unchecked():
+def test_invalid_settings_in_the_database_are_reported():
     said = list(complaints({"metadata": "banana", "metdta": "true", "max_routes": "7", "dns_domain": ""}))
     assert said == [
         "settings of the cloud: metadata=banana: metadata is true or false; false, the default, holds",

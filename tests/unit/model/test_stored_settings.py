@@ -52,7 +52,7 @@ async def test_nothing_to_do_makes_no_row(served):
         assert len(client.store.table(cloud.CloudGlobal)) == 0
 
 
-async def test_nobody_there(tmp_path, monkeypatch):
+async def test_an_unreachable_cloud_is_reported_with_the_reason(tmp_path, monkeypatch):
     gone = f"unix:{tmp_path}/none"
     for remote, why in (
         (gone, f"Cloud cannot be reached: {gone}: No such file or directory"),

@@ -81,7 +81,7 @@ def test_good_ones_mean_what_the_standard_library_says(address, length):
     assert ip_network(text, strict=False) == ipaddress.ip_network(text, strict=False)
 
 
-def test_nobody_else_reads_addresses_with_the_standard_library():
+def test_only_net_ip_parses_addresses_with_the_standard_library():
     """Its types may be named, and asked about; none is made elsewhere, and its functions are not imported."""
     found = []
     top = Path(ovenbird.__file__).parent

@@ -35,6 +35,6 @@ def test_what_chassis_say_stays_until_the_port_has_moved(networks):
     assert ACTIVATED not in binding(networks).options
 
 
-def test_nobody_else_writes_there(networks):
+def test_only_chassis_record_the_activation(networks):
     moving(networks)
     assert ACTIVATED not in binding(networks).options

@@ -82,7 +82,7 @@ def test_a_port_that_wants_none_any_more_announces_none(routed):
     assert not advertised(routed)
 
 
-def test_without_a_gateway_nobody_asks(routed):
+def test_without_a_gateway_no_prefix_is_requested(routed):
     routed.update(routed.outer, gateway_chassis=frozenset())
     routed.settle()
     assert "ipv6_prefix_delegation" not in binding(routed, "out").options

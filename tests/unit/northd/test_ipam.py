@@ -123,7 +123,7 @@ def test_forms(made, text, config, expected):
     assert ask(made, "p", text).dynamic_addresses == expected
 
 
-def test_a_restart_gives_everybody_the_same(made):
+def test_a_restart_keeps_all_addresses(made):
     ports = [ask(made, f"p{n}") for n in range(3)]
     made.delete(ports.pop(0), (made.net, "ports"))
     made.settle()

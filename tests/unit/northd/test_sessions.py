@@ -52,7 +52,7 @@ def test_a_session_that_no_route_names_is_not_wanted(routed):
     assert statuses(routed) == ("admin_down", "admin_down")
 
 
-def test_a_route_to_somebody_else_does_not_want_it(routed):
+def test_a_route_to_another_next_hop_does_not_use_the_session(routed):
     route(routed, nexthop="10.0.0.8")
     routed.settle()
     assert statuses(routed) == ("admin_down", "admin_down")

@@ -65,7 +65,7 @@ def test_each_number_has_the_time_of_its_own_change(networks):
         assert row.sb_cfg == number
 
 
-def test_a_number_that_came_while_nobody_compiled_has_the_time_at_which_it_was_seen(networks):
+def test_a_number_that_came_while_no_compiler_ran_has_the_time_at_which_it_was_seen(networks):
     networks.insert(nb.NBGlobal, nb_cfg=1)
     networks.settle()
     for table in (*networks.nb.store.tables.values(), *networks.sb.store.tables.values()):
@@ -173,7 +173,7 @@ def test_learned_macs_go_with_their_port(networks):
     assert not networks.rows(sb.FDB)
 
 
-def test_a_requested_key_moves_whoever_had_it_by_chance(networks):
+def test_a_requested_key_moves_a_holder_that_did_not_request_it(networks):
     first = networks.switch("first")
     networks.settle()
     second = networks.switch("second", other_config={"requested-tnl-key": "1"})
@@ -185,7 +185,7 @@ def test_a_requested_key_moves_whoever_had_it_by_chance(networks):
     assert second.exists()
 
 
-def test_one_bad_port_stops_nobody(networks):
+def test_one_bad_port_stops_no_other(networks):
     switch = networks.switch("s0")
     networks.port(switch, "bad", "nonsense", "00:00:00:00:00:zz", "router", type="router")
     networks.port(switch, "good", "00:00:00:00:00:01 10.0.0.1")

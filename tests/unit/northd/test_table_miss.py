@@ -19,7 +19,7 @@ def test_every_stage_has_one_last_flow_and_it_does_what_the_stage_says(networks)
             assert actions == [f"{miss};"], name
 
 
-def test_a_stage_without_a_word_hands_packets_on():
+def test_a_stage_passes_packets_on_by_default():
     assert stage("ls_in_acl").miss is Miss.NEXT
     assert stage("lr_in_admission").miss is Miss.DROP
     assert stage("ls_in_l2_lkup").miss is Miss.OWN

@@ -110,7 +110,7 @@ async def test_a_schema_that_has_more_gets_what_there_is(pair):
     assert rows(here)["Switch", uuid]["more"] == ""
 
 
-async def test_nobody_follows_itself(pair):
+async def test_a_backup_does_not_follow_itself(pair):
     kept = pair.insert(pair.active, "Switch", name="a")
     failing = pair.follow(pair.active, own_id=pair.server.service.id)
     await until_async(lambda: failing.failure)

@@ -154,7 +154,7 @@ def test_an_update_is_encoded_once_for_all_who_asked_the_same(monkeypatch):
     assert not service.sessions or all(not s.monitors for s in service.sessions)
 
 
-def test_old_values_are_told_in_version_one():
+def test_old_values_are_sent_in_version_one_of_monitors():
     db, service = Database(SCHEMA), Service()
     service.add(db)
     got = []

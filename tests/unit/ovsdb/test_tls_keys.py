@@ -176,7 +176,7 @@ async def test_versions_and_ciphers_are_what_was_asked_for(made, served):
         await used(old, protocols="TLSv1.3")
 
 
-async def test_no_connection_that_verified_nobody_is_kept(made, tmp_path, served):
+async def test_an_unverified_connection_that_fetched_the_authority_is_not_kept(made, tmp_path, served):
     authority = tmp_path / "fetched.pem"
     keys = TlsKeys(lambda: KeyFiles(**{**made[0], "ca_cert": str(authority)}, bootstrap=True))
     port = await served(KeyFiles(**made[0], peer_ca_cert=made[0]["ca_cert"]))

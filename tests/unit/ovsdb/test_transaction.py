@@ -63,7 +63,7 @@ def test_staged_changes_are_invisible_and_a_commit_is_one_event(db):
     assert len(seen) == 1
 
 
-def test_what_nobody_refers_to_goes_and_weak_references_with_it(db):
+def test_rows_without_references_are_removed_and_weak_references_with_them(db):
     txn = db.transaction()
     b = port(txn, "b")
     a = port(txn, "a", peer=b)

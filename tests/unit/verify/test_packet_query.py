@@ -175,7 +175,7 @@ def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol
         ),
     ],
 )
-def test_what_nobody_sends_is_refused_in_words(outside, query, words):
+def test_packets_that_no_port_sends_are_refused_with_the_reason(outside, query, words):
     with pytest.raises(VerifyError, match=words):
         microflow(outside.tracer().network, query)
 

@@ -63,7 +63,7 @@ async def test_the_right_password_makes_a_caller(basic):
         [(b"authorization", b"Basic " + base64.b64encode(b"\xff:x"))],
     ],
 )
-async def test_everybody_else_is_refused(basic, given):
+async def test_other_credentials_are_refused(basic, given):
     assert basic.known(given) is None
     with pytest.raises(Unauthorized) as refused:
         await basic.identify(given)
@@ -75,7 +75,7 @@ def test_the_scheme_is_in_any_case():
     assert credentials(b"bAsIc " + base64.b64encode(b"u:p:q")) == ("u", b"p:q")
 
 
-async def test_a_long_password_counts_as_far_as_bcrypt_looks(tmp_path):
+async def test_a_long_password_is_compared_up_to_the_limit_of_bcrypt(tmp_path):
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "x" * 72))
     basic = Basic(file)

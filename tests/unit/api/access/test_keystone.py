@@ -124,7 +124,7 @@ async def test_many_requests_at_once_ask_once(small):
 
 
 @pytest.mark.parametrize("given", [[], [(b"x-auth-token", b"")], headers("x" * 9000), headers("unknown")])
-async def test_without_a_valid_token_nobody_is_known(small, given):
+async def test_without_a_valid_token_a_request_is_refused(small, given):
     with pytest.raises(Unauthorized) as refused:
         await small.client.identify(given)
     assert refused.value.headers()["WWW-Authenticate"].startswith('Keystone uri="http://127.0.0.1:')
@@ -192,7 +192,7 @@ async def test_a_keystone_that_is_not_well_is_unavailable(small, broken):
 
 
 @pytest.mark.parametrize("lacking", ["user", "expires_at"])
-async def test_a_token_that_lacks_something_is_nobodys(small, lacking):
+async def test_an_incomplete_token_is_an_error_of_the_identity_service(small, lacking):
     del small.tokens["t-alice"][lacking]
     with pytest.raises(IdentityUnavailable):
         await small.client.identify(headers("t-alice"))
@@ -217,7 +217,7 @@ async def test_tokens_without_a_project(small):
     )
 
 
-async def test_an_impatient_client_takes_nobodys_answer_along(small):
+async def test_a_cancelled_request_does_not_cancel_the_lookup_that_others_share(small):
     small.answering.clear()
     impatient = asyncio.create_task(small.client.identify(headers("t-alice")))
     patient = asyncio.create_task(small.client.identify(headers("t-alice")))
@@ -249,7 +249,7 @@ async def test_callers_are_forgotten_in_time_and_in_number():
     assert len(kept) == 1
 
 
-async def test_an_answer_that_came_after_everybody_was_forgotten_is_not_kept():
+async def test_an_answer_that_came_after_the_cache_was_cleared_is_not_kept():
     kept = CallerCache()
     started, go_on = asyncio.Event(), asyncio.Event()
 

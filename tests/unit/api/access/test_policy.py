@@ -302,7 +302,7 @@ async def test_attributes_that_a_caller_may_not_see_are_not_there(clouded):
     assert (await clouded.by("nova").list("ports"))[0]["binding:host_id"] == ""
 
 
-async def test_shared_and_external_networks_are_everybodys_to_see(clouded):
+async def test_shared_and_external_networks_are_visible_to_all(clouded):
     shared = await clouded.by("root").network(shared=True, name="shared")
     outside, _ = await clouded.outside()
     subnet = await clouded.subnet(shared)
@@ -328,7 +328,7 @@ async def test_a_networks_owner_sees_what_is_on_it(clouded):
     assert await clouded.by("max").list("ports") != []
 
 
-async def test_what_others_have_cannot_be_named(clouded):
+async def test_resources_of_other_projects_cannot_be_referred_to(clouded):
     network = await clouded.by("alice").network()
     subnet = await clouded.subnet(network)
     group = await clouded.create("security_group", name="web")
@@ -456,7 +456,7 @@ async def test_an_attribute_hides_under_all_its_names_and_the_id_never(tmp_path)
         assert await clouded.list("networks?tenant_id=others") == []
 
 
-async def test_who_may_write_but_not_read_gets_the_id(tmp_path):
+async def test_a_caller_who_may_write_but_not_read_gets_the_id(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text('get_network: "!"\n')
     clouded = Restricted(Policy(RULES, file))
@@ -491,7 +491,7 @@ async def test_a_list_asks_each_rule_once_for_each_project(clouded, monkeypatch)
         ("ports", {"binding:host_id": ""}, "create_port:binding:host_id"),
     ],
 )
-async def test_who_gives_what_is_not_his_to_give_is_refused_whatever_it_is(clouded, collection, values, rule):
+async def test_an_attribute_that_the_caller_may_not_set_is_refused_with_any_value(clouded, collection, values, rule):
     alice = clouded.by("alice")
     member = collection[:-1]
     given = {"network_id": (await alice.network())["id"]} if member == "port" else {}
@@ -506,7 +506,7 @@ async def test_members_say_whose_ports_a_subnet_is_for(clouded):
     assert subnet["service_types"] == ["compute:nova", "octavia:lb"]
 
 
-async def test_what_is_no_id_is_wrong_before_it_is_not_there(clouded):
+async def test_an_invalid_id_is_refused_before_the_row_is_looked_up(clouded):
     alice = clouded.by("alice")
     router = await alice.create("router")
     for action in ("add_router_interface", "remove_router_interface"):
@@ -518,7 +518,7 @@ async def test_what_is_no_id_is_wrong_before_it_is_not_there(clouded):
     )
 
 
-async def test_what_is_within_another_is_for_whoever_has_that(clouded):
+async def test_a_nested_resource_belongs_to_the_owner_of_its_parent(clouded):
     clouded.by("root")
     outside, _, _, _, port = await clouded.routed()
     floating = await clouded.create("floatingip", floating_network_id=outside["id"], project_id="red")
@@ -539,7 +539,7 @@ async def test_what_is_within_another_is_for_whoever_has_that(clouded):
     assert (await clouded.ask("DELETE", f"{path}/{uuid}"))[0] == 204
 
 
-async def test_what_is_wrong_by_itself_is_said_before_who_may_change_what(clouded):
+async def test_invalid_input_is_reported_before_missing_permission(clouded):
     """It tells nothing of what there is."""
     network = await clouded.network()
     nowhere = "11111111-2222-3333-4444-555555555555"

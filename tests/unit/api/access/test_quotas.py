@@ -160,7 +160,7 @@ async def test_many_who_race_for_few_places(neutron):
     assert len(await neutron.list("networks")) == 5
 
 
-async def test_far_from_the_limit_nobody_waits(neutron):
+async def test_far_from_the_limit_of_a_quota_requests_do_not_wait(neutron):
     await limit(neutron, network=10_000)
     turns = neutron.cloud.store.table(QuotaTurn)
     before = {row.uuid: row.number for row in turns.all()}

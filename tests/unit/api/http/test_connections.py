@@ -190,7 +190,7 @@ async def test_a_peer_that_takes_no_answer_is_let_go():
             await until_async(lambda: not service.connections)
 
 
-async def test_answers_that_nobody_takes_have_a_bound_together():
+async def test_answers_that_are_not_read_have_a_common_bound():
     async with serving(unsent=16 << 20) as service, contextlib.AsyncExitStack() as stack:
         await fill(service, 12 << 20)
         await until_async(lambda: not service.connections)
@@ -228,14 +228,14 @@ async def test_a_request_under_way_is_finished_when_the_service_stops():
 @pytest.mark.parametrize(
     "junk", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"GET \xff HTTP/1.1\r\n\r\n", b"\0" * 100]
 )
-async def test_what_is_no_http_is_answered_by_400_and_closed(junk):
+async def test_invalid_http_is_answered_by_400_and_closed(junk):
     async with serving() as service, connected(service) as (reader, writer):
         writer.write(junk)
         got = await rest(reader)
         assert got.startswith(b"HTTP/1.1 400")
 
 
-async def test_an_upgrade_that_is_not_on_offer_is_answered_as_if_not_asked_for():
+async def test_an_unsupported_upgrade_is_ignored():
     async with serving() as service, connected(service) as (reader, writer):
         writer.write(GET[:-2] + b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n\r\n")
         assert (await rest(reader)).startswith(b"HTTP/1.1 200")

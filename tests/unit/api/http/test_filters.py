@@ -82,7 +82,7 @@ async def test_whatever_a_request_may_write_is_found_by_it(neutron, world, path,
         ("networks", "dns_domain=x"),
     ],
 )
-async def test_what_nothing_can_be_finds_nothing(neutron, world, path, filters):
+async def test_a_filter_by_an_impossible_value_finds_nothing(neutron, world, path, filters):
     assert await neutron.list(f"{path}?{filters}") == []
 
 

@@ -138,7 +138,7 @@ async def test_one_chassis_that_lies_hides_no_other(neutron):
     assert {agent["host"] for agent in await neutron.list("agents")} == {"one", "two"}
 
 
-async def test_a_setting_that_is_no_number_is_as_if_it_were_not_there(neutron):
+async def test_a_setting_that_is_not_a_number_counts_as_not_set(neutron):
     transaction = neutron.cloud.transaction()
     transaction.insert(cloud.CloudGlobal, {"options": {settings.AGENT_DOWN_TIME.name: "soon"}})
     transaction.commit()
@@ -146,7 +146,7 @@ async def test_a_setting_that_is_no_number_is_as_if_it_were_not_there(neutron):
     assert len(await neutron.list("agents")) == 1
 
 
-async def test_what_was_committed_is_never_answered_by_500(neutron, monkeypatch):
+async def test_a_committed_change_is_never_answered_by_500(neutron, monkeypatch):
     def fail(self, access, uuid):
         raise RuntimeError("a fault of ours")
 
@@ -186,7 +186,7 @@ async def test_what_was_committed_is_never_answered_by_500(neutron, monkeypatch)
         ("PUT", "networks/ID/tags/" + "x" * 256, None),
     ],
 )
-async def test_what_no_database_can_hold_is_a_mistake_of_the_request(neutron, method, path, body):
+async def test_values_that_no_database_can_hold_are_refused(neutron, method, path, body):
     network = await neutron.network()
     if "port" in (body or {}):
         body = {"port": {"network_id": network["id"]} | body["port"]}
@@ -295,7 +295,7 @@ class Upload:
             yield part
 
 
-async def test_nobody_alone_takes_the_place_for_all_bodies():
+async def test_one_caller_cannot_use_up_the_space_for_all_bodies():
     bodies = Bodies(most=100, most_of_one=50)
 
     def begin(user, address="1.1.1.1"):

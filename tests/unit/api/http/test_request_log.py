@@ -47,7 +47,7 @@ def test_a_line_says_who_asked_for_what(world):
     assert size([line]) < 400
 
 
-def test_strangers_together_have_a_pace(world):
+def test_lines_about_unauthenticated_requests_have_a_common_rate_limit(world):
     lines = world.ask(5000, path=b"/" + b"x" * 9000)
     assert STRANGERS[0] <= size(lines) < STRANGERS[0] + 400
     assert world.ask() == []

@@ -41,7 +41,7 @@ async def test_a_host_without_the_physical_network_cannot_have_the_port(neutron)
     assert found == ["binding_failed", "ovs"]
 
 
-async def test_a_chassis_concerns_the_ports_of_its_host_alone(neutron):
+async def test_a_change_of_a_chassis_affects_the_ports_of_its_host_only(neutron):
     network = await neutron.network()
     one, other = [await neutron.port(network, **{"binding:host_id": host}) for host in ("host1", "host2")]
     await neutron.list("ports")
@@ -82,14 +82,14 @@ async def test_names(neutron):
 
 
 @pytest.mark.parametrize("name", ["-web", "web-", "we_b", "a" * 64, "web..org", ".", "web.org"])
-async def test_what_is_no_name(neutron, name):
+async def test_invalid_names_are_refused(neutron, name):
     network = await neutron.network()
     body = {"port": {"network_id": network["id"], "dns_name": name}}
     await neutron.refused(400, "HTTPBadRequest", "POST", "ports", body)
 
 
 @pytest.mark.parametrize("domain", ["exa mple.org", "example..org", "example.123", "-x.org"])
-async def test_what_is_no_domain(neutron, domain):
+async def test_invalid_domains_are_refused(neutron, domain):
     await neutron.refused(400, "HTTPBadRequest", "POST", "networks", {"network": {"dns_domain": domain}})
 
 

@@ -118,7 +118,7 @@ def test_frequent_questions_do_not_keep_the_dead_alive():
     assert heartbeat.answers(0, patience=75.0, now=99.0)
 
 
-def test_a_time_that_has_not_been_written_yet_makes_nobody_late():
+def test_an_agent_is_not_late_by_a_timestamp_that_is_not_written_yet():
     heartbeat = Heartbeat()
     heartbeat.note(1, when=0.0, patience=75.0, now=10.0)
     heartbeat.note(2, when=0.0, patience=75.0, now=500.0)  # the number is there, its time still that of the one before

@@ -59,7 +59,7 @@ async def test_filters_choose_networks_and_versions(neutron):
 
 
 @pytest.mark.parametrize("query", ["limit=1", "limit=1&marker=az1", "sort_key=resource&limit=1"])
-async def test_what_has_no_id_has_pages_all_the_same(neutron, query):
+async def test_resources_without_an_id_are_paginated_too(neutron, query):
     neutron.chassis("c1", config={"ovn-cms-options": "enable-chassis-as-gw,availability-zones=az1:az2"})
     status, body = await neutron.ask("GET", f"availability_zones?{query}")
     assert status == 200, body

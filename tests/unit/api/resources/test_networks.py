@@ -45,7 +45,7 @@ async def test_the_project_is_the_callers_or_the_one_named(neutron):
          "InvalidInput"),
     ],
 )  # fmt: skip
-async def test_bad_values_are_refused_and_nothing_is_made(neutron, values, kind):
+async def test_bad_values_are_refused_and_nothing_is_created(neutron, values, kind):
     await neutron.refused(400, kind, "POST", "networks", {"network": values})
     assert await neutron.list("networks") == []
 
@@ -120,7 +120,7 @@ async def test_tags(neutron):
     assert await neutron.list("networks?not-tags-any=blue") == []
 
 
-async def test_an_mtu_of_nothing_is_the_largest(neutron):
+async def test_an_mtu_of_zero_is_the_largest(neutron):
     network = await neutron.network(mtu=0)
     assert network["mtu"] == 1442
     path = f"networks/{network['id']}"

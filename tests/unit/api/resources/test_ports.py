@@ -151,7 +151,7 @@ async def test_updates(neutron):
     assert neutron.cloud.store.table(FixedAddress).all() == []
 
 
-async def test_status_is_northbounds_word(neutron):
+async def test_the_status_of_a_port_comes_from_northbound(neutron):
     port = await neutron.port(await neutron.network())
 
     async def status():
@@ -246,7 +246,7 @@ async def test_no_mac_is_any(neutron):
     await neutron.refused(400, "HTTPBadRequest", "POST", "ports", body)
 
 
-async def test_what_is_plugged_keeps_its_mac_and_its_kind(neutron):
+async def test_a_plugged_port_keeps_its_mac_and_its_kind(neutron):
     neutron.chassis("c1", "host1")
     port = await neutron.port(await neutron.network(), **{"binding:host_id": "host1", "device_owner": "compute:nova"})
     path = f"ports/{port['id']}"

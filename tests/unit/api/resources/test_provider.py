@@ -51,7 +51,7 @@ async def test_what_does_not_go_together(neutron, given, reason):
     assert message == f"Invalid input for operation: {reason}."
 
 
-async def test_several_segments_are_refused_in_so_many_words(neutron):
+async def test_several_segments_are_refused_with_the_reason(neutron):
     segments = [provider("vlan", "p1", 1), provider("vlan", "p2", 2)]
     message = await neutron.refused(400, "InvalidInput", "POST", "networks", {"network": {"segments": segments}})
     assert "one segment" in message

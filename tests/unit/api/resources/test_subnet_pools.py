@@ -169,7 +169,7 @@ async def test_subnets_that_are_there_are_onboarded(neutron):
         ({"address_scope_id": "0" * 32}, "HTTPBadRequest"),
     ],
 )
-async def test_what_no_pool_can_be(neutron, values, kind):
+async def test_invalid_subnet_pools_are_refused(neutron, values, kind):
     body = {"subnetpool": {"name": "p", "prefixes": ["10.0.0.0/8"]} | values}
     await neutron.refused(400, kind, "POST", "subnetpools", body)
     assert await neutron.list("subnetpools") == []
@@ -191,7 +191,7 @@ async def test_what_no_pool_can_be(neutron, values, kind):
         ({"subnetpool_id": "prefix_delegation"}, "HTTPBadRequest"),
     ],
 )
-async def test_what_no_pool_gives(neutron, values, kind):
+async def test_impossible_allocations_from_a_pool_are_refused(neutron, values, kind):
     pool = await neutron.create("subnetpool", name="p", prefixes=["10.0.0.0/8"], default_prefixlen=24)
     await untaken(neutron, 400, kind, pool, **values)
     assert await neutron.list("subnets") == []

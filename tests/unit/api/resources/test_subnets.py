@@ -59,7 +59,7 @@ async def test_what_dhcp_tells_keeps_its_order(neutron):
         ({"network_id": "0b2b8b6e-2a7f-4c88-9b63-7a1d4c9b0b6f"}, 404, "NetworkNotFound"),
     ],
 )  # fmt: skip
-async def test_bad_values_are_refused_and_nothing_is_made(neutron, values, status, kind):
+async def test_bad_values_are_refused_and_nothing_is_created(neutron, values, status, kind):
     network = await neutron.network()
     given = {"network_id": network["id"], "cidr": "10.0.0.0/24"} | values
     await neutron.refused(status, kind, "POST", "subnets", {"subnet": given})

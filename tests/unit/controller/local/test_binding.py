@@ -81,7 +81,7 @@ def test_an_interface_of_another_version_is_not_the_port(world):
     assert world.edits() == {port.uuid: {"chassis": world.me.uuid}}
 
 
-def test_a_localport_is_nobodys(world):
+def test_a_localport_is_not_claimed(world):
     switch = world.switch(1)
     world.lport(switch, "meta", 1, type="localport")
     world.port_on_bridge("tap1", 5, iface_id="meta")
@@ -96,7 +96,7 @@ def test_a_port_failed_by_the_switch_is_not_claimed(world):
     assert world.edits() == {}
 
 
-def test_one_port_concerns_its_own_rules_alone(world):
+def test_a_change_of_a_port_runs_its_own_rules_only(world):
     switch = world.switch(1)
     for n in range(1, 101):
         world.lport(switch, f"p{n}", n)

@@ -82,7 +82,7 @@ def test_the_second_candidate_takes_over_when_the_first_falls_silent_and_gives_b
     assert net.edits()[net.cr.uuid] == {"chassis": None, "encap": None, "up": False}
 
 
-def test_a_candidate_that_hears_nobody_hosts_nothing(net):
+def test_a_candidate_whose_bfd_sessions_are_all_down_hosts_nothing(net):
     group(net, hv1=20, hv2=10)
     heard(net, "down")
     assert claimed(net) is None

@@ -136,7 +136,7 @@ def test_physical_networks(world, said):
     assert said() == ["bridge not found for l2gateway port 'gw' with network name 'net9'"]
 
 
-def test_what_is_plugged_and_not_bound(world, said):
+def test_interfaces_whose_ports_are_not_claimed_are_reported(world, said):
     switch = world.switch(1)
     port = world.lport(switch, "p1", 1, options={"requested-chassis": "hv2"})
     world.port_on_bridge("tap1", 5, iface_id="p1")
@@ -154,7 +154,7 @@ def test_what_is_plugged_and_not_bound(world, said):
     assert said() == ["interface tap1: encap-ip 192.0.2.9 is not an address of this chassis; the default one is used"]
 
 
-def test_a_gateway_that_hears_nobody(world, said):
+def test_a_gateway_whose_bfd_sessions_are_all_down_says_so(world, said):
     members = [(world.me, 2), (world.other, 1)]
     rows = [world.add(sb.HAChassis, chassis=chassis.uuid, priority=rank) for chassis, rank in members]
     group = world.add(sb.HAChassisGroup, name="g", ha_chassis=frozenset(row.uuid for row in rows))

@@ -110,7 +110,7 @@ def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
     assert [len(step["Logical_Flow"]) for step in interest.steps()[1:]] == [149]
 
 
-def test_from_everything_to_what_is_wanted_is_one_step():
+def test_from_monitoring_everything_to_the_conditions_is_one_step():
     interest = MonitorConditions()
     assert interest.steps(everywhere=True) == [everything()]
     interest.absorb(added=clauses_about(range(100)), removed=[])

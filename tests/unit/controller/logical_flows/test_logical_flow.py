@@ -173,7 +173,7 @@ def test_a_port_that_comes_later_is_found(network):
     ("match", "actions"),
     [("ip4.src == $nowhere", "next;"), ("ip4 &&", "next;"), ("1", "frobnicate;"), ("1", "next(99);")],
 )
-def test_what_cannot_be_translated_is_reported_once_and_stops_nobody(network, caplog, match, actions):
+def test_a_flow_that_cannot_be_translated_is_reported_once_and_costs_only_itself(network, caplog, match, actions):
     world, switch = network
     world.flow(switch, match, actions, priority=7)
     world.flow(switch, "ip6", "next;")

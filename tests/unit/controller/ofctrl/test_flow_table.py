@@ -42,7 +42,7 @@ def test_only_the_difference_is_sent():
     assert table.take() == {}
 
 
-def test_strangers_are_removed_before_anything_is_added():
+def test_unknown_flows_are_removed_before_others_are_added():
     table = FlowTable()
     table.absorb(added=[A], removed=[])
     table.recall([stats(B)])
@@ -139,7 +139,7 @@ def test_of_two_flows_in_conflict_one_stays():
     assert table.desired(A[1:4])[1] == 5
 
 
-def test_parts_join_in_order_whoever_comes_first():
+def test_parts_of_a_conjunction_are_joined_in_order():
     match = {"reg15": (0x8000, 0xFFFFFFFF)}
     parts = [part(40, 100, match, 1, (n, 0), (Output(n),)) for n in (3, 1, 2)]
     table = FlowTable()

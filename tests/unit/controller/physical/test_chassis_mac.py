@@ -97,5 +97,5 @@ def test_a_bridged_gateway_is_reached_through_the_physical_network(routed):
 
 
 @pytest.mark.parametrize("text", ["", "aa", "aa:bb:cc:dd:ee", "aa:bb:cc:dd:ee:gg", "a:bb:cc:dd:ee:ff:0", "router"])
-def test_what_is_no_mac_address(text):
+def test_invalid_mac_addresses_are_left_out(text):
     assert parse_mac(text) is None

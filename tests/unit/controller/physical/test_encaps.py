@@ -49,7 +49,7 @@ def test_a_chassis_of_another_name_takes_over_the_tunnel_to_its_address(net):
     assert not net.facts[ADD_PORT] | net.facts[DROP_PORT]
 
 
-def test_a_tunnel_to_an_address_that_is_nobodys_goes(net):
+def test_a_tunnel_to_an_address_without_a_chassis_is_removed(net):
     encaps(net, net.other, ("geneve", "192.0.2.9"))
     net.run()
     assert len(net.facts[DROP_PORT]) == 1

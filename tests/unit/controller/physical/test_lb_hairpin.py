@@ -67,7 +67,7 @@ def test_a_backend_of_another_ip_version_costs_itself_alone(balanced):
     assert len(world.flows(68)) == len(world.facts[BALANCED]) == 4
 
 
-def test_a_balancer_of_nobody_here_has_no_flows(balanced):
+def test_a_balancer_of_no_local_datapath_has_no_flows(balanced):
     world, switch, balancer = balanced
     other = world.switch(8)
     far = world.add(sb.LoadBalancer, vips={"30.0.0.2:80": "10.0.0.9:80"}, datapaths=frozenset([other.uuid]))

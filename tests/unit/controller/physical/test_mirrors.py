@@ -100,7 +100,7 @@ def test_a_mirror_follows_its_row_and_its_ports(net):
     assert {fact.mirror for fact in net.facts[DROP_MIRROR]} == {there.uuid}
 
 
-def test_what_others_have_made_stays(net):
+def test_rows_of_other_programs_stay(net):
     switch_mirror(net, "out", external_ids={})
     assert not net.facts[DROP_MIRROR]
     net.set(net.vs.find(vswitch.Interface.name, "ovn-out"), type="internal")

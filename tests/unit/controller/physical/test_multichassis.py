@@ -215,7 +215,7 @@ async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(south
     assert southbound.port().options[ACTIVATED] == "hv3,hv1"
 
 
-async def test_what_is_heard_while_southbound_is_away_is_written_when_it_is_back(southbound, monkeypatch):
+async def test_what_is_learned_while_southbound_is_unreachable_is_written_later(southbound, monkeypatch):
     monkeypatch.setattr(mac_learning, "_PATIENCE", 0.002)
     southbound.connected = False
     book = MacLearning()

@@ -69,7 +69,7 @@ def test_settings_alone_come_without_a_lease():
     assert not {dhcp4.LEASE_TIME, dhcp4.RENEWAL_TIME, dhcp4.REBINDING_TIME} & set(reply.options)
 
 
-def test_a_boot_file_is_chosen_by_who_asks(monkeypatch):
+def test_the_boot_file_depends_on_the_client(monkeypatch):
     more = bytes([67, 2]) + b"in" + bytes([254, 3]) + b"out" + bytes([253, 4, 9, 9, 9, 9])
     monkeypatch.setattr(__name__ + ".USERDATA", Userdata(Opcode.PUT_DHCP_OPTS, None, OFFER + OPTIONS + more))
     for options, file in (({}, b"out"), ({175: b"x"}, b"in")):
@@ -79,10 +79,10 @@ def test_a_boot_file_is_chosen_by_who_asks(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [dhcp4.RELEASE, dhcp4.DECLINE, dhcp4.ACK])
-def test_what_wants_no_answer_gets_none(kind):
+def test_packets_that_need_no_answer_get_none(kind):
     assert answers.answer(ask(kind), USERDATA) is None
 
 
-def test_what_is_no_dhcp_is_an_error():
+def test_an_invalid_dhcp_message_is_an_error():
     with pytest.raises(PacketError):
         answers.answer(ask(dhcp4.DISCOVER)[:200], USERDATA)

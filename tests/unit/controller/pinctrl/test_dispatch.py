@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_dropped_and_counted_by_kind():
     assert turns.put(packet_in(Opcode.ARP))
 
 
-async def test_everybody_else_has_a_turn_during_a_flood(monkeypatch):
+async def test_other_ports_packets_are_handled_during_a_flood(monkeypatch):
     handled, now = [], 0.0
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(perf_counter=lambda: now))
     ins = PacketIns(lambda _message: None, {Opcode.IGMP: handled.append})

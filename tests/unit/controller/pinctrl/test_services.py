@@ -112,7 +112,7 @@ def test_a_solicitation_becomes_the_advertisement():
     assert message.encode_v6(src=packet.src, dst=packet.dst) == packet.payload
 
 
-def test_who_has_no_address_yet_is_answered_as_all_nodes():
+def test_a_solicitation_without_a_source_address_is_answered_to_all_nodes():
     """The flow that the answer goes back to makes its source the destination; and `::` is no destination."""
     asked = frame6(
         Icmp(type=nd.ROUTER_SOLICIT, code=0, body=bytes(4)).encode_v6(src=bytes(16), dst=DST6), ICMPV6, src=bytes(16)
@@ -131,7 +131,7 @@ def test_a_router_asks_from_its_own_link_local_address():
     assert Icmp.decode(packet.payload).encode_v6(src=packet.src, dst=packet.dst) == packet.payload
 
 
-def test_what_is_no_solicitation_is_refused():
+def test_packets_other_than_solicitations_are_refused():
     other = frame6(Icmp(type=128, code=0, body=bytes(4)).encode_v6(src=SRC6, dst=DST6), ICMPV6)
     with pytest.raises(PacketError):
         ra.answer(other, Userdata(Opcode.PUT_ND_RA_OPTS))

@@ -31,7 +31,7 @@ def test_memberships_end_unless_they_are_reported_again():
     assert (groups(made), made.next_end) == ({}, None)
 
 
-def test_who_leaves_is_out_at_once():
+def test_a_host_that_leaves_a_group_is_removed_at_once():
     made = table()
     made.join("g", "p", now=0)
     made.changed.clear()

@@ -128,7 +128,7 @@ def chassis(world, loop):
     return Chassis(world)
 
 
-def test_who_joins_and_leaves_is_in_southbound(chassis):
+def test_memberships_are_written_to_southbound(chassis):
     chassis.receive(packet(JOIN), packet(JOIN, key=2), packet(JOIN, "239.0.0.2", key=2))
     assert chassis.rows == {"239.0.0.1": {1, 2}, "239.0.0.2": {2}}
     chassis.receive(packet(LEAVE, key=2), packet(LEAVE, "239.0.0.2", key=2))
@@ -140,7 +140,7 @@ def test_who_joins_and_leaves_is_in_southbound(chassis):
     assert chassis.rows == {"239.0.0.1": {1}}
 
 
-def test_reports_go_to_routers_and_all_else_to_everybody(chassis):
+def test_reports_are_forwarded_to_routers_and_other_packets_are_flooded(chassis):
     chassis.receive(packet(JOIN), packet(LEAVE), packet(QUERY), packet(0x30))
     sent = list(chassis.sent)
     assert chassis.outputs() == [MROUTER_FLOOD[1], MROUTER_FLOOD[1], FLOOD_L2[1], FLOOD_L2[1]]
@@ -149,7 +149,7 @@ def test_reports_go_to_routers_and_all_else_to_everybody(chassis):
     assert sent[0].actions[-1] == Resubmit(37)
 
 
-def test_what_was_sent_on_is_not_sent_on_again(chassis):
+def test_a_forwarded_packet_is_not_forwarded_again(chassis):
     """Between availability zones reports are looked at in the egress pipeline, which they pass once more then."""
     again = packet(JOIN)
     again = PacketIn(again.packet, Match(dict(again.metadata) | {"in_port_oxm": (Port.CONTROLLER, 0xFFFFFFFF)}))
@@ -157,14 +157,14 @@ def test_what_was_sent_on_is_not_sent_on_again(chassis):
         chassis.snoopers.receive(again)
 
 
-def test_who_asks_is_a_router_for_a_while(chassis):
+def test_a_port_with_queries_is_a_router_port_for_a_while(chassis):
     chassis.receive(packet(QUERY, key=3), packet(QUERY, key=2, source="0.0.0.0"))
     assert chassis.rows == {MROUTERS: {3}}
     chassis.wait(256)
     assert chassis.rows == {}
 
 
-def test_what_nobody_reports_ends(chassis):
+def test_a_group_that_is_not_reported_any_more_ends(chassis):
     chassis.world.set(chassis.settings, idle_timeout=60)
     chassis.turn()
     chassis.receive(packet(JOIN))
@@ -189,7 +189,7 @@ def test_the_table_has_a_size(chassis):
 
 
 @pytest.mark.parametrize("how", ["disabled", "deleted", "unplugged"])
-def test_where_nobody_snoops_nothing_stays(chassis, how):
+def test_groups_of_a_switch_that_stops_snooping_are_removed(chassis, how):
     chassis.receive(packet(JOIN))
     if how == "disabled":
         chassis.world.set(chassis.settings, enabled=False)
@@ -220,7 +220,7 @@ def test_a_restart_takes_nothing_from_who_listens(chassis):
     assert chassis.rows == {"239.0.0.9": set()}  # another chassis's
 
 
-def test_who_is_gone_is_no_member(chassis):
+def test_removed_ports_are_no_members(chassis):
     chassis.receive(packet(JOIN), packet(JOIN, key=2))
     (row,) = chassis.world.sb.table(sb.IGMPGroup).rows.values()
     gone = chassis.ports.pop(1)
@@ -259,7 +259,7 @@ def test_hosts_are_asked_at_intervals(world, loop):
 @pytest.mark.parametrize(
     ("values", "frames"), [({"eth_src": ""}, 0), ({"ip6_src": ""}, 1), ({"eth_src": "zz"}, 0), ({"ip4_src": "1.2"}, 0)]
 )
-def test_a_querier_without_addresses_asks_nobody(world, loop, values, frames):
+def test_a_querier_without_addresses_sends_no_queries(world, loop, values, frames):
     chassis = Chassis(world, **(QUERIER | values))
     assert len(chassis.sent) == frames
     chassis.receive(packet(JOIN))

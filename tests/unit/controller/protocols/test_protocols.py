@@ -113,7 +113,7 @@ def pair(tx=300_000, rx=200_000, mult=3):
     )
 
 
-def test_intervals_of_nothing_keep_nobody_busy():
+def test_intervals_of_zero_do_not_keep_a_session_busy():
     session = BfdEndpoint(discriminator=1, min_tx=0, min_rx=0, detect_mult=1, now=0.0)
     session.receive(
         Control(
@@ -206,7 +206,7 @@ def test_other_intervals_are_agreed_on_before_they_hold():
 
 
 @pytest.mark.parametrize(("offset", "value"), [(0, 0x40), (1, 0xC4), (2, 0), (3, 25), (3, 23), (7, 0)], ids=str)
-def test_what_is_no_control_packet_is_refused(offset, value):
+def test_invalid_control_packets_are_refused(offset, value):
     data = bytearray(
         Control(
             state=BfdState.UP,

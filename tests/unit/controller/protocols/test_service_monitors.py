@@ -76,7 +76,7 @@ def test_a_server_is_online_when_it_has_answered_so_often_and_offline_when_it_ha
     assert probe.status == "offline"
 
 
-def test_a_datagram_that_nobody_refuses_has_arrived():
+def test_a_udp_backend_without_an_icmp_error_is_online():
     probe = BackendProbe(backend("udp", times=TIMES._replace(success_count=1, failure_count=1)))
     frame = probe.tick(0.0)
     assert probe.tick(probe.deadline) is None

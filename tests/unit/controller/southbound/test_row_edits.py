@@ -75,7 +75,7 @@ def test_edits_of_the_other_database_are_not_taken(world, book):
     assert book.outstanding == {}
 
 
-def test_what_waits_for_the_switch_waits(world, book):
+def test_edits_after_the_flows_wait_for_the_switch(world, book):
     port = world.lport(world.switch(1), "p1", 1)
     fact = EDIT_AFTER_FLOWS(port, to(sb.PortBinding.up, value=True))
     book.absorb(added=[fact], removed=[])
