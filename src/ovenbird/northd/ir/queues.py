@@ -25,10 +25,10 @@ QUEUE = "qdisc_queue_id"
 LAST_QUEUE = 61_440
 """The largest queue number (ovn-sb(5), `set_queue`)."""
 
-RATES = frozenset(("qos_max_rate", "qos_min_rate", "qos_burst"))
+RATES = ("qos_max_rate", "qos_min_rate", "qos_burst")
 """The options of a port that require a queue."""
 
-_DECISIVE = RATES | {QUEUE}
+_DECISIVE = frozenset((*RATES, QUEUE))
 
 QUEUES = Pool("queue of a port", 1, LAST_QUEUE // 2)
 """Queue numbers by the ports' names; each chassis is a scope."""
@@ -45,8 +45,8 @@ def queue_of(port: SwitchPort) -> int | None:
     if _DECISIVE.isdisjoint(options):
         return None
     given = number(options, QUEUE, high=LAST_QUEUE)
-    asks = any(rate in options for rate in RATES)
-    if port.type == "router" or not (given or asks):
+    rates = [rate for rate in RATES if rate in options]  # all are looked up, as the page of features lists them
+    if port.type == "router" or not (given or rates):
         return given
     localnet = port.type == "localnet"
     pool, scope = (LOCALNET_QUEUES, None) if localnet else (QUEUES, _chassis(port.name))
