@@ -11,6 +11,9 @@ from ovenbird.net.membership import ROBUSTNESS, Membership, MembershipKind, code
 
 QUERY, V1_REPORT, V2_REPORT, LEAVE, V3_REPORT = 0x11, 0x12, 0x16, 0x17, 0x22
 
+PROTOCOLS = {V1_REPORT: "IGMPv1", V2_REPORT: "IGMPv2", LEAVE: "IGMPv2", V3_REPORT: "IGMPv3"}
+"""What reports are called, by their type."""
+
 ALL_HOSTS = bytes([224, 0, 0, 1])
 ROUTER_ALERT = bytes([0x94, 4, 0, 0])
 """The IP option of these packets (RFC 2113)."""
@@ -37,7 +40,7 @@ def decode(packet: IPv4) -> Membership:
     if kind == QUERY:
         return Membership(kind=MembershipKind.QUERY)
     if kind == V3_REPORT:
-        return records(data[8:], count=int.from_bytes(data[6:8], "big"), width=4)
+        return records(data[8:], count=int.from_bytes(data[6:8], "big"), width=4, protocol=PROTOCOLS[kind])
     if kind not in (V1_REPORT, V2_REPORT, LEAVE):
         return Membership(kind=MembershipKind.OTHER)
     if not is_multicast(group):
@@ -46,6 +49,7 @@ def decode(packet: IPv4) -> Membership:
         kind=MembershipKind.REPORT,
         joined=() if kind == LEAVE else (group,),
         left=(group,) if kind == LEAVE else (),
+        protocol=PROTOCOLS[kind],
     )
 
 

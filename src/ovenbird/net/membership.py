@@ -31,11 +31,13 @@ class Membership:
         kind: whether it is a query of a multicast router, a report of a host, or neither.
         joined: addresses of the groups that the sender joins or is a member of.
         left: addresses of the groups that the sender leaves.
+        protocol: of a report, the protocol and its version: `IGMPv3`; empty otherwise.
     """
 
     kind: MembershipKind
     joined: tuple[bytes, ...] = ()
     left: tuple[bytes, ...] = ()
+    protocol: str = ""
 
 
 def is_multicast(address: bytes) -> bool:
@@ -43,7 +45,7 @@ def is_multicast(address: bytes) -> bool:
     return address[0] >> 4 == 14 if len(address) == 4 else address[0] == 255
 
 
-def records(data: bytes, *, count: int, width: int) -> Membership:
+def records(data: bytes, *, count: int, width: int, protocol: str) -> Membership:
     """Decode the group records of a report.
 
     A record without sources concerns all sources. A record that only blocks sources is ignored, since the sender may
@@ -53,6 +55,7 @@ def records(data: bytes, *, count: int, width: int) -> Membership:
         data: the records.
         count: the number of records.
         width: the length of an address in bytes.
+        protocol: as `Membership` has it.
 
     Raises:
         PacketError: a record is truncated.
@@ -74,7 +77,7 @@ def records(data: bytes, *, count: int, width: int) -> Membership:
             left[group] = None
         elif kind in (MODE_IS_INCLUDE, MODE_IS_EXCLUDE, TO_INCLUDE, TO_EXCLUDE, ALLOW_SOURCES):
             joined[group] = None
-    return Membership(kind=MembershipKind.REPORT, joined=tuple(joined), left=tuple(left))
+    return Membership(kind=MembershipKind.REPORT, joined=tuple(joined), left=tuple(left), protocol=protocol)
 
 
 def code(value: int, *, bits: int) -> int:

@@ -13,6 +13,9 @@ from ovenbird.net.membership import ROBUSTNESS, Membership, MembershipKind, code
 
 QUERY, V1_REPORT, DONE, V2_REPORT = 130, 131, 132, 143
 
+PROTOCOLS = {V1_REPORT: "MLDv1", DONE: "MLDv1", V2_REPORT: "MLDv2"}
+"""What reports are called, by their type."""
+
 _HOP_BY_HOP = 0
 _ROUTER_ALERT = bytes([ICMPV6, 0, 5, 2, 0, 0, 1, 0])
 """The hop-by-hop header with the router alert option (RFC 2711), padded."""
@@ -34,7 +37,7 @@ def decode(packet: IPv6) -> Membership:
         raise PacketError(f"MLD message of {len(data)} bytes, or with a wrong checksum")
     kind = data[0]
     if kind == V2_REPORT:
-        return records(data[8:], count=int.from_bytes(data[6:8], "big"), width=16)
+        return records(data[8:], count=int.from_bytes(data[6:8], "big"), width=16, protocol=PROTOCOLS[kind])
     if len(data) < 24:
         raise PacketError(f"MLD message of type {kind} of {len(data)} bytes")
     if kind == QUERY:
@@ -46,6 +49,7 @@ def decode(packet: IPv6) -> Membership:
         kind=MembershipKind.REPORT,
         joined=() if kind == DONE else (group,),
         left=(group,) if kind == DONE else (),
+        protocol=PROTOCOLS[kind],
     )
 
 

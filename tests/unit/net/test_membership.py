@@ -35,27 +35,27 @@ def record(kind, group, *sources, auxiliary=b""):
     return struct.pack(">BBH", kind, len(auxiliary) // 4, len(sources)) + group + b"".join(sources) + auxiliary
 
 
-def joins(*groups):
-    return Membership(kind=MembershipKind.REPORT, joined=groups)
+def joins(protocol, *groups):
+    return Membership(kind=MembershipKind.REPORT, joined=groups, protocol=protocol)
 
 
-def leaves(*groups):
-    return Membership(kind=MembershipKind.REPORT, left=groups)
+def leaves(protocol, *groups):
+    return Membership(kind=MembershipKind.REPORT, left=groups, protocol=protocol)
 
 
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (bytes([0x12, 0, 0, 0]) + GROUP, joins(GROUP)),
-        (bytes([0x16, 0, 0, 0]) + GROUP, joins(GROUP)),
-        (bytes([0x17, 0, 0, 0]) + GROUP, leaves(GROUP)),
+        (bytes([0x12, 0, 0, 0]) + GROUP, joins("IGMPv1", GROUP)),
+        (bytes([0x16, 0, 0, 0]) + GROUP, joins("IGMPv2", GROUP)),
+        (bytes([0x17, 0, 0, 0]) + GROUP, leaves("IGMPv2", GROUP)),
         (bytes([0x11, 0, 0, 0]) + bytes(4), Membership(kind=MembershipKind.QUERY)),
         (bytes([0x30, 0, 0, 0]) + bytes(4), Membership(kind=MembershipKind.OTHER)),
         (bytes([0x22, 0, 0, 0, 0, 0, 0, 2]) + record(4, GROUP) + record(3, OTHER),
-         Membership(kind=MembershipKind.REPORT, joined=(GROUP,), left=(OTHER,))),
-        (bytes([0x22, 0, 0, 0, 0, 0, 0, 1]) + record(5, GROUP, HOST, auxiliary=bytes(8)), joins(GROUP)),
-        (bytes([0x22, 0, 0, 0, 0, 0, 0, 1]) + record(6, GROUP, HOST), joins()),
-        (bytes([0x22, 0, 0, 0, 0, 0, 0, 2]) + record(9, GROUP) + record(2, HOST), joins()),
+         Membership(kind=MembershipKind.REPORT, joined=(GROUP,), left=(OTHER,), protocol="IGMPv3")),
+        (bytes([0x22, 0, 0, 0, 0, 0, 0, 1]) + record(5, GROUP, HOST, auxiliary=bytes(8)), joins("IGMPv3", GROUP)),
+        (bytes([0x22, 0, 0, 0, 0, 0, 0, 1]) + record(6, GROUP, HOST), joins("IGMPv3")),
+        (bytes([0x22, 0, 0, 0, 0, 0, 0, 2]) + record(9, GROUP) + record(2, HOST), joins("IGMPv3")),
     ],
 )  # fmt: skip
 def test_what_igmp_says(message, said):
@@ -83,11 +83,11 @@ def test_what_is_no_igmp(packet):
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (bytes([131, 0, 0, 0]) + bytes(4) + GROUP6, joins(GROUP6)),
-        (bytes([132, 0, 0, 0]) + bytes(4) + GROUP6, leaves(GROUP6)),
+        (bytes([131, 0, 0, 0]) + bytes(4) + GROUP6, joins("MLDv1", GROUP6)),
+        (bytes([132, 0, 0, 0]) + bytes(4) + GROUP6, leaves("MLDv1", GROUP6)),
         (bytes([130, 0, 0, 0]) + bytes(20), Membership(kind=MembershipKind.QUERY)),
-        (bytes([143, 0, 0, 0, 0, 0, 0, 1]) + record(4, GROUP6), joins(GROUP6)),
-        (bytes([143, 0, 0, 0, 0, 0, 0, 1]) + record(3, GROUP6), leaves(GROUP6)),
+        (bytes([143, 0, 0, 0, 0, 0, 0, 1]) + record(4, GROUP6), joins("MLDv2", GROUP6)),
+        (bytes([143, 0, 0, 0, 0, 0, 0, 1]) + record(3, GROUP6), leaves("MLDv2", GROUP6)),
     ],
 )
 def test_what_mld_says(message, said):

@@ -80,6 +80,7 @@ class Listeners(Row, table="Listeners", indexes=(("datapath", "address"),)):
     datapath: Column[UUID] = Column("")
     address: Column[str] = Column("")
     ports: Column[frozenset[UUID]] = Column(frozenset())
+    protocol: Column[str] = Column("")
 
 
 def make_local_store(system_id: str = "") -> Store:

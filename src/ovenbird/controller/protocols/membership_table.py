@@ -35,6 +35,8 @@ class MembershipTable:
         self.timeout = timeout
         self.groups: dict[str, dict[UUID, None]] = {}
         """The ports of each group, by its address."""
+        self.protocols: dict[str, str] = {}
+        """The oldest protocol that a group was reported by, by its address."""
         self.changed: dict[str, None] = {}
         """The groups whose ports have changed since the last time that the caller recorded them."""
         self.routers: dict[UUID, float] = {}
@@ -43,13 +45,14 @@ class MembershipTable:
         self._by_port: dict[UUID, dict[str, float]] = {}  # when each membership of a port expires, in this order
         self._by_count: dict[int, dict[UUID, None]] = {}  # the ports with so many memberships
 
-    def join(self, address: str, port: UUID, *, now: float) -> None:
+    def join(self, address: str, port: UUID, *, now: float, protocol: str = "") -> None:
         """Add or refresh a membership, for the idle timeout from now.
 
         Arguments:
             address: the group's.
             port: UUID of the port's binding.
             now: in seconds.
+            protocol: that of the report, such as `IGMPv3`; empty for an existing row's.
         """
         known = self._by_port.get(port, {}).pop(address, None)
         if known is None:
@@ -58,6 +61,8 @@ class MembershipTable:
                     self._evict()
             self.groups.setdefault(address, {})[port] = None
             self.changed[address] = None
+        if protocol:
+            self.protocols[address] = min(self.protocols.get(address, protocol), protocol)
         mine = self._by_port.setdefault(port, {})
         mine[address] = now + self.timeout
         if known is None:
@@ -82,6 +87,7 @@ class MembershipTable:
             self.changed[address] = None
             if not ports:
                 del self.groups[address]
+                self.protocols.pop(address, None)
 
     def hear_router(self, port: UUID, *, now: float) -> None:
         """Add or refresh a router port.

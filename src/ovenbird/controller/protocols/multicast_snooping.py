@@ -21,7 +21,7 @@ from ovenbird.controller.facts import HEARD_BEFORE, SNOOPED, WITHDRAWN
 from ovenbird.controller.local.local_data import hosted_row, is_hosted
 from ovenbird.controller.local.local_store import Listeners, progress
 from ovenbird.controller.local.notices import warning
-from ovenbird.controller.local.settings import own_chassis
+from ovenbird.controller.local.settings import own_chassis, settings
 from ovenbird.controller.packet_registers import register
 from ovenbird.controller.protocols.membership_table import MembershipTable
 from ovenbird.engine.lookups import get, select, table
@@ -68,13 +68,15 @@ _LOCAL_ONLY = SetField.bits(FlagBit.LOCAL_ONLY.bits, 1)
 
 
 class NewGroup(NamedTuple):
-    """A row of IGMP_Group to insert."""
+    """A row of IGMP_Group to insert; servers of before 24.09 have no column for the protocol and the chassis' name."""
 
     relation: EditRelation[..., Any]
     address: str
     datapath: UUID
     chassis: UUID
     ports: tuple[UUID, ...]
+    protocol: str
+    chassis_name: str
 
     @property
     def row_class(self) -> type[Row]:
@@ -96,7 +98,8 @@ class NewGroup(NamedTuple):
         there = store.table(PortBinding).rows
         ports = frozenset([uuid for uuid in self.ports if uuid in there])
         values = {"address": self.address, "datapath": self.datapath, "chassis": self.chassis, "ports": ports}
-        transaction.insert(IGMPGroup, values)
+        newer = {"protocol": self.protocol, "chassis_name": self.chassis_name}
+        transaction.insert(IGMPGroup, values | newer)
 
 
 class SurplusGroup(NamedTuple):
@@ -209,7 +212,14 @@ def listeners(heard: Listeners) -> Iterator[Fact]:
     elif not ports or me is None or not is_hosted(heard.datapath):
         return
     elif row is None:
-        yield ADD_GROUP(heard.address, heard.datapath, me, tuple(sorted(ports)))
+        yield ADD_GROUP(
+            heard.address,
+            datapath=heard.datapath,
+            chassis=me,
+            ports=tuple(sorted(ports)),
+            protocol=heard.protocol,
+            chassis_name=settings().chassis,
+        )
     elif IGMPGroup.ports.raw(row) != ports:
         yield EDIT(row, to(IGMPGroup.ports, ports))
 
@@ -382,7 +392,7 @@ class Snoopers:
         for address in membership.left:
             members.leave(ip_text(address), port)
         for address in membership.joined:
-            members.join(ip_text(address), port, now=now)
+            members.join(ip_text(address), port, now=now, protocol=membership.protocol)
         self._schedule(_SOON)
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -419,7 +429,8 @@ class Snoopers:
         """Record the changed memberships of a switch."""
         members, datapath = snooper.members, snooper.fact.datapath
         for address in members.changed:
-            self._record(datapath, address, frozenset(members.groups.get(address, ())))
+            ports = frozenset(members.groups.get(address, ()))
+            self._record(datapath, address, ports, members.protocols.get(address, ""))
         members.changed.clear()
         if members.routers_changed:
             members.routers_changed = False
@@ -430,12 +441,12 @@ class Snoopers:
         found = index.rows((datapath, address))
         return found[0] if found else None
 
-    def _record(self, datapath: UUID, address: str, ports: frozenset[UUID]) -> None:
+    def _record(self, datapath: UUID, address: str, ports: frozenset[UUID], protocol: str = "") -> None:
         row = self._recorded(datapath, address)
         if row is None:
-            self._own.table(Listeners).insert(serial_uuids(1)[0], [datapath, address, ports])
+            self._own.table(Listeners).insert(serial_uuids(1)[0], [datapath, address, ports, protocol])
         elif row.ports != ports:
-            row.home.modify(row, {Listeners.ports.index: ports})
+            row.home.modify(row, {Listeners.ports.index: ports, Listeners.protocol.index: protocol})
         else:
             return
         self._wake()

@@ -79,7 +79,8 @@ class Chassis:
             self.snoopers.forget(added=added[WITHDRAWN], removed=removed[WITHDRAWN])
             self.snoopers.look()
             for fact in self.world.facts[ADD_GROUP]:
-                values = {"address": fact.address, "datapath": fact.datapath, "chassis": fact.chassis}
+                columns = ("address", "datapath", "chassis", "protocol", "chassis_name")
+                values = {name: getattr(fact, name) for name in columns}
                 self.world.add(sb.IGMPGroup, **values, ports=frozenset(fact.ports))
             for fact in self.world.facts[DROP_GROUP]:
                 self.world.delete(self.world.sb.table(sb.IGMPGroup).rows[fact.uuid])
@@ -138,6 +139,16 @@ def test_memberships_are_written_to_southbound(chassis):
     assert not chassis.world.own.table(Listeners).rows
     chassis.receive(packet(JOIN))
     assert chassis.rows == {"239.0.0.1": {1}}
+
+
+def test_a_row_names_the_oldest_protocol_that_reported_its_group_and_the_chassis(chassis):
+    chassis.receive(packet(0x12), packet(JOIN, key=2), packet(JOIN, "239.0.0.2"))
+    rows = chassis.world.sb.table(sb.IGMPGroup).rows.values()
+    assert {row["address"]: row["protocol"] for row in rows} == {"239.0.0.1": "IGMPv1", "239.0.0.2": "IGMPv2"}
+    assert {row["chassis_name"] for row in rows} == {"hv1"}
+    chassis.receive(packet(LEAVE, "239.0.0.2"))
+    chassis.receive(packet(0x12, "239.0.0.2"))
+    assert [row["protocol"] for row in rows if row["address"] == "239.0.0.2"] == ["IGMPv1"]
 
 
 def test_reports_are_forwarded_to_routers_and_other_packets_are_flooded(chassis):
