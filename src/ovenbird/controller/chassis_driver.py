@@ -27,7 +27,7 @@ from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP, DROP_GRO
 from ovenbird.controller.rules import make_engine
 from ovenbird.controller.southbound.edit_writers import EditWriter, EditWriters
 from ovenbird.controller.southbound.monitoring import Monitoring
-from ovenbird.driver.engine_driver import EngineDriver, Portions, tell
+from ovenbird.driver.engine_driver import EngineDriver, Portions, WatchNames, tell
 from ovenbird.model import sb
 from ovenbird.model.version import NorthdVersion
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WATCHES = WatchNames(loop="controller-loop", compute="flow-generation", write="controller-write")
+"""The stopwatches: of their names in ovn-controller, those that stand for the same."""
 RUNS = 64
 """During the first computation, how many rules run before control returns to the connections."""
 EDITS: tuple[EditRelation[..., Any], ...] = (
@@ -78,7 +80,8 @@ class ChassisDriver(EngineDriver):
             (AGED, self.stations.absorb),
             *host.sinks(),
         ]
-        super().__init__("controller", self._build, (southbound, host.vswitch), sinks)
+        super().__init__("controller", self._build, (southbound, host.vswitch), sinks, WATCHES)
+        self.rule_counters = host.rule_counters
         self.portions = Portions(RUNS, self._hold)
         self._may_run = may_run
         self._northd = NorthdVersion("controller")

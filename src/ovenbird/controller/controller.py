@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller import inject
+from ovenbird.controller import inject, inspection
 from ovenbird.controller.chassis_driver import ChassisDriver
 from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.host import Host
@@ -21,7 +21,6 @@ from ovenbird.controller.local.local_store import Attachment
 from ovenbird.controller.physical import encaps
 from ovenbird.controller.rules import OMITTED, SOUTHBOUND
 from ovenbird.controller.southbound.monitor_conditions import everything, first
-from ovenbird.engine.ids import used
 from ovenbird.model import sb, vswitch
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.replica import Replica
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from ovenbird.controller.local.notices import Notices
     from ovenbird.controller.local.settings import Settings
     from ovenbird.engine.engine import Engine
-    from ovenbird.engine.ids import Pool
+    from ovenbird.engine.rows import Store
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +138,55 @@ class Controller:
         self.paused = False
         self.host.wake()
 
+    def show_bindings(self) -> str:
+        """Return the interfaces of this chassis, and the logical ports behind each."""
+        return inspection.local_bindings(self.host.own, southbound=self._rows, switch=self._vswitch.store)
+
+    def show_related_ports(self) -> str:
+        """Return the logical ports that concern this chassis."""
+        return inspection.related_ports(self.host.own, southbound=self._rows)
+
+    def show_peer_ports(self) -> str:
+        """Return the patch ports between this chassis's datapaths."""
+        return inspection.peer_ports(self.host.own, southbound=self._rows)
+
+    def show_mac_bindings(self) -> str:
+        """Return the learned neighbours."""
+        return inspection.mac_bindings(self._rows)
+
+    def show_conjunctions(self) -> str:
+        """Return the ids of conjunctive matches."""
+        return inspection.conjunction_ids(self.engine, self._rows)
+
+    def show_groups(self) -> str:
+        """Return the switch's groups with their ids."""
+        return inspection.groups(self.engine)
+
+    def show_meters(self) -> str:
+        """Return the switch's meters with their ids."""
+        return inspection.meters(self.engine)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """What is kept: rows of both databases, flows that are wanted, and flows that the switch has."""
+        table = self.host.switch.table
+        return {"ofctrl_desired_flows": len(table), "ofctrl_installed_flows": len(table.installed)}
+
+    @property
+    def databases(self) -> list[Replica]:
+        """The local database, and Southbound when there is one."""
+        return [self._vswitch] if self.southbound is None else [self._vswitch, self.southbound]
+
+    @property
+    def _rows(self) -> Store | None:
+        """The rows of Southbound, while there are any."""
+        return self.southbound.store if self.southbound is not None and self.driver is not None else None
+
+    def start_over(self) -> None:
+        """Read Southbound anew, since it may have been rebuilt."""
+        if self.southbound is not None:
+            self.southbound.start_over()
+
     def zone_list(self) -> list[tuple[str, int]]:
         """Return the conntrack zones in use, by name."""
         return sorted(self.driver.zones.used.items()) if self.driver is not None else []
@@ -148,10 +196,6 @@ class Controller:
         store = self.southbound.store if self.southbound is not None else None
         row = store.find(sb.ChassisTemplateVar.chassis, self.host.settings.chassis) if store is not None else None
         return sorted(row.variables.items()) if row is not None else []
-
-    def numbers(self, pool: Pool) -> list[tuple[str, int]]:
-        """Return the numbers of a pool that are in use, by name."""
-        return sorted((str(key), value) for key, value in used(self.engine, pool).items()) if self.engine else []
 
     def inject(self, microflow: str) -> None:
         """Send a packet into the switch as from a port of this chassis.

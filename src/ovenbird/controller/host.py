@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ANNOUNCED, BALANCED, FAILED, LIMIT, NOTICE
+from ovenbird.controller.local.chassis import is_acknowledgement
 from ovenbird.controller.local.local_store import ProgressRow, make_local_store
 from ovenbird.controller.local.notices import Notices, warning
 from ovenbird.controller.local.settings import Settings, read_settings
@@ -15,6 +16,7 @@ from ovenbird.controller.physical.port_retries import PortRetries
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.protocols.protocols import Protocols
 from ovenbird.controller.rules import SWITCH
+from ovenbird.driver.rule_counters import RuleCounters
 from ovenbird.engine.findings import FINDING
 from ovenbird.model import vswitch
 from ovenbird.ovsdb.replica import Replica
@@ -61,6 +63,10 @@ class Host:
         self.switch = BridgeSession(self._waiting, self._confirmed, self._packet)
         self.limits = ZoneLimits(run_directory, self._datapath)
         self.switch.on_met = self.limits.compare
+        self.report_delay = 0.0
+        """Seconds for which the acknowledgement of `nb_cfg` is put off (`debug/delay-nb-cfg-report`)."""
+        self.rule_counters = RuleCounters()
+        """The runs of rules for whatever Southbound there was."""
         self.protocols = Protocols(self.switch.send, self.own, self.wake, lambda: self.switch.has_flows)
         self.packet_ins = PacketIns(self.switch.send, self.protocols.listeners)
         self._telling: asyncio.TimerHandle | None = None
@@ -138,6 +144,16 @@ class Host:
         return self.edits.waiting() if self.edits is not None else ()
 
     def _confirmed(self, facts: Sequence[Edit]) -> None:
+        if self.edits is None:
+            return
+        if self.report_delay:
+            late = [fact for fact in facts if is_acknowledgement(fact)]
+            facts = [fact for fact in facts if fact not in late]
+            asyncio.get_running_loop().call_later(self.report_delay, self._confirm_late, late)
+        self.edits.confirm(facts)
+
+    def _confirm_late(self, facts: Sequence[Edit]) -> None:
+        """Confirm edits that were put off; of those that are not wanted any more there is nothing to write."""
         if self.edits is not None:
             self.edits.confirm(facts)
 

@@ -82,12 +82,12 @@ class ActiveBackup:
         self._backups: dict[str, Backup] = {}
         register = daemon.unixctl.register
         register("ovsdb-server/set-active-ovsdb-server", self._set_active, "SERVER", 1)
-        register("ovsdb-server/get-active-ovsdb-server", lambda _: f"{self.active_server}\n")
+        register("ovsdb-server/get-active-ovsdb-server", lambda _: self.active_server)
         register("ovsdb-server/connect-active-ovsdb-server", self._connect)
         register("ovsdb-server/disconnect-active-ovsdb-server", self._disconnect)
         register("ovsdb-server/set-active-ovsdb-server-probe-interval", self._set_probe, "MILLISECONDS", 1)
         register("ovsdb-server/set-sync-exclude-tables", self._set_excluded, "DB:TABLE[,DB:TABLE]...", 1)
-        register("ovsdb-server/get-sync-exclude-tables", lambda _: f"{self._excluded_text()}\n")
+        register("ovsdb-server/get-sync-exclude-tables", lambda _: self._excluded_text())
         register("ovsdb-server/sync-status", self._status)
 
     def become_backup(self) -> None:

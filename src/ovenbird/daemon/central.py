@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon import api, auth_options, damage, https, northd, nova, tls
+from ovenbird.daemon.counter_commands import database_memory
 from ovenbird.daemon.database_remotes import database_text
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.findings import FindingWriter
@@ -224,7 +225,8 @@ async def serve(daemon: Daemon) -> None:
             compiler,  # first, since it has more to do after a change of Northbound
             api.driver(clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], findings=left_out),
         ]
-        northd.register(daemon.unixctl, compiler, left_out, findings)
+        northd.register(daemon, compiler, left_out, findings, northbound=clients["nb"], southbound=clients["sb"])
+        daemon.memory.append(lambda: database_memory(clients["cloud"]))
         await listen(daemon, remotes, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], port=port)

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.controller import Controller
 from ovenbird.controller.errors import NotHereError
-from ovenbird.controller.logical_flows.action_context import GROUPS
-from ovenbird.controller.logical_flows.meters import METER_IDS as METERS
 from ovenbird.daemon import tls
+from ovenbird.daemon.counter_commands import database_memory, engine_memory
 from ovenbird.daemon.database_options import local_database
+from ovenbird.daemon.engine_commands import doing, register_engine, showing, unsigned
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import system_id_override, value
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.unixctl import UnixctlError
 from ovenbird.lang.errors import LangError
+from ovenbird.lang.text_cache import forget_all, show_caches
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ovenbird.daemon.unixctl import Unixctl
-    from ovenbird.engine.ids import Pool
+    from collections.abc import Sequence
 
 OPTIONS = {"chassis": value("NAME", text="the chassis's name, instead of system-id and of the file system-id-override")}
 
@@ -39,15 +37,9 @@ The command `exit` takes chassis, bindings and tunnels away; `exit --restart` le
 )
 
 
-def register(unixctl: Unixctl, controller: Controller) -> None:
+def register(daemon: Daemon, controller: Controller) -> None:
     """Register the commands of ovn-controller(8)."""
-
-    def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
-        def command(_: list[str]) -> str:
-            action()
-            return ""
-
-        return command
+    unixctl = daemon.unixctl
 
     def inject(arguments: list[str]) -> str:
         try:
@@ -60,21 +52,49 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
         found = [f"name: '{name}' value: '{value}'\n" for name, value in controller.template_variables()]
         return "".join(["Local template vars:\n", *found])
 
-    def numbers(pool: Pool) -> Callable[[list[str]], str]:
-        return lambda _: "".join(f"{name}: {number}\n" for name, number in controller.numbers(pool))
+    def delay(arguments: list[str]) -> str:
+        seconds = controller.host.report_delay = unsigned(arguments[0])
+        return f"delay nb_cfg report for {seconds} seconds.\n" if seconds else "no delay for nb_cfg report.\n"
 
+    listings = {
+        "ct-zone-list": lambda: "".join(f"{name} {zone}\n" for name, zone in controller.zone_list()),
+        "meter-table-list": controller.show_meters,
+        "group-table-list": controller.show_groups,
+        "findings/list": lambda: "".join(f"{text}\n" for text in controller.notices),
+        "connection-status": lambda: "connected\n" if controller.connected else "not connected\n",
+        "lflow-cache/show-stats": show_caches,
+        "debug/status": lambda: "paused\n" if controller.paused else "running\n",
+        "debug/dump-local-bindings": controller.show_bindings,
+        "debug/dump-related-ports": controller.show_related_ports,
+        "debug/dump-peer-ports": controller.show_peer_ports,
+        "debug/dump-mac-bindings": controller.show_mac_bindings,
+        "debug/dump-lflow-conj-ids": controller.show_conjunctions,
+    }
+    for name, show in listings.items():
+        unixctl.register(name, showing(show))
+    actions = {
+        "recompute": controller.recompute,
+        "debug/pause": controller.pause,
+        "debug/resume": controller.resume,
+        "lflow-cache/flush": forget_all,
+        "flush-lflow-cache": forget_all,
+        "sb-cluster-state-reset": controller.start_over,
+    }
+    for name, action in actions.items():
+        unixctl.register(name, doing(action))
     unixctl.register("inject-pkt", inject, "MICROFLOW", 1)
-    unixctl.register("meter-table-list", numbers(METERS))
-    unixctl.register("group-table-list", numbers(GROUPS))
-    unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for text in controller.notices))
-    unixctl.register("connection-status", lambda _: "connected\n" if controller.connected else "not connected\n")
-    unixctl.register("recompute", doing(controller.recompute))
-    unixctl.register("inc-engine/recompute", doing(controller.recompute))
-    unixctl.register("debug/pause", doing(controller.pause))
-    unixctl.register("debug/resume", doing(controller.resume))
-    unixctl.register("debug/status", lambda _: "paused\n" if controller.paused else "running\n")
     unixctl.register("debug/dump-local-template-vars", variables)
-    unixctl.register("ct-zone-list", lambda _: "".join(f"{name} {zone}\n" for name, zone in controller.zone_list()))
+    unixctl.register("debug/delay-nb-cfg-report", delay, "SECONDS", 1)
+    unixctl.refuse(
+        ("debug/ignore-startup-delay",),
+        "nothing waits for a time at the start: the switch keeps its flows until their replacements are complete",
+    )
+    register_engine(unixctl, controller.host.rule_counters, controller.recompute)
+    daemon.memory += [
+        lambda: database_memory(*controller.databases),
+        lambda: engine_memory(controller.engine),
+        lambda: controller.memory,
+    ]
 
 
 async def serve(daemon: Daemon) -> None:
@@ -88,7 +108,7 @@ async def serve(daemon: Daemon) -> None:
         system_id=daemon.options.last("chassis") or system_id_override(),
         keys=tls.given(daemon.options),
     )
-    register(daemon.unixctl, controller)
+    register(daemon, controller)
     daemon.ready()
     running = asyncio.ensure_future(controller.run())
     stop = asyncio.ensure_future(daemon.stopping.wait())

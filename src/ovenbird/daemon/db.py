@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.daemon import active_backup, damage, tls
+from ovenbird.daemon import active_backup, damage, server_commands, tls
 from ovenbird.daemon.active_backup import ActiveBackup
 from ovenbird.daemon.database_remotes import database_column, database_text
 from ovenbird.daemon.errors import UsageError
@@ -19,7 +19,6 @@ from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.remotes import Remotes
 from ovenbird.daemon.unixctl import UnixctlError
 from ovenbird.model import cloud, ic_nb, ic_sb, nb, sb, vswitch
-from ovenbird.ovsdb import heap
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import create, open_database
@@ -88,8 +87,7 @@ class DatabaseServer:
         register("ovsdb-server/add-db", self._add_db, "DB", 1)
         register("ovsdb-server/remove-db", self._remove_db, "DB", 1)
         register("ovsdb-server/compact", self._compact, "[DB]", 0, 1)
-        register("ovsdb-server/memory-trim-on-compaction", self._trim_on_compaction, "on|off", 1)
-        register("memory/show", self._memory)
+        server_commands.register(daemon, self.server)
 
     def open(self, path: Path, schema: DatabaseSchema | None = None) -> Database:
         """Serve the database of a file, which is created with `schema` if it does not exist.
@@ -145,12 +143,14 @@ class DatabaseServer:
         return ""
 
     def _add_db(self, args: list[str]) -> str:
+        if args[0].startswith("relay:"):
+            raise UnixctlError(f"relays are not here, because {server_commands.NO_RELAYS}")
         self.open(Path(args[0]))
         return ""
 
     def _remove_db(self, args: list[str]) -> str:
         if args[0] not in self.server.service.databases or args[0] == "_Server":
-            raise UnixctlError(f"{args[0]}: no such database")
+            raise UnixctlError(f"Failed to find the database {args[0]}.")
         database = self.server.service.remove(args[0])
         self.role.update()
         if database.journal is not None:
@@ -161,26 +161,13 @@ class DatabaseServer:
         databases = self.server.service.databases
         for name in args or [n for n, d in databases.items() if d.journal is not None]:
             if name not in databases:
-                raise UnixctlError(f"{name}: not the name of a database")
+                raise UnixctlError(f"no database by the name {name}")
             journal = databases[name].journal
             if journal is None:
                 raise UnixctlError(f"{name}: not a database that is kept in a file")
             compact(journal, databases[name])
             self.server.compacted()
         return ""
-
-    def _trim_on_compaction(self, args: list[str]) -> str:
-        if args[0] not in ("on", "off"):
-            raise UnixctlError("invalid argument")
-        if args[0] == "on" and not heap.can_trim():
-            raise UnixctlError("the C library of this host gives no memory back")
-        self.server.trims = args[0] == "on"
-        return ""
-
-    def _memory(self, _: list[str]) -> str:
-        service = self.server.service
-        rows = sum(len(t.table.rows) for d in service.databases.values() for t in d.tables.values())
-        return f"cells:{rows} sessions:{len(service.sessions)}\n"
 
 
 def schema_named(name: str) -> DatabaseSchema:

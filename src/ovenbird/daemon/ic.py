@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon import tls
+from ovenbird.daemon.counter_commands import database_memory
 from ovenbird.daemon.database_options import database
+from ovenbird.daemon.engine_commands import register_connection, register_driver, register_standby
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
-from ovenbird.daemon.northd import connection_status, register
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.ic.driver import InterconnectionDriver
@@ -76,11 +77,6 @@ def _replicas(daemon: Daemon) -> dict[str, Replica]:
     }
 
 
-def _status(client: Replica, _: list[str]) -> str:
-    """Answer a `connection-status` command."""
-    return connection_status(client)
-
-
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
     clients = _replicas(daemon)
@@ -92,9 +88,12 @@ async def serve(daemon: Daemon) -> None:
         ic_southbound=clients["ic-sb"],
         made=findings.observe,
     )
-    register(daemon.unixctl, running, findings)
+    register_standby(daemon.unixctl, running)
+    register_driver(daemon, running)
+    list_findings(daemon.unixctl, findings)
     for name, client in clients.items():
-        daemon.unixctl.register(f"{name}-connection-status", functools.partial(_status, client))
+        register_connection(daemon.unixctl, f"{name}-connection-status", client)
+    daemon.memory.append(lambda: database_memory(*clients.values()))
     daemon.ready()
 
     async def work() -> None:

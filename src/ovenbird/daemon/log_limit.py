@@ -41,10 +41,31 @@ class LogLimit(logging.Filter):
         self._buckets: dict[tuple[str, int], _Bucket] = {}
         self._last: ReferenceType[logging.LogRecord] | None = None  # with it all that an exception's frames hold
         self._passes = True
+        self._limited = True
+        self._exceptions: set[str] = set()
+
+    def limit(self, *modules: str, limited: bool) -> None:
+        """Limit the lines of some modules, or of all where none is named, or let every one of them pass.
+
+        Arguments:
+            modules: the names of loggers.
+            limited: whether there is a limit from now on.
+        """
+        if not modules:
+            self._limited = limited
+            self._exceptions.clear()
+        elif limited is self._limited:
+            self._exceptions.difference_update(modules)
+        else:
+            self._exceptions.update(modules)
+
+    def is_limited(self, module: str) -> bool:
+        """Return whether there is a limit to a logger's lines."""
+        return self._limited is not (module in self._exceptions)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to write a record; the result is the same for all handlers."""
-        if record.levelno <= logging.DEBUG or record.name in METERED:
+        if record.levelno <= logging.DEBUG or record.name in METERED or not self.is_limited(record.name):
             return True
         if self._last is None or self._last() is not record:
             self._last = ref(record)

@@ -6,23 +6,27 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
+from ovenbird.daemon.counter_commands import database_memory
 from ovenbird.daemon.database_options import checked, database
+from ovenbird.daemon.engine_commands import doing, register_connection, register_driver, register_standby
 from ovenbird.daemon.findings import FindingWriter, list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
-from ovenbird.driver.engine_driver import ActiveStandbyDriver
+from ovenbird.daemon.unixctl import UnixctlError
+from ovenbird.driver.engine_driver import ActiveStandbyDriver, WatchNames
 from ovenbird.model import nb, sb
 from ovenbird.model.cloud import Finding
+from ovenbird.model.options import flag as flag_option
 from ovenbird.model.options import number
+from ovenbird.net.numbers import integer
 from ovenbird.northd.build import build
 from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from ovenbird.daemon.unixctl import Unixctl
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.rows import Column
     from ovenbird.ovsdb.transaction import Client
@@ -39,6 +43,9 @@ def one_thread(count: str | None) -> str:
         return ""
     return "changes are compiled in one thread, each at the cost of what it changes"
 
+
+WATCHES = WatchNames(loop="ovn-northd-loop", compute="build_lflows", write="lflows_to_sb")
+"""The stopwatches: of their names in ovn-northd, those that stand for the same."""
 
 PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
 """Milliseconds of silence before a database is probed: the default and the minimum, as in ovn-northd."""
@@ -74,7 +81,7 @@ def driver(northbound: Client, *, southbound: Client, findings: CompilerFindings
     def make() -> Engine:
         return build(northbound.store, sb_store=southbound.store, findings=findings, lacking=lacking(southbound))
 
-    return ActiveStandbyDriver("northd", make, clients, NORTHD_LOCK, southbound)
+    return ActiveStandbyDriver("northd", make, clients, NORTHD_LOCK, southbound, WATCHES)
 
 
 def lacking(southbound: Client) -> set[Column[Any]]:
@@ -90,22 +97,76 @@ def lacking(southbound: Client) -> set[Column[Any]]:
     }
 
 
-def register(unixctl: Unixctl, running: ActiveStandbyDriver, *findings: CompilerFindings) -> None:
-    """Register the commands of ovn-northd(8), and `findings/list`: rows of Northbound without effect, and why."""
+FEATURES = {
+    "ct_no_masked_label": "ct-no-masked-label",
+    "ct_lb_related": "ovn-ct-lb-related",
+    "mac_binding_timestamp": "mac-binding-timestamp",
+}
+"""Features of controllers that flows may ask for, by their name in `debug/chassis-features-list`, with what announces
+them in `other_config` of Chassis; here flows always ask for them."""
+MOST_THREADS = 256
 
-    def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
-        def command(_: list[str]) -> str:
-            action()
-            return ""
 
-        return command
+def register(
+    daemon: Daemon, running: ActiveStandbyDriver, *findings: CompilerFindings, northbound: Client, southbound: Client
+) -> None:
+    """Register the commands of ovn-northd(8), and `findings/list`: rows of Northbound without effect, and why.
 
-    unixctl.register("pause", doing(running.pause))
-    unixctl.register("resume", doing(running.resume))
-    unixctl.register("is-paused", lambda _: "true\n" if running.paused else "false\n")
-    unixctl.register("status", lambda _: f"Status: {running.status}\n")
-    unixctl.register("inc-engine/recompute", doing(running.recompute))
+    Arguments:
+        daemon: whose commands.
+        running: the compiler.
+        findings: what is left out.
+        northbound: the database that is read.
+        southbound: the database that is written.
+    """
+    unixctl = daemon.unixctl
+    register_standby(unixctl, running)
+    register_driver(daemon, running)
     list_findings(unixctl, *findings)
+    for prefix in ("", "parallel-build/"):
+        unixctl.register(f"{prefix}get-n-threads", lambda _: "1\n")
+        unixctl.register(f"{prefix}set-n-threads", _set_threads, "N_THREADS", 1)
+    for name, client in (("nb", northbound), ("sb", southbound)):
+        register_connection(unixctl, f"{name}-connection-status", client)
+        if isinstance(client, Replica):
+            unixctl.register(f"{name}-cluster-state-reset", doing(client.start_over))
+        else:
+            unixctl.refuse((f"{name}-cluster-state-reset",), "the database is served by this process itself")
+    unixctl.register("debug/chassis-features-list", lambda _: features(southbound))
+    unixctl.refuse(
+        ("enable-cpu-profiling", "disable-cpu-profiling", "profile"),
+        "they belong to ovn-northd-ddlog; see inc-engine/show-stats and stopwatch/show",
+    )
+    daemon.memory.append(lambda: database_memory(northbound, southbound))
+
+
+def _set_threads(arguments: list[str]) -> str:
+    threads = integer(arguments[0], high=MOST_THREADS)
+    if not threads:
+        raise UnixctlError("invalid n_threads: 0" if threads is None else f"invalid n_threads: {arguments[0]}")
+    if why := one_thread(arguments[0]):
+        raise UnixctlError(f"not here, because {why}")
+    return ""
+
+
+def features(southbound: Client) -> str:
+    """Return which features all chassis announce, as `debug/chassis-features-list` prints them.
+
+    Raises:
+        UnixctlError: Southbound is not connected.
+    """
+    if not southbound.connected:
+        raise UnixctlError("Southbound is not connected")
+    chassis = [
+        row
+        for row in southbound.store.table(sb.Chassis).rows.values()
+        if not flag_option(row.other_config, "is-remote")
+    ]
+    lines = []
+    for name, key in FEATURES.items():
+        everywhere = all(row.other_config.get(key) == "true" for row in chassis)
+        lines.append(f"{name + ':':<22} {'true' if everywhere else 'false'}\n")
+    return "".join(lines)
 
 
 def probe_interval(northbound: Client) -> float:
@@ -114,11 +175,6 @@ def probe_interval(northbound: Client) -> float:
         milliseconds = number(row.options, "northd_probe_interval", PROBE_INTERVAL)
         return max(milliseconds, LEAST_PROBE_INTERVAL) / 1000 if milliseconds else 0
     return PROBE_INTERVAL / 1000
-
-
-def connection_status(client: Client) -> str:
-    """Return the answer of a `connection-status` command."""
-    return "connected\n" if client.connected else "not connected\n"
 
 
 async def serve(daemon: Daemon) -> None:
@@ -139,11 +195,9 @@ async def serve(daemon: Daemon) -> None:
     )
     findings = CompilerFindings()
     running = driver(northbound, southbound=southbound, findings=findings)
-    register(daemon.unixctl, running, findings)
-    daemon.unixctl.register("nb-connection-status", lambda _: connection_status(northbound))
-    daemon.unixctl.register("sb-connection-status", lambda _: connection_status(southbound))
+    register(daemon, running, findings, northbound=northbound, southbound=southbound)
     if daemon.options.has("dry-run"):
-        running.pause()
+        running.step_back()
     daemon.ready()
 
     def probe(_: object = None) -> None:

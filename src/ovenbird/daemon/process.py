@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ovenbird
-from ovenbird.daemon import descriptors, options
+from ovenbird.daemon import counter_commands, descriptors, log_commands, options
 from ovenbird.daemon.ending import Ending, Workers, leave
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage, help_text, option_list
-from ovenbird.daemon.logs import LEVELS, Logs
+from ovenbird.daemon.logs import Logs
 from ovenbird.daemon.options import COMMON, Options
 from ovenbird.daemon.unixctl import Unixctl, UnixctlError
 from ovenbird.engine.gc_pause import tune
@@ -90,6 +90,8 @@ class Daemon:
         self.exit_arguments: tuple[str, ...] | None = None
         """The arguments of the command `exit`; None until it is given."""
         self.version = f"{program} (Ovenbird {ovenbird.__version__}) {LIKE[kind]}"
+        self.memory: list[Callable[[], Mapping[str, int]]] = []
+        """What `memory/show` shows besides the process's own figures."""
         self._ready_pipe = -1
         self._pidfile_handle: Any = None
         self._files: list[Path] = []
@@ -183,6 +185,7 @@ class Daemon:
         self.unixctl = Unixctl(self._control_path(), self.version)
         self._register_commands()
         await self.unixctl.start()
+        counter_commands.take_samples(loop)
         if self.unixctl.path is not None:
             self._files.append(self.unixctl.path)
         log.info("%s starts", self.version)
@@ -242,12 +245,10 @@ class Daemon:
     # -- commands -------------------------------------------------------------------------------------------------
 
     def _register_commands(self) -> None:
-        register = self.unixctl.register
-        register("exit", self._exit, f"[{' | '.join(self.exit_options)}]" if self.exit_options else "", 0, 1)
-        register("vlog/set", self._vlog_set, "{spec | PATTERN:destination:pattern}", 1, 16)
-        register("vlog/list", lambda _: self.logs.show())
-        register("vlog/reopen", lambda _: self._reopen())
-        register("vlog/list-levels", lambda _: " ".join(LEVELS) + "\n")
+        exits = f"[{' | '.join(self.exit_options)}]" if self.exit_options else ""
+        self.unixctl.register("exit", self._exit, exits, 0, 1)
+        log_commands.register(self.unixctl, self.logs)
+        counter_commands.register(self.unixctl, self.memory)
 
     def _exit(self, arguments: list[str]) -> str:
         for argument in arguments:
@@ -255,18 +256,6 @@ class Daemon:
                 raise UnixctlError(f"{argument}: {self.program} does not know this way to exit")
         self.exit_arguments = tuple(arguments)
         self.stopping.set()
-        return ""
-
-    def _vlog_set(self, specs: list[str]) -> str:
-        for spec in specs:
-            self.logs.set(spec)
-        return ""
-
-    def _reopen(self) -> str:
-        try:
-            self.logs.reopen()
-        except UsageError as error:
-            raise UnixctlError(str(error)) from error
         return ""
 
     def _rotated(self) -> None:

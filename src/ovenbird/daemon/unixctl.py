@@ -1,8 +1,10 @@
 """The control socket, for `ovs-appctl` and `ovn-appctl`.
 
 JSON-RPC 1.0 over a unix socket: the method is a command's name, the parameters are its arguments as strings; the reply
-is a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT COMMANDS"). Only the owner of
-the process may connect; even so, callers have limits in number, bytes and time.
+is a text, or an error that is a text, with an end of line (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT
+COMMANDS"). After `set-options --format json` the replies of a connection are JSON objects (ovs-appctl(8) of Open
+vSwitch 3.5, `--format`). Only the owner of the process may connect; even so, callers have limits in number, bytes and
+time.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ovenbird.counters.coverage import counter
 from ovenbird.daemon.errors import UsageError
 from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb.errors import ProtocolError
@@ -21,7 +25,7 @@ from ovenbird.ovsdb.jsonrpc import Framer
 from ovenbird.sockets.listener import Limits, Listener, unix_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -36,15 +40,23 @@ CALL_TIMEOUT = 60.0
 """Seconds for a caller to complete a command, and to read an answer."""
 
 
+_RECEIVED, _REPLIED = counter("unixctl_received"), counter("unixctl_replied")
+_LISTENED = counter("pstream_open")
+
+
 class UnixctlError(Exception):
     """A command has failed; the text is the answer."""
+
+
+Command = Callable[[list[str]], str]
+"""A command: takes arguments, returns the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnixctlCommand:
     """One command: what it does, its arguments for the help text, and how many it takes."""
 
-    run: Callable[[list[str]], str]
+    run: Command
     usage: str = ""
     least: int = 0
     most: int = 0
@@ -61,15 +73,16 @@ class Unixctl:
     def __init__(self, path: Path | None, version: str) -> None:
         self.path = path
         self.commands: dict[str, UnixctlCommand] = {}
+        self.absent: dict[str, str] = {}
+        """Commands of the original that are not here, and why."""
         self.callers: set[_Caller] = set()
         self._listener: Listener | None = None
         self.register("version", lambda _: version + "\n")
         self.register("list-commands", lambda _: self._help())
         self.register("help", lambda _: self._help())
+        self.register("set-options", lambda _: "", "[--format text|json]", 1, 2)  # a matter of each connection
 
-    def register(
-        self, name: str, run: Callable[[list[str]], str], usage: str = "", least: int = 0, most: int = 0
-    ) -> None:
+    def register(self, name: str, run: Command, usage: str = "", least: int = 0, most: int = 0) -> None:
         """Add a command.
 
         Arguments:
@@ -80,6 +93,15 @@ class Unixctl:
             most: the most arguments.
         """
         self.commands[name] = UnixctlCommand(run, usage, least, max(least, most))
+
+    def refuse(self, names: Iterable[str], because: str) -> None:
+        """Answer commands of the original that have no meaning here with the reason.
+
+        Arguments:
+            names: theirs.
+            because: the reason, behind the word "because".
+        """
+        self.absent |= dict.fromkeys(names, because)
 
     async def start(self) -> None:
         """Listen.
@@ -96,6 +118,7 @@ class Unixctl:
         except OSError as e:
             raise UsageError(f"{self.path}: could not create control socket: {e.strerror or e}") from e
         self._listener = listener
+        _LISTENED.count += 1
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""
@@ -114,6 +137,8 @@ class Unixctl:
             The result and the error, one of which is None.
         """
         command = self.commands.get(method) if isinstance(method, str) else None
+        if command is None and (why := self.absent.get(str(method))):
+            return None, f'"{method}" is not here, because {why}'
         if command is None:
             return None, f'"{method}" is not a valid command (use "list-commands" to see a list of valid commands)'
         if not isinstance(params, list) or not all(isinstance(p, str) for p in params):
@@ -127,8 +152,13 @@ class Unixctl:
         except (UnixctlError, UsageError) as e:
             return None, str(e)
 
+    @property
+    def usages(self) -> dict[str, str]:
+        """The arguments of each command."""
+        return {name: command.usage for name, command in sorted(self.commands.items())}
+
     def _help(self) -> str:
-        lines = [f"  {name:<23} {command.usage}".rstrip() for name, command in sorted(self.commands.items())]
+        lines = [f"  {name:<23} {usage}".rstrip() for name, usage in self.usages.items()]
         return "The available commands are:\n" + "\n".join(lines) + "\n"
 
 
@@ -145,6 +175,7 @@ class _Caller(asyncio.Protocol):
         self._transport: Any = None
         self._waiting: deque[dict[str, Any]] = deque()
         self._clogged = False
+        self._as_json = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -186,9 +217,38 @@ class _Caller(asyncio.Protocol):
         while self._waiting and not self._clogged:
             message = self._waiting.popleft()
             if "method" in message:
-                result, error = self._unixctl.answer(message["method"], message.get("params", []))
+                _RECEIVED.count += 1
+                result, error = self._reply(message["method"], message.get("params", []))
                 self._transport.write(orjson.dumps({"id": message.get("id"), "result": result, "error": error}))
+                _REPLIED.count += 1
         self._watch(late=self._clogged or self._framer.pending > 0)
+
+    def _reply(self, method: object, params: object) -> tuple[object, str | None]:
+        """Return the result and the error of a command, in the form that this caller asks for."""
+        if method == "set-options":
+            result, error = self._set_options(params)
+        else:
+            result, error = self._unixctl.answer(method, params)
+        if result is None:
+            return None, _line(error or "")
+        if not self._as_json:
+            return _line(result), None
+        if method == "list-commands":
+            return self._unixctl.usages, None
+        return {"reply-format": "plain", "reply": result}, None
+
+    def _set_options(self, params: object) -> tuple[str | None, str | None]:
+        """Choose the form of this connection's replies."""
+        match params:
+            case ["--format", ("text" | "json") as form]:
+                self._as_json = form == "json"
+                return "", None
+            case ["--format", form]:
+                return None, f"option format has invalid value {form}"
+            case [option, *_]:
+                return None, f"unrecognized option '{option}'"
+            case _:
+                return None, '"set-options" command requires at least 1 arguments'
 
     def _watch(self, *, late: bool) -> None:
         """Start the time limit while a command is incomplete or an answer is unread; it is not restarted meanwhile."""
@@ -205,3 +265,8 @@ class _Caller(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection once the answers are sent."""
         self._transport.close()
+
+
+def _line(text: str) -> str:
+    """Return a reply that ends its line, unless it is empty."""
+    return text if not text or text.endswith("\n") else f"{text}\n"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon import tls
+from ovenbird.daemon.counter_commands import database_memory
 from ovenbird.daemon.database_options import checked, database
+from ovenbird.daemon.engine_commands import doing, register_connection, register_driver
 from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
-from ovenbird.daemon.northd import connection_status
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.model import vtep
@@ -55,15 +56,11 @@ def register(daemon: Daemon, driver: VtepDriver, findings: CompilerFindings) -> 
         driver: what they are about.
         findings: what is left out, and why.
     """
-
-    def recompute(_: list[str]) -> str:
-        driver.recompute()
-        return ""
-
-    daemon.unixctl.register("recompute", recompute)
-    daemon.unixctl.register("inc-engine/recompute", recompute)
-    daemon.unixctl.register("sb-connection-status", lambda _: connection_status(driver.southbound))
-    daemon.unixctl.register("vtep-connection-status", lambda _: connection_status(driver.switches))
+    register_driver(daemon, driver)
+    daemon.unixctl.register("recompute", doing(driver.recompute))
+    register_connection(daemon.unixctl, "sb-connection-status", driver.southbound)
+    register_connection(daemon.unixctl, "vtep-connection-status", driver.switches)
+    daemon.memory.append(lambda: database_memory(driver.southbound, driver.switches))
     list_findings(daemon.unixctl, findings)
 
 

@@ -11,10 +11,15 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ovenbird.counters.coverage import counter
+from ovenbird.counters.stopwatch import stopwatch
 from ovenbird.driver.output_rows import OutputRows
 from ovenbird.driver.row_writer import RowWriter
+from ovenbird.driver.rule_counters import RuleCounters
 from ovenbird.engine.gc_pause import GcPause
 from ovenbird.ovsdb.errors import Disconnected
 
@@ -33,6 +38,11 @@ INSTANT = 0.1
 """Minimum seconds to wait for the next alarm, so that alarms close together ring in one wave."""
 HOUR = 3600.0
 """Maximum seconds to wait for an alarm, since the system clock may be set in the meantime."""
+_MOST_NAMED = 5
+"""How many rules and views the log names of a long computation."""
+
+_WAVES, _RUNS, _FAILURES = counter("engine_wave"), counter("engine_run"), counter("engine_run_failed")
+_FACTS_ADDED, _FACTS_REMOVED = counter("engine_fact_added"), counter("engine_fact_removed")
 
 
 class Sink(Protocol):
@@ -67,6 +77,20 @@ class Portions(NamedTuple):
     hold: Callable[[], AbstractContextManager[object]]
 
 
+class WatchNames(NamedTuple):
+    """The names of a driver's stopwatches.
+
+    Arguments:
+        loop: for waves and the transactions that result.
+        compute: for the rules of all waves that follow each other.
+        write: for the transactions.
+    """
+
+    loop: str
+    compute: str
+    write: str
+
+
 class EngineDriver:
     """Runs one engine.
 
@@ -76,6 +100,7 @@ class EngineDriver:
         clients: every database that the engine reads or writes; outputs are written in this order.
         sinks: the sinks of relations that are not rows of outputs, in the order of the calls; a relation may have
             several.
+        watches: the names of its stopwatches; by default made of the driver's own.
     """
 
     portions: Portions | None = None
@@ -87,14 +112,19 @@ class EngineDriver:
         build: Callable[[], Engine],
         clients: Sequence[Client],
         sinks: Iterable[tuple[Relation, Sink]] = (),
+        watches: WatchNames | None = None,
     ) -> None:
         self.name = name
+        names = watches or WatchNames(loop=f"{name}-loop", compute=f"{name}-compute", write=f"{name}-write")
+        self._loop_watch, self._compute_watch, self._write_watch = map(stopwatch, names)
         self.build = build
         self.clients = tuple(clients)
         self.sinks = tuple(sinks)
         self.engine: Engine | None = None
         self.paused = False
         self.waves = 0
+        self.rule_counters = RuleCounters()
+        """The runs of all engines that this driver has made."""
         self.starting = True
         """Whether the first full computation is still incomplete."""
         self.gc_pause = GcPause()
@@ -160,6 +190,7 @@ class EngineDriver:
             self.starting = True
             self.gc_pause = stack.enter_context(GcPause())
             self.engine = engine = self.build()
+            self.rule_counters.know(engine.rule_names)
             stack.callback(self._end)
             writers = self._writers_of(engine)
             self.schedule()
@@ -170,12 +201,10 @@ class EngineDriver:
                     self.gc_pause.end()
                     continue
                 self._waving = True
+                began = time.perf_counter()
                 await self._run_waves(engine)
-                for position, writer in enumerate(writers):
-                    if position and not engine.idle:  # what one database shows now goes into the next one with the rest
-                        await self._run_waves(engine)
-                    if not await writer.write():
-                        self._await_return(writer.client)
+                await self._write(engine, writers)
+                self._loop_watch.since(began)
                 self._waving = False
                 self.follow_up()
                 self._waved.set()
@@ -210,27 +239,73 @@ class EngineDriver:
     async def _run_waves(self, engine: Engine) -> None:
         """Run waves until there is nothing to compute."""
         portions = self.portions
+        spent, ran = 0.0, Counter[str]()
         with contextlib.ExitStack() as held:
             if portions is not None and self.starting:
                 held.enter_context(portions.hold())
             while True:
                 if portions is not None:
-                    await self._run_ahead(engine, portions.runs)
-                self._run_wave(engine)
+                    spent += await self._run_ahead(engine, portions.runs)
+                spent += self._run_wave(engine)
+                ran.update(engine.ran)
                 if engine.idle:
-                    return
+                    break
+        self._compute_watch.add(spent * 1000)
+        if spent * 1000 >= self.rule_counters.log_from:
+            self._report_long(spent, ran)
 
-    async def _run_ahead(self, engine: Engine, runs: int) -> None:
-        """Do the work of the next wave in portions, while the first computation is not complete."""
+    async def _run_ahead(self, engine: Engine, runs: int) -> float:
+        """Do the work of the next wave in portions, while the first computation is not complete.
+
+        Returns:
+            The seconds that the rules took.
+        """
+        spent = 0.0
         while self.starting:
-            if not engine.advance(runs):
-                return
+            began = time.perf_counter()
+            more = engine.advance(runs)
+            spent += time.perf_counter() - began
+            if not more:
+                break
             await asyncio.sleep(0)
+        return spent
 
-    def _run_wave(self, engine: Engine) -> None:
+    def _run_wave(self, engine: Engine) -> float:
+        """Run one wave; return the seconds that it took, without its consumers."""
+        began = time.perf_counter()
         deltas = engine.run()
+        spent = time.perf_counter() - began
         self.waves += 1
+        self._count(engine, deltas)
         tell(self.sinks, deltas)
+        return spent
+
+    def _count(self, engine: Engine, deltas: Deltas) -> None:
+        """Count what a wave has done."""
+        self.rule_counters.absorb(engine.ran, failed=engine.failed, first=self.starting)
+        _WAVES.count += 1
+        _RUNS.count += engine.ran.total()
+        _FAILURES.count += engine.failed.total()
+        for delta in deltas.values():
+            _FACTS_ADDED.count += len(delta.added)
+            _FACTS_REMOVED.count += len(delta.removed)
+
+    def _report_long(self, spent: float, ran: Counter[str]) -> None:
+        """Log a computation that took long, with the rules that ran most often."""
+        most = ", ".join(f"{name} {runs}" for name, runs in ran.most_common(_MOST_NAMED))
+        log.info("%s: a computation took %.0f ms; of %d runs most were %s", self.name, spent * 1000, ran.total(), most)
+
+    async def _write(self, engine: Engine, writers: Sequence[RowWriter[Unit]]) -> None:
+        """Write the rows that outputs want."""
+        spent = 0.0
+        for position, writer in enumerate(writers):
+            if position and not engine.idle:  # what one database shows now goes into the next one with the rest
+                await self._run_waves(engine)
+            began = time.perf_counter()
+            if not await writer.write():
+                self._await_return(writer.client)
+            spent += time.perf_counter() - began
+        self._write_watch.add(spent * 1000)
 
     def _writers_of(self, engine: Engine) -> list[RowWriter[Unit]]:
         """Start the writers of outputs with pending edits; return those that have any."""
@@ -281,22 +356,48 @@ class ActiveStandbyDriver(EngineDriver):
     Arguments:
         lock: the lock's name.
         holder: the database whose lock it is.
+        watches: the names of its stopwatches.
     """
 
     def __init__(
-        self, name: str, build: Callable[[], Engine], clients: Sequence[Client], lock: str, holder: Client
+        self,
+        name: str,
+        build: Callable[[], Engine],
+        clients: Sequence[Client],
+        lock: str,
+        holder: Client,
+        watches: WatchNames | None = None,
     ) -> None:
-        super().__init__(name, build, clients)
+        super().__init__(name, build, clients, watches=watches)
         self.lock = lock
         self.holder = holder
         self.active = False
         self._lost = asyncio.Event()
+        self._back, self._forth = asyncio.Event(), asyncio.Event()
+        self._forth.set()
+        self._leaves = False  # whether the lock is to be released
+
+    def step_back(self) -> None:
+        """Run no waves, and leave the lock to others, until `step_forth` (ovn-northd(8), `pause`)."""
+        self.pause()
+        self._leaves = True
+        self._forth.clear()
+        self._back.set()
+        self._lost.set()
+
+    def step_forth(self) -> None:
+        """Run waves again, once the lock is held."""
+        self._back.clear()
+        self._forth.set()
+        self.resume()
 
     async def run(self) -> None:
         """Wait for the lock, run waves while it is held, and start over when it is lost."""
         while True:
+            await self._forth.wait()
             self._lost.clear()
-            await self.holder.lock(self.lock, self._lost.set)
+            if not await self._locked():
+                continue
             self.active = True
             title = self.lock.replace("_", "-")  # OVN's log messages contain the program's name
             log.info("%s lock acquired. This %s instance is now active.", title, title)
@@ -311,7 +412,32 @@ class ActiveStandbyDriver(EngineDriver):
                 pumping.cancel()
                 losing.cancel()
                 await asyncio.wait([pumping])  # awaiting it directly would hide a cancellation of this task
-            log.warning("%s lock lost. This %s instance is now on standby.", title, title)
+            if self._leaves:
+                await self._release()
+                log.info("%s is paused, and another instance may take the lock.", title)
+            else:
+                log.warning("%s lock lost. This %s instance is now on standby.", title, title)
+
+    async def _locked(self) -> bool:
+        """Wait for the lock; return false, and wait for it no more, if this instance is told to step back."""
+        locking = asyncio.ensure_future(self.holder.lock(self.lock, self._lost.set))
+        stepping = asyncio.ensure_future(self._back.wait())
+        try:
+            await asyncio.wait((locking, stepping), return_when=asyncio.FIRST_COMPLETED)
+            if stepping.done():
+                await self._release()
+                return False
+            locking.result()
+            return True
+        finally:
+            for task in (locking, stepping):
+                task.cancel()
+            await asyncio.wait((locking, stepping))
+
+    async def _release(self) -> None:
+        self._leaves = False
+        with contextlib.suppress(Disconnected):  # with the connection the lock is gone
+            await self.holder.unlock(self.lock)
 
     def amend(self, client: Client, transaction: Transaction) -> None:
         """Add an assertion that the lock is held, so that the database refuses the transaction otherwise."""

@@ -78,6 +78,10 @@ class Engine:
         self.owners: dict[Fact, Run | dict[Run, None]] = {}
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
+        """How often each rule and view ran for the last wave."""
+        self.failed: Counter[str] = Counter()
+        """How many of the rules' runs failed."""
+        self.rule_names: list[str] = []
         self.alarms = Alarms(clock)
         self.observers: list[Callable[[Deltas], None]] = []
         """Called after each wave with what it changed."""
@@ -85,6 +89,7 @@ class Engine:
         self.dirty_runs: deque[Run] = deque()
         self.unread: list[ViewInstance | Allocation | Handle | Alarm] = []
         self.sequence = 0
+        self._ahead = False  # whether `advance` has begun the next wave
         self.closed = False
         """Whether `close` was called."""
         self._derived: list[tuple[Output, StoreEditor]] = []
@@ -96,6 +101,7 @@ class Engine:
         self._went: list[Fact] = []
         by_subject: dict[type[Row], list[Rule]] = {}
         for rule in rules:
+            self.rule_names.append(rule.name)
             if rule.subject is None:
                 run = rule.run(self, rule, None)
                 self._singletons.append(run)
@@ -184,7 +190,10 @@ class Engine:
             What changed, by relation. Bound outputs have processed it already; if that has changed derived tables,
             there is another wave to run (`idle`).
         """
-        self.ran.clear()
+        if not self._ahead:
+            self.ran.clear()
+            self.failed.clear()
+        self._ahead = False
         self.alarms.ring()
         self._wave()
         self._bury()
@@ -209,6 +218,10 @@ class Engine:
         Returns:
             Whether there is more work to do in advance.
         """
+        if not self._ahead:
+            self.ran.clear()
+            self.failed.clear()
+            self._ahead = True
         self._wave(runs)
         return bool(self.dirty_runs)
 
@@ -248,6 +261,7 @@ class Engine:
         facts = run.compute()
         if run.error is not None:
             self.failures[run] = run.error
+            self.failed[run.rule.name] += 1
             log.error("%r failed: %s: %s", run, type(run.error).__name__, run.error, exc_info=run.error)
         elif self.failures:
             self.failures.pop(run, None)

@@ -7,8 +7,10 @@ texts added since the last clean-up reach the limit, older entries are dropped, 
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,17 @@ _MISSING: Any = object()
 
 LIMIT = 1 << 18
 """Characters of the texts in one half of a cache."""
+
+
+class _Cache(NamedTuple):
+    """What can be asked of one cache: its results, the characters of their texts, and to forget them."""
+
+    entries: Callable[[], int]
+    characters: Callable[[], int]
+    forget: Callable[[], None]
+
+
+_caches: WeakKeyDictionary[Callable[..., Any], _Cache] = WeakKeyDictionary()
 
 
 def cached_by_text(function: F) -> F:
@@ -52,4 +65,29 @@ def cached_by_text(function: F) -> F:
         newer[text] = found
         return found
 
+    def forget() -> None:
+        nonlocal newer, older, length
+        newer, older, length = {}, {}, 0
+
+    _caches[remembering] = _Cache(
+        lambda: len(newer) + len(older), lambda: sum(map(len, newer)) + sum(map(len, older)), forget
+    )
     return cast("F", remembering)
+
+
+def show_caches() -> str:
+    """Return how many results each cache has, and how long their texts are, in the form of `lflow-cache/show-stats`."""
+    present = list(_caches.items())
+    by_name: Counter[str] = Counter()
+    for function, cache in present:
+        by_name[f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] += cache.entries()
+    figures = {"total": by_name.total(), **dict(sorted(by_name.items()))}
+    size = sum(cache.characters() for _, cache in present) // 1024
+    lines = [f"{name:<16}: {count}\n" for name, count in (*figures.items(), ("Texts (KB)", size))]
+    return "".join(["Enabled: true\n", *lines])
+
+
+def forget_all() -> None:
+    """Empty all caches; what is asked for next is computed anew."""
+    for cache in list(_caches.values()):
+        cache.forget()

@@ -12,6 +12,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Self
 
+from ovenbird.counters.coverage import counter
 from ovenbird.openflow.bundle import Bundle
 from ovenbird.openflow.connection import Malformed, OpenFlowConnection, Received
 from ovenbird.openflow.errors import ConnectionLostError, OpenFlowError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 CONNECT = 10.0
 """Seconds for a switch to accept a connection and to send its hello."""
+_OPENED, _SENT, _RECEIVED = counter("vconn_open"), counter("vconn_sent"), counter("vconn_received")
+_STREAMS = counter("stream_open")
 _CHUNK = 1 << 20  # bytes written between two waits for the socket's buffer
 
 
@@ -101,6 +104,7 @@ class OpenFlowSession:
             DecodeError: the peer does not speak OpenFlow.
         """  # fmt: skip
         reader, writer = await _open(target)
+        _STREAMS.count += 1
         session = cls(reader, writer, on_message, probe_interval)
         session._flush()
         try:
@@ -108,6 +112,7 @@ class OpenFlowSession:
         except BaseException:
             await session.close()
             raise
+        _OPENED.count += 1
         return session
 
     async def _run(self) -> None:
@@ -175,6 +180,7 @@ class OpenFlowSession:
             if future := self._take(event.xid):
                 future.set_exception(event.error)
             return
+        _RECEIVED.count += 1
         xid, message = event.xid, event.message
         if isinstance(message, Error):
             if future := self._take(xid):
@@ -203,6 +209,7 @@ class OpenFlowSession:
 
         Returns its transaction id; an error message of the switch reaches `on_message` with this id.
         """
+        _SENT.count += 1
         xid = self._connection.send(message)
         self._flush()
         return xid
@@ -219,6 +226,7 @@ class OpenFlowSession:
         future: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
         if xid is None:
             xid = self._connection.next_xid()
+        _SENT.count += 1
         self._connection.send(message, xid)
         self._answers[xid] = future
         self._flush()
@@ -242,6 +250,7 @@ class OpenFlowSession:
         try:
             for frame in frames:
                 waiting.append(frame)
+                _SENT.count += 1
                 size += len(frame)
                 if size >= _CHUNK:
                     self._writer.write(b"".join(waiting))

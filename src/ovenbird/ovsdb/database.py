@@ -71,6 +71,8 @@ class Database:
         classes = tuple(row_classes)
         self.store, self.tables = bind(schema, classes)
         self.integrity = Integrity(self.tables)
+        self.told: set[str] = set()
+        """The tables whose operations are logged (`ovsdb-server/tlog-set`)."""
         self.last_id = notation.new_uuid()
         self.serial = 0
         self.history: deque[Commit] = deque()

@@ -136,7 +136,8 @@ class Journal:
         """Whether changed sets and maps are written as differences, which servers before 2.15 cannot read."""
         self.unsynced = False
         self._torn = False  # whether a write failed and what it left could not be cut off
-        self._refusing = False  # whether the last write failed
+        self.failure = ""
+        """Why the last write failed; empty if it did not."""
         self._renamed = False
         self.on_write: Callable[[], None] = lambda: None
         """Called after each record; set by a server that syncs the file in the background."""
@@ -219,13 +220,13 @@ class Journal:
         except OSError as error:
             with contextlib.suppress(OSError):  # else the next write has to do it first
                 self.cut(self.size)
-            if not self._refusing:
+            if not self.failure:
                 _log.warning("%s: write failed (%s): changes are refused until it works", self.path, error.strerror)
-            self._refusing = True
-            raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
-        if self._refusing:
+            self.failure = f"cannot write to {self.path}: {error.strerror}"
+            raise InputOutputError(self.failure) from error
+        if self.failure:
             _log.info("%s: can be written again", self.path)
-        self._torn = self._refusing = False
+        self._torn, self.failure = False, ""
         self.size += size
         self.unsynced = True
         self.on_write()

@@ -17,6 +17,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.counters.coverage import counter
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.calls import LATE, Calls
 from ovenbird.ovsdb.client_locks import ClientLocks
@@ -27,6 +28,7 @@ from ovenbird.ovsdb.errors import (
     NotServingError,
     OvsdbError,
     ProtocolError,
+    TimedOut,
     UnknownDatabase,
     from_json,
 )
@@ -55,6 +57,8 @@ HANDSHAKE = 30.0
 """Seconds for a server to send its schema and state; its contents may take longer."""
 FEW = 8
 """How many missing tables and columns of a server a log line names."""
+_SUCCEEDED, _UNCHANGED, _REFUSED = counter("txn_success"), counter("txn_unchanged"), counter("txn_error")
+_TRY_AGAIN, _ABORTED = counter("txn_try_again"), counter("txn_aborted")
 _MONITOR_ID = "ovenbird"
 _SERVER_ID = "_Server"
 
@@ -197,7 +201,9 @@ class Replica:
             operations.append({"op": "commit", "durable": True})
         if operations and until is None:
             await self._transact(transaction, operations)
-        elif operations:
+        elif not operations:
+            _UNCHANGED.count += 1
+        else:
             try:
                 async with asyncio.timeout_at(until):
                     await self._transact_once(transaction, operations)
@@ -208,13 +214,18 @@ class Replica:
     async def _transact(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
         try:
             results = await self._calls.answered(list, "transact", [self.database, *operations])
+        except Disconnected:
+            _ABORTED.count += 1
+            raise
         except ProtocolError as error:
             raise unwritable(staged for rows in transaction.staged.values() for staged in rows.values()) from error
         for number, result in enumerate(results):
             if type(result) is dict and "error" in result:
                 refusal = from_json(result)
+                (_TRY_AGAIN if isinstance(refusal, TimedOut) else _REFUSED).count += 1
                 refusal.row = row_of(operations[number]) if number < len(operations) else None
                 raise refusal
+        _SUCCEEDED.count += 1
 
     async def _transact_once(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
         """Send the same transaction until its outcome is known; it is committed once at most.
@@ -247,6 +258,11 @@ class Replica:
         """Call a function after each batch of changes is in `store`; return a function that ends this."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
+
+    def start_over(self) -> None:
+        """Connect again and read all rows anew, since the database may have been rebuilt."""
+        self._last_id = NIL
+        self._calls.give_up()
 
     def set_probe(self, probe: float) -> None:
         """Set the seconds of silence after which the server is probed; 0 for never."""

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.counters.coverage import counter
 from ovenbird.ovsdb import heap
 from ovenbird.ovsdb.compaction import Compaction
 from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
@@ -50,6 +51,10 @@ A change takes several turns of the event loop. With a step between any two of t
 """
 RECONNECT = (1.0, 8.0)
 """Shortest and longest pause between attempts to connect to an active remote, in seconds."""
+
+
+_SUCCEEDED, _REFUSED = counter("txn_success"), counter("txn_error")
+_SYNCED, _COMPACTED = counter("journal_synced"), counter("journal_compacted")
 
 
 class Server:
@@ -98,6 +103,7 @@ class Server:
 
     def compacted(self) -> None:
         """Clean up after a compaction."""
+        _COMPACTED.count += 1
         if self.trims:
             heap.trim()
 
@@ -184,8 +190,17 @@ class Server:
         """Make the server read-only or writable; after a change, all clients have to connect again."""
         if self.service.read_only != read_only:
             self.service.read_only = read_only
-            for connection in tuple(self._connections):
-                connection.close()
+            self.reconnect()
+
+    def reconnect(self) -> None:
+        """Close the connections of all clients, which connect again."""
+        for connection in tuple(self._connections):
+            connection.close()
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes are queued for all clients."""
+        return sum([connection.unsent for connection in self._connections])
 
     def _accept(self, peers: Peers, ended: Callable[[], None] = lambda: None) -> Connection:
         """Return a connection, which has a session once it is made: a stranger's handshake that fails leaves none."""
@@ -323,6 +338,7 @@ class _Sync:
             if journal.wants_compaction and self._compacting is None:
                 self._compacting = asyncio.get_running_loop().create_task(self._compact(journal, database))
             await asyncio.get_running_loop().run_in_executor(None, journal.sync)
+            _SYNCED.count += 1
         except InputOutputError as error:
             _log.error("database %s is not durable: %s", database.name, error)
             return error
@@ -398,7 +414,13 @@ class LocalClient:
 
     def commit_now(self, transaction: Transaction) -> Commit:
         """Commit without waiting for the disk; see `Database.commit`."""
-        return self.database.commit(transaction, holds=lambda name: self._service.locks.holds(self, name))
+        try:
+            commit = self.database.commit(transaction, holds=lambda name: self._service.locks.holds(self, name))
+        except OvsdbError:
+            _REFUSED.count += 1
+            raise
+        _SUCCEEDED.count += 1
+        return commit
 
     async def synchronized(self) -> None:
         """Return at once."""

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MEMBERS = frozenset(("id", "method", "params", "result", "error"))
+TOLD = 1024
+"""Maximum characters of an operation in the log."""
 MONITORS, WAITING, LOCKS = 1024, 256, 1024
 """How many monitors, waiting transactions and locks one client may have."""
 
@@ -72,6 +74,14 @@ class Waiting:
         self.operations = operations
         self.since = since
         self.timer: Timer | None = None
+
+
+def _tell(database: Database, operations: list[Any]) -> None:
+    """Log the operations on tables that somebody watches, up to their first `TOLD` characters."""
+    for operation in operations:
+        if type(operation) is dict and operation.get("table") in database.told:
+            text = orjson.dumps(operation, default=str).decode()
+            _log.info("database %s: %s", database.name, text if len(text) <= TOLD else f"{text[:TOLD]}…")
 
 
 class Refusal(Exception):  # noqa: N818 - an answer
@@ -251,6 +261,8 @@ class Session:
         database = self._database("transact", params)
         if jsonrpc.encode(id_) in self.waiting:
             raise BadSyntax("duplicate request ID", id_)
+        if database.told:
+            _tell(database, params[1:])
         self._execute(Waiting(database, id_, params[1:], self.service.now()))
 
     def _execute(self, request: Waiting) -> None:

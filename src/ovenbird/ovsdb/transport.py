@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
+from ovenbird.counters.coverage import counter
 from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.ovsdb.errors import ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
@@ -34,6 +35,9 @@ CONNECT = 10.0
 """Seconds to connect, including name resolution and the TLS handshake."""
 HIGH_WATER = 4 * 1024 * 1024
 """Unread bytes from which a peer's connection counts as clogged."""
+
+_CONNECTED, _LISTENED = counter("stream_open"), counter("pstream_open")
+_SENT, _RECEIVED = counter("jsonrpc_sent"), counter("jsonrpc_received")
 
 _NO_KEYS = "TLS needs a private key, a certificate and a CA certificate"
 _ANY = "0.0.0.0"  # noqa: S104 - ovsdb(7): without a host, all of them
@@ -197,6 +201,7 @@ class Connection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Queue bytes for the peer."""
         if self._transport is not None:
+            _SENT.count += 1
             self._transport.write(data)
 
     def close(self) -> None:
@@ -217,6 +222,7 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._fail(error)
             return
+        _RECEIVED.count += len(messages)
         if self._limits is not None:
             self._limits.received(self, self._framer.pending)
         if self._held:
@@ -344,6 +350,7 @@ async def listen(remote: Remote, factory: Callable[[], Connection], keys: TlsKey
         )  # as the originals' libraries do
     listener = Listener(str(remote), factory, LIMITS, None if keys is None or remote.kind != "ssl" else keys.server)
     listener.start(sockets)
+    _LISTENED.count += 1
     return listener
 
 
@@ -360,9 +367,11 @@ async def connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKe
     """
     try:
         async with asyncio.timeout(CONNECT):
-            return await _connect(remote, factory, keys)
+            connection = await _connect(remote, factory, keys)
     except TimeoutError as error:
         raise TimeoutError(str(error) or f"no connection after {CONNECT:g} s") from error
+    _CONNECTED.count += 1
+    return connection
 
 
 async def _connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKeys | None) -> Connection:

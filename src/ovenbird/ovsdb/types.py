@@ -19,6 +19,8 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 NIL = "00000000-0000-0000-0000-000000000000"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
+"""A string that messages print without quotes, unless it looks like a value of another type."""
 
 
 class Atomic(StrEnum):
@@ -260,7 +262,8 @@ def _show(atom: Any) -> str:
     if isinstance(atom, float):
         return f"{atom:.15g}"
     if isinstance(atom, str):
-        return atom if _IDENTIFIER.match(atom) else json_text.dumps(atom, ensure_ascii=False)
+        bare = _BARE.match(atom) and atom not in ("true", "false") and not is_uuid(atom)
+        return atom if bare else json_text.dumps(atom, ensure_ascii=False)
     return str(atom)
 
 

@@ -188,7 +188,8 @@ def _beside() -> Iterator[str]:
     yield from _table("| program | option | |", rows)
     yield (
         "`--user` keeps no capability, where the originals keep CAP_NET_BIND_SERVICE: ports below 1024 are for root.\n"
-        "`-vPATTERN:…` and `-vFACILITY:…` are refused: `--log-format` alone says what lines look like.\n"
+        "`-vPATTERN:DESTINATION:PATTERN` and `-vFACILITY:NAME` are as in ovs-appctl(8); a pattern takes the place of "
+        "`--log-format`.\n"
     )
     yield "Debian's `ovn-ctl` starts and stops our daemons where they stand under the originals' names. Its options:\n"
     yield from _table(

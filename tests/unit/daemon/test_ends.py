@@ -114,7 +114,7 @@ def test_a_command_that_is_run_ends_with_the_server(tmp_path):
         ("northd", "--ssl-ciphers=NOSUCH", "selects no cipher"),
         ("northd", "--log-format=xml", "text or json is needed"),
         ("northd", "--syslog-method=carrier-pigeon", "libc, null, unix:FILE or udp:HOST:PORT is needed"),
-        ("northd", "-vPATTERN:console:%m", "--log-format"),
+        ("northd", "-vPATTERN:nosuch:%m", "unknown destination"),
         ("db", "--damaged=ignore", "refuse or set-aside is needed"),
         ("db", "--sync-from=ptcp:1", "not a remote of an active server"),
         ("db", "--sync-exclude-tables=Port", "can't parse excluded table"),
@@ -164,7 +164,7 @@ def test_syslog_and_the_port_that_was_chosen(tmp_path, monkeypatch):
     until(lambda: "listening on port" in running.log.read_text())
     port = int(running.log.read_text().partition("ptcp:0:127.0.0.1: listening on port ")[2].split()[0])
     socket.create_connection(("127.0.0.1", port)).close()
-    assert running.call("ovsdb-server/memory-trim-on-compaction", "of") == (None, "invalid argument")
+    assert running.call("ovsdb-server/memory-trim-on-compaction", "of") == (None, "invalid argument\n")
     for command in (("memory-trim-on-compaction", "on"), ("compact",), ("memory-trim-on-compaction", "off")):
         assert running.call(f"ovsdb-server/{command[0]}", *command[1:]) == ("", None)
     running.process.terminate()

@@ -98,3 +98,15 @@ def test_what_an_exception_holds_goes_with_its_line():
     lines.records.clear()
     gc.collect()
     assert kept[0]() is None
+
+
+def test_a_limit_can_be_lifted_from_a_module_or_from_all():
+    limit = LogLimit()
+    assert limit.is_limited("ovenbird.a")
+    limit.limit("ovenbird.a", limited=False)
+    assert (limit.is_limited("ovenbird.a"), limit.is_limited("ovenbird.b")) == (False, True)
+    limit.limit(limited=False)
+    limit.limit("ovenbird.a", limited=True)
+    assert (limit.is_limited("ovenbird.a"), limit.is_limited("ovenbird.b")) == (True, False)
+    limit.limit(limited=True)
+    assert limit.is_limited("ovenbird.b")

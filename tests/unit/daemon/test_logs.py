@@ -59,8 +59,56 @@ def test_levels_by_destination_and_module(logs):
 
 
 def test_a_bad_spec_is_refused(logs):
-    with pytest.raises(UsageError, match="no destination, level, or module named !"):
-        logs.set("file:!")
+    for spec, known in (("file:!", False), ("nosuchmodule", True), ("nosuchmodule:dbg", True)):
+        with pytest.raises(UsageError, match="no destination, level, or module"):
+            logs.set(spec, known=known)
+    for spec, why in (("PATTERN:x:%m", "unknown destination"), ("FACILITY:x", "invalid facility")):
+        with pytest.raises(UsageError, match=why):
+            logs.set(spec)
+    with pytest.raises(UsageError, match="more than"):
+        logs.set("PATTERN:file:%99999m")
+
+
+def test_what_holds_for_a_module_holds_for_those_below_it(logs):
+    logging.getLogger("ovenbird.northd.build")
+    logs.set("northd:console:dbg", known=True)
+    assert logs.destinations["console"].filter(record(level=logging.DEBUG))
+    assert re.search(r"^northd\.build +DBG +INFO +INFO$", logs.show(), re.MULTILINE)
+    logs.set("northd.build:console:err", known=True)
+    assert not logs.destinations["console"].filter(record(level=logging.WARNING))
+
+
+def test_lines_have_the_pattern_that_was_asked_for(logs, tmp_path):
+    path = tmp_path / "x.log"
+    logs.open_file(path)
+    log = logging.getLogger("ovenbird.test")
+    for pattern, line in (
+        ("%A|%c|%p|%m", "test|test|WARN|half done"),
+        ("[%-8p][%08P][%5p]%n%m%%%T%q", f"[WARN    ][{os.getpid():08}][ WARN]\nhalf done%%q"),
+        ("%B", "12"),
+        ("%D{%Y-##-%%}|", None),
+    ):
+        logs.set(f"PATTERN:file:{pattern}")
+        before = path.read_text()
+        log.warning("half done")
+        added = path.read_text().removeprefix(before).rstrip("\n")
+        assert added == line if line is not None else re.fullmatch(r"\d{4}-\d\d-%\|", added)
+    assert logs.show_patterns().splitlines()[-1] == f"FILE     {'none':<34}%D{{%Y-##-%%}}|"
+    logs.set("FACILITY:daemon")
+    logs.set("PATTERN:file:%B")
+    log.warning("half done")
+    assert path.read_text().endswith("\n28\n")
+
+
+def test_a_log_file_that_is_closed_stays_so_until_it_is_reopened(logs, tmp_path):
+    path = tmp_path / "x.log"
+    logs.open_file(path)
+    logs.close_file()
+    logging.getLogger("ovenbird.test").warning("unheard")
+    logs.reopen()
+    logging.getLogger("ovenbird.test").warning("heard")
+    assert "unheard" not in path.read_text()
+    assert "heard" in path.read_text()
 
 
 def test_the_log_file_can_be_rotated(logs, tmp_path):

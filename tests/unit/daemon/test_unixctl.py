@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 
+import orjson
 import pytest
 
 from ovenbird.daemon import unixctl
@@ -40,6 +41,39 @@ async def ctl(tmp_path):
 )
 async def test_answers(ctl, method, params, result, error):
     assert ctl.answer(method, params) == (result, error)
+
+
+async def ask(path, *calls):
+    """Return what a connection answers to each call, in turn."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    answers = []
+    for method, *params in calls:
+        writer.write(orjson.dumps({"id": 0, "method": method, "params": params}))
+        answers.append(orjson.loads(await reader.read(1 << 16)))
+    writer.close()
+    return [answer["result"] if answer["error"] is None else answer["error"] for answer in answers]
+
+
+async def test_replies_are_json_where_a_connection_asks_for_it(ctl):
+    plain = {"reply-format": "plain", "reply": "a\n"}
+    as_json, text = ("set-options", "--format", "json"), ("set-options", "--format", "text")
+    found = await ask(ctl.path, ("say", "a"), as_json, ("say", "a"), ("list-commands",), text, ("say", "a"))
+    assert found[0] == found[-1] == "a\n"
+    assert found[2] == plain
+    assert found[3]["say"] == "WORD..."
+    wrong = await ask(
+        ctl.path, ("set-options",), ("set-options", "--format", "x"), ("set-options", "--x"), ("say", "a")
+    )
+    assert wrong == [
+        '"set-options" command requires at least 1 arguments\n', "option format has invalid value x\n",
+        "unrecognized option '--x'\n", "a\n",
+    ]  # fmt: skip
+
+
+async def test_what_is_not_here_says_why(ctl):
+    ctl.refuse(["nope"], "there is nothing to say no to")
+    assert await ask(ctl.path, ("nope",)) == ['"nope" is not here, because there is nothing to say no to\n']
+    assert "nope" not in ctl.answer("list-commands", [])[0]
 
 
 async def test_garbage_ends_that_connection_only(ctl):

@@ -24,6 +24,7 @@ from ovenbird.ovsdb.errors import OvsdbError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ovenbird.controller.edits import Edit
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Row, Store
     from ovenbird.ovsdb.replica import Replica
@@ -229,6 +230,12 @@ def acknowledgement() -> Iterator[Fact]:
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
         written = keys(Bridge.external_ids, ("ovn-nb-cfg", str(number)), ("ovn-nb-cfg-ts", NOW))
         yield EDIT_AFTER_FLOWS(bridge, written)
+
+
+def is_acknowledgement(edit: Edit) -> bool:
+    """Return whether an edit acknowledges nb_cfg in Southbound."""
+    changes = getattr(edit, "changes", ())
+    return edit.row_class in (Chassis, ChassisPrivate) and any(name == "nb_cfg" for name, _ in changes)
 
 
 @singleton

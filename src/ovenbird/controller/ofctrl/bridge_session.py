@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import GENEVE_OPTION
@@ -20,6 +21,8 @@ from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
 from ovenbird.controller.ofctrl.group_table import GroupTable
 from ovenbird.controller.ofctrl.meter_table import MeterTable
+from ovenbird.counters.coverage import counter
+from ovenbird.counters.stopwatch import stopwatch
 from ovenbird.openflow.errors import EncodeError, SwitchError
 from ovenbird.openflow.messages import (
     CtFlush,
@@ -56,6 +59,9 @@ log = logging.getLogger(__name__)
 
 MOST_FORGOTTEN = 65_536
 """Kinds of connections that may wait to be forgotten, as while there is no switch."""
+
+_WATCH = stopwatch("flow-installation")
+_CHANGES, _REFUSED = counter("ofctrl_flow_change"), counter("ofctrl_flow_refused")
 
 
 class BridgeSession:
@@ -189,6 +195,7 @@ class BridgeSession:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                began = time.perf_counter()
                 if not self.installing:
                     await self._send_ahead(session)
                     continue
@@ -197,6 +204,7 @@ class BridgeSession:
                         await self._install(session)  # what it holds is part of the answer
                     await self._recall(session)
                 await self._install(session)
+                _WATCH.since(began)
         finally:
             self.session = self._bundle = None
             self.has_flows = False
@@ -269,6 +277,7 @@ class BridgeSession:
         if self._bundle is None:
             self._bundle, self._bundled = await session.open_bundle(), []
         self._bundled += changes
+        _CHANGES.count += len(changes)
         await self._bundle.add_flows(changes)
         return self._bundle
 
@@ -291,6 +300,7 @@ class BridgeSession:
         key, content = self._bundled[refusal.index] if refusal.index is not None else (None, None)
         if key is None or content is None:
             raise refusal
+        _REFUSED.count += 1
         log.error("the switch refuses flow %#x, table %d priority %d: %s", content[1], key[0], key[1], refusal)
         self.table.refuse(key, content)
 

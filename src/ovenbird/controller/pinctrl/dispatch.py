@@ -29,6 +29,7 @@ from ovenbird.controller.pinctrl import (
 from ovenbird.controller.pinctrl.buffered_packets import BufferedPackets
 from ovenbird.controller.pinctrl.fair_queue import FairQueue
 from ovenbird.controller.pinctrl.mac_learning import MacLearning
+from ovenbird.counters.stopwatch import stopwatch
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
 from ovenbird.model.sb import DNS
@@ -52,6 +53,7 @@ acl = logging.getLogger("acl_log")
 SLICE = 0.002
 """Seconds for which packets are handled before other tasks run."""
 
+_WATCH = stopwatch("pinctrl-run")
 _QUESTIONS = frozenset([Opcode.ARP, Opcode.ND_NS])
 _FIRST_EGRESS = OFTable.LOG_EGRESS_PIPELINE
 
@@ -99,9 +101,11 @@ class PacketIns:
             self.buffered.look(self._southbound.store)
 
     def _work(self) -> None:
+        began = time.perf_counter()
         try:
             self._take()
         finally:  # the next packet has its turn even if this one failed
+            _WATCH.since(began)
             self._scheduled = bool(self.queue)
             if self._scheduled:
                 asyncio.get_running_loop().call_soon(self._work)

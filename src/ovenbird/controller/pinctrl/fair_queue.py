@@ -10,6 +10,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.packet_registers import register
+from ovenbird.counters.coverage import counter
 
 if TYPE_CHECKING:
     from ovenbird.openflow.messages import PacketIn
@@ -19,6 +20,7 @@ PER_PORT = 64
 
 PER_KIND = 1024
 """Packets of one kind that may wait from all ports."""
+_RECEIVED, _DROPPED = counter("pinctrl_total_pin_pkts"), counter("pinctrl_drop_pin_pkts")
 
 Source = tuple[int, int, int]
 """A kind (the opcode), a datapath's key, and a port's."""
@@ -42,9 +44,11 @@ class FairQueue:
         source = source_of(packet_in)
         kind = source[0]
         self.received[kind] += 1
+        _RECEIVED.count += 1
         queue = self._waiting.get(source)
         if self._of_kind[kind] >= PER_KIND or (queue is not None and len(queue) >= PER_PORT):
             self.dropped[kind] += 1
+            _DROPPED.count += 1
             return False
         if queue is None:
             queue = self._waiting[source] = deque()

@@ -1,0 +1,1 @@
+"""The commands that manual pages describe, and what is said of them here."""
