@@ -304,6 +304,22 @@ async def test_a_floating_ip_moves(routed):
     await routed.several("floating ip unset 203.0.113.100 --port")
     assert [n.type for n in routed.nb.store.table(nb.NAT)] == ["snat"]
     assert (await routed.json("floating ip show 203.0.113.100"))["status"] == "DOWN"
+    [web1] = [p["ID"] for p in await routed.json("port list --network private") if p["Name"] == "web1"]
+    await routed.several(
+        f"floating ip port forwarding create 203.0.113.100 --port {web1} --internal-ip-address 10.0.0.11 "
+        "--internal-protocol-port 22 --external-protocol-port 2222 --protocol tcp --description ssh",
+    )
+    [listed] = await routed.json("floating ip port forwarding list 203.0.113.100")
+    assert (listed["Internal IP Address"], listed["External Port"], listed["Description"]) == ("10.0.0.11", 2222, "ssh")
+    [row] = routed.nb.store.table(nb.LoadBalancer)
+    assert row.vips == {"203.0.113.100:2222": "10.0.0.11:22"}
+    await routed.several(
+        f"floating ip port forwarding set 203.0.113.100 {listed['ID']} --external-protocol-port 2223",
+        f"floating ip port forwarding show 203.0.113.100 {listed['ID']}",
+    )
+    assert row.vips == {"203.0.113.100:2223": "10.0.0.11:22"}
+    await routed.several(f"floating ip port forwarding delete 203.0.113.100 {listed['ID']}")
+    assert not list(routed.nb.store.table(nb.LoadBalancer))
 
 
 async def test_what_ports_can_have(openstack):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from ovenbird.lab import external_network
@@ -91,9 +93,32 @@ def test_floating_ips(world: World, floating: str) -> None:
     answers(world, "red1", external_network.ADDRESS)
 
 
+@pytest.mark.usefixtures("floating")
+def test_forwarded_ports(world: World) -> None:
+    red1, blue2 = world["red1"], world["blue2"]
+    with world.lab.neutron() as neutron, ExitStack() as made:
+        floating = neutron.create("floatingip", floating_network_id=world.ids["public"])
+        made.callback(neutron.delete, "floatingip", floating["id"])
+        address, ways = str(floating["floating_ip_address"]), {}
+        path = f"{world.lab.layout.api}/v2.0/floatingips/{floating['id']}/port_forwardings"
+        for target, port in ((red1, 2201), (blue2, 2202)):
+            wanted = {"internal_port_id": target.port_id, "internal_port": 22, "external_port": port, "protocol": "tcp"}
+            ways[port] = httpx.post(path, json={"port_forwarding": wanted}).json()["port_forwarding"]["id"]
+            made.callback(httpx.delete, f"{path}/{ways[port]}")
+        with serve(red1, 22), serve(blue2, 22):
+            until(lambda: opens(world, address, 2201), what="a forwarded port")
+            until(lambda: opens(world, address, 2202), what="the other one, of another network")
+            assert not opens(world, address, 22)
+            httpx.delete(f"{path}/{ways[2201]}").raise_for_status()
+            until(lambda: not opens(world, address, 2201), what="the port to be forwarded no more")
+            assert opens(world, address, 2202)
+
+
 def opens(world: World, address: str, port: int) -> bool:
     """Say whether the outside world can connect."""
-    script = f"import socket; socket.create_connection(({address!r}, {port}), 3).close(); print('open')"
+    script = (
+        f"import socket; s = socket.socket(); s.settimeout(3); print(s.connect_ex(({address!r}, {port})) or 'open')"
+    )
     with Program(world.outside, sys.executable, "-c", script) as program:  # type: ignore[arg-type]
         return "open" in program.finish()
 

@@ -12,7 +12,7 @@ from ovenbird.cloud import gateway
 from ovenbird.cloud.address_group import ADDRESS_SETS, address_sets
 from ovenbird.cloud.dns import DNS, DNS_OF_SWITCH, port_names
 from ovenbird.cloud.external_port import CHASSIS_OF_GROUP, HA_CHASSIS, HA_GROUPS
-from ovenbird.cloud.floating_ip import FLOATING_IPS, floating_ip
+from ovenbird.cloud.floating_ip import BALANCERS, BALANCERS_OF_ROUTER, FLOATING_IPS, floating_ip, port_forwardings
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
 from ovenbird.cloud.port import port_dhcp, port_groups, switch_port
 from ovenbird.cloud.router import (
@@ -64,6 +64,7 @@ RULES = (
     internal_port,
     external_port,
     floating_ip,
+    port_forwardings,
     port_names,
     ineffective_settings,
 )
@@ -79,12 +80,13 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     RULE_ACLS: (),
     DROP_ACLS: (),
     ADDRESS_SETS: (),
-    ROUTERS: (PORTS_OF_ROUTER, ROUTES_OF_ROUTER, NAT_OF_ROUTER),
+    ROUTERS: (PORTS_OF_ROUTER, ROUTES_OF_ROUTER, NAT_OF_ROUTER, BALANCERS_OF_ROUTER),
     ROUTER_PORTS: (CHASSIS_OF_PORT,),
     GATEWAY_CHASSIS: (),
     STATIC_ROUTES: (),
     SNATS: (),
     FLOATING_IPS: (),
+    BALANCERS: (),
     DNS: (),
 }
 """The tables of Northbound that the rules own, with the set columns."""

@@ -1,4 +1,8 @@
-"""Floating IPs: a `dnat_and_snat` row for each, on the router that reaches the port (ovn-nb(5), NAT)."""
+"""Floating IPs: a `dnat_and_snat` row for each, on the router that reaches the port (ovn-nb(5), NAT).
+
+The forwarded ports of a floating IP are a load balancer of the router for each protocol, as with Neutron: its VIPs are
+the floating IP's ports, each with one backend (ovn-nb(5), Load_Balancer).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
-from ovenbird.cloud.router import NAT_OF_ROUTER, segment_of
+from ovenbird.cloud.router import NAT_OF_ROUTER, ROUTERS, segment_of
 from ovenbird.engine import lookups
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb, settings
@@ -30,6 +35,25 @@ class FloatingIpRow(NamedTuple):
     logical_port: str | None
 
 
+class BalancerRow(NamedTuple):
+    """The forwarded ports of a floating IP for one protocol; the columns are those of ovn-nb(5), Load_Balancer."""
+
+    relation: Relation
+    name: str
+    protocol: str
+    vips: Pairs
+    external_ids: Pairs
+
+
+PORT_FORWARDING_OWNER = "port_forwarding_plugin"
+
+
+def _own_balancer(row: nb.LoadBalancer) -> str | None:
+    return row.name if row.external_ids.get("neutron:device_owner") == PORT_FORWARDING_OWNER else None
+
+
+BALANCERS = NamedRows(nb.LoadBalancer, BalancerRow, key=nb.LoadBalancer.name, key_of=_own_balancer)
+BALANCERS_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.load_balancer, among=lambda row: _own_balancer(row) is not None)
 FLOATING_IPS = names.RowsById(nb.NAT, FloatingIpRow, lambda ids: ids.get("neutron:fip_id"))
 
 
@@ -40,6 +64,12 @@ def is_up(port_id: str) -> bool:
     return found is not None and bool(found.up)
 
 
+@view
+def floating_address(floating: cloud.FloatingIP) -> str | None:
+    """Return the address of a floating IP, None if its port has none."""
+    return next((address for address, _ in fixed_addresses(floating.port)), None)
+
+
 @rule(cloud.FloatingIPAssociation)
 def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
     """Yield the NAT rule of a floating IP.
@@ -48,7 +78,7 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
     """
     floating = association.floating_ip
     outside = floating.port
-    address = next((address for address, _ in fixed_addresses(outside)), None)
+    address = floating_address(floating)
     if address is None:
         return
     fixed = association.fixed
@@ -77,3 +107,25 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
         logical_port=port if distributed else None,
     )
     yield NAT_OF_ROUTER(router, FLOATING_IPS.uuid(floating.uuid))
+
+
+@rule(cloud.FloatingIP)
+def port_forwardings(floating: cloud.FloatingIP) -> Iterator[Fact]:
+    """Yield the load balancers of a floating IP's forwarded ports, one for each protocol."""
+    vips: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    address = floating_address(floating)
+    for forwarding in floating.referrers(cloud.PortForwarding.floating_ip):
+        router = names.router(cloud.RouterGateway.router.raw(forwarding.gateway))
+        vip = f"{address}:{forwarding.external_port}"
+        backend = f"{forwarding.fixed.address}:{forwarding.internal_port}"
+        vips.setdefault((router, forwarding.protocol), []).append((vip, backend))
+    for (router, protocol), pairs in vips.items() if address else ():
+        name = f"pf-floatingip-{floating.uuid}-{protocol}"
+        ids = (
+            ("neutron:device_owner", PORT_FORWARDING_OWNER),
+            ("neutron:fip_id", floating.uuid),
+            (names.REVISION, str(floating.revision_number)),
+            (names.ROUTER_NAME, router),
+        )
+        yield BALANCERS(name=name, protocol=protocol, vips=tuple(sorted(pairs)), external_ids=ids)
+        yield BALANCERS_OF_ROUTER(router, BALANCERS.uuid(name))

@@ -286,12 +286,14 @@ class PortForwarding(
     table="Port_Forwarding",
     indexes=(("floating_ip", "protocol", "external_port"), ("fixed", "protocol", "internal_port")),
 ):
-    """A port of a floating IP that is forwarded to a port of a fixed IP."""
+    """A port of a floating IP that is forwarded to a port of a fixed IP by a router, which must stay connected."""
 
     __slots__ = ()
 
     floating_ip: Reference[FloatingIP] = reference("Floating_IP", mutable=False)
     fixed: Reference[FixedAddress] = reference("Fixed_Address")
+    interface: Reference[RouterInterface] = reference("Router_Interface")
+    gateway: Reference[RouterGateway] = reference("Router_Gateway", mutable=False)
     protocol: Column[str] = enum("tcp", "udp")
     external_port: Column[int] = integer(1, 65_535)
     internal_port: Column[int] = integer(1, 65_535)
@@ -437,4 +439,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.6.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.7.0", checksum="", rows=ROWS)

@@ -128,6 +128,11 @@ class World:
         ids = {"floating_ip": floating.uuid, "network": outside.uuid, "fixed": fixed}
         return self.add(cloud.FloatingIPAssociation, **ids | ends)
 
+    def forwarding(self, floating, fixed, *, interface, gateway, **values):
+        """Add a port forwarding of a floating IP to a fixed IP."""
+        ends = {"floating_ip": floating.uuid, "fixed": fixed.uuid, "interface": interface.uuid, "gateway": gateway.uuid}
+        return self.add(cloud.PortForwarding, **ends | values)
+
     def chassis(self, name, mappings="public:br-ex", options="enable-chassis-as-gw", **values):
         """Add a chassis to Southbound."""
         config = {"ovn-bridge-mappings": mappings, "ovn-cms-options": options}

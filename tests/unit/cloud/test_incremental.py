@@ -197,10 +197,22 @@ class Editing(RuleBasedStateMachine):
         mac = f"fa:16:3e:00:05:{n % 256:02x}"
         world.floating(interface, gateway, port, f"203.0.114.{n % 200 + 2}", mac_address=mac)
 
-    @rule(data=st.data(), row_class=st.sampled_from([cloud.FloatingIPAssociation, cloud.RouterInterface]))
+    @rule(data=st.data(), protocol=st.sampled_from(["tcp", "udp"]))
+    def add_port_forwarding(self, data, protocol):
+        floating, fixed = self.pick(data, cloud.FloatingIP), self.pick(data, cloud.FixedAddress)
+        interface, gateway = self.pick(data, cloud.RouterInterface), self.pick(data, cloud.RouterGateway)
+        if floating and fixed and interface and gateway:
+            ports = {"protocol": protocol, "external_port": self.next(), "internal_port": self.next()}
+            self.world.forwarding(floating, fixed, interface=interface, gateway=gateway, **ports)
+
+    @rule(
+        data=st.data(),
+        row_class=st.sampled_from([cloud.FloatingIPAssociation, cloud.PortForwarding, cloud.RouterInterface]),
+    )
     def drop_what_routes(self, data, row_class):
         row = self.pick(data, row_class)
-        if row and not (row_class is cloud.RouterInterface and row.referrers(cloud.FloatingIPAssociation.interface)):
+        users = (cloud.FloatingIPAssociation.interface, cloud.PortForwarding.interface)
+        if row and not (row_class is cloud.RouterInterface and any(map(row.referrers, users))):
             self.world.drop(row)
 
     @rule(data=st.data(), routes=st.sets(st.sampled_from(["10.8.0.0/16 10.1.0.9", "0.0.0.0/0 10.1.0.8"])))
@@ -226,8 +238,9 @@ class Editing(RuleBasedStateMachine):
         needed = (cloud.RouterInterface.port, cloud.RouterGateway.port, cloud.FloatingIP.port)
         if port and not any(port.referrers(column) for column in needed):
             for fixed in port.referrers(cloud.FixedAddress.port):
-                for association in fixed.referrers(cloud.FloatingIPAssociation.fixed):
-                    self.world.drop(association)
+                for column in (cloud.FloatingIPAssociation.fixed, cloud.PortForwarding.fixed):
+                    for user in fixed.referrers(column):
+                        self.world.drop(user)
             self.world.drop(port, *port.referrers(cloud.FixedAddress.port))
 
     @rule(data=st.data())
@@ -237,7 +250,9 @@ class Editing(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        row_class=st.sampled_from([nb.LogicalSwitch, nb.PortGroup, nb.DHCPOptions, nb.LogicalRouter, nb.DNS]),
+        row_class=st.sampled_from(
+            [nb.LogicalSwitch, nb.PortGroup, nb.DHCPOptions, nb.LogicalRouter, nb.DNS, nb.LoadBalancer]
+        ),
     )
     def meddle(self, data, row_class):
         """Delete a derived row behind the compiler's back."""

@@ -232,6 +232,44 @@ def test_floating_ips(scene):
     assert "neutron:port_fip" not in lsp.external_ids
 
 
+def test_forwarded_ports_are_load_balancers_of_the_router(scene):
+    port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")])
+    association = scene.floating(scene.inside, scene.out, port, "203.0.113.50")
+    floating, fixed = association.floating_ip, association.fixed
+    scene.drop(association)
+    scene.settle()
+    router = scene.one(nb.LogicalRouter)
+    transaction = scene.nb.transaction()
+    another = transaction.insert(nb.LoadBalancer, {"name": "lb", "vips": {"203.0.113.51:80": ""}})
+    transaction.update(router, {"load_balancer": frozenset({another})})
+    transaction.commit()
+    foreign = scene.one(nb.LoadBalancer)
+    ways = {"interface": scene.inside, "gateway": scene.out}
+    first = scene.forwarding(floating, fixed, **ways, protocol="tcp", external_port=2222, internal_port=22)
+    scene.forwarding(floating, fixed, **ways, protocol="tcp", external_port=80, internal_port=8080)
+    scene.forwarding(floating, fixed, **ways, protocol="udp", external_port=53, internal_port=53)
+    scene.settle()
+    tcp = scene.one(nb.LoadBalancer, name=f"pf-floatingip-{floating.uuid}-tcp")
+    udp = scene.one(nb.LoadBalancer, name=f"pf-floatingip-{floating.uuid}-udp")
+    assert (tcp.protocol, udp.protocol) == ("tcp", "udp")
+    assert tcp.vips == {"203.0.113.50:2222": "10.0.0.5:22", "203.0.113.50:80": "10.0.0.5:8080"}
+    assert udp.vips == {"203.0.113.50:53": "10.0.0.5:53"}
+    assert tcp.external_ids == {
+        "neutron:device_owner": "port_forwarding_plugin",
+        "neutron:fip_id": floating.uuid,
+        "neutron:revision_number": "0",
+        "neutron:router_name": router.name,
+    }
+    assert set(router.load_balancer) == {foreign, tcp, udp}
+    scene.drop(first)
+    scene.settle()
+    assert tcp.vips == {"203.0.113.50:80": "10.0.0.5:8080"}
+    scene.drop(*floating.referrers(cloud.PortForwarding.floating_ip))
+    scene.settle()
+    assert set(router.load_balancer) == {foreign}
+    assert scene.all(nb.LoadBalancer) == [foreign]
+
+
 def test_distributed_floating_ips_while_the_port_is_up(scene):
     port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")
     scene.floating(scene.inside, scene.out, port, "203.0.113.50", mac_address="fa:16:3e:00:00:44")

@@ -1,9 +1,8 @@
-# ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
 """Errors of requests about routers and floating IPs."""
 
 from __future__ import annotations
 
-from ovenbird.api.errors.base import BadRequest, Conflict, NeutronError, NotFound
+from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
 
 
 class BadRouterRequest(BadRequest):
@@ -126,13 +125,6 @@ class PortForwardingNotFound(NotFound):
     """A floating IP has no such port forwarding."""
 
     message = "Port Forwarding {id} could not be found."
-
-
-class PortForwardingUnavailable(NeutronError):
-    """Port forwardings are not implemented yet, and would have no effect."""
-
-    status = 501
-    message = "Port forwarding is not available in this cloud: its routers do not forward single ports yet."
 
 
 class FipInUseByPortForwarding(Conflict):

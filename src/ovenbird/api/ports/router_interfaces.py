@@ -23,6 +23,7 @@ from ovenbird.model.cloud import (
     FixedAddress,
     FloatingIPAssociation,
     Port,
+    PortForwarding,
     Router,
     RouterGateway,
     RouterInterface,
@@ -32,7 +33,7 @@ from ovenbird.net.ip import ip_address, ip_network
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ovenbird.api.databases import Databases, Draft
 
@@ -206,10 +207,10 @@ def connected(router: Router) -> list[Subnet]:
 
 def _check_unused(router: Router, interface: RouterInterface, leaving: Iterable[FixedAddress]) -> None:
     """Check that neither floating IPs nor routes use the addresses that are removed from a router."""
-    needed = {
-        FixedAddress.subnet.raw(association.fixed)
-        for association in interface.referrers(FloatingIPAssociation.interface)
-    }
+    associations: Sequence[FloatingIPAssociation] = interface.referrers(FloatingIPAssociation.interface)
+    forwardings: Sequence[PortForwarding] = interface.referrers(PortForwarding.interface)
+    used = {user.fixed for user in associations} | {user.fixed for user in forwardings}
+    needed = {FixedAddress.subnet.raw(fixed) for fixed in used}
     hops = [ip_address(route.split()[1]) for route in router.routes]
     for fixed in leaving:
         subnet = fixed.subnet

@@ -76,6 +76,7 @@ class FloatingIPs(Resource[FloatingIP]):
         "router_id": shown(uuid_value),
         "status": shown(),
         "port_details": shown(filterable=False),
+        "port_forwardings": shown(filterable=False),
     }
     indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"floating_network_id": FloatingIP.network}
 
@@ -88,26 +89,29 @@ class FloatingIPs(Resource[FloatingIP]):
         held: FixedAddress | None = row.port.referrer(FixedAddress.port)
         association: FloatingIPAssociation | None = row.referrer(FloatingIPAssociation.floating_ip)
         fixed = association.fixed if association is not None else None
+        forwardings: tuple[PortForwarding, ...] = tuple(row.referrers(PortForwarding.floating_ip))
+        gateway = next((used.gateway for used in (association, *forwardings) if used is not None), None)
         return {
             **standard(row),
             "floating_network_id": FloatingIP.network.raw(row),
             "floating_ip_address": held.address if held is not None else None,
             "fixed_ip_address": fixed.address if fixed is not None else None,
             "port_id": FixedAddress.port.raw(fixed) if fixed is not None else None,
-            "router_id": RouterGateway.router.raw(association.gateway) if association is not None else None,
-            "status": self._status(association),
+            "router_id": RouterGateway.router.raw(gateway) if gateway is not None else None,
+            "status": self._status(gateway),
             "port_details": self._details(fixed.port) if fixed is not None else None,
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
             "qos_policy_id": None,
+            "port_forwardings": [_forwarded(one) for one in sorted(forwardings, key=lambda one: one.external_port)],
             "tags": sorted(row.tags),
         }
 
-    def _status(self, association: FloatingIPAssociation | None) -> str:
+    def _status(self, gateway: RouterGateway | None) -> str:
         """Return ACTIVE where a router translates the address, ERROR where no chassis can host its gateway."""
-        if association is None:
+        if gateway is None:
             return "DOWN"
-        return "ERROR" if is_unhosted(self.databases, association.gateway.port) else "ACTIVE"
+        return "ERROR" if is_unhosted(self.databases, gateway.port) else "ACTIVE"
 
     def _details(self, port: Port) -> dict[str, Any]:
         return {
@@ -213,6 +217,18 @@ class FloatingIPs(Resource[FloatingIP]):
         interface, outside = way_out(network, port, fixed)
         values = {"floating_ip": uuid, "network": network.uuid, "fixed": fixed.uuid}
         draft.transaction.insert(FloatingIPAssociation, values | {"interface": interface.uuid, "gateway": outside.uuid})
+
+
+def _forwarded(row: PortForwarding) -> dict[str, Any]:
+    """Return what a floating IP shows of one of its port forwardings."""
+    return {
+        "id": row.uuid,
+        "protocol": row.protocol,
+        "external_port": row.external_port,
+        "internal_ip_address": row.fixed.address,
+        "internal_port": row.internal_port,
+        "internal_port_id": FixedAddress.port.raw(row.fixed),
+    }
 
 
 def _fixed(port: Port, wanted: str | None) -> FixedAddress:

@@ -1,8 +1,4 @@
-"""Port forwardings: single ports of a floating IP that are forwarded to ports of fixed IPs.
-
-No compiler implements them yet, so a creation is validated and then refused with 501. The extension's alias, by which
-clients detect the feature, is not announced until then.
-"""
+"""Port forwardings: single ports of a floating IP that are forwarded to ports of fixed IPs."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ from ovenbird.api.errors.router import (
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
     PortForwardingNotFound,
-    PortForwardingUnavailable,
     PortHasBindingFloatingIP,
 )
 from ovenbird.api.resource import Parent, Resource
@@ -48,6 +43,12 @@ class PortForwardings(Resource[PortForwarding]):
     taggable = False
     parent = Parent(attribute="floatingip_id", column="floating_ip", called="floatingip", rows=FloatingIP)
     references: ClassVar[Mapping[str, str]] = {"internal_port_id": "ports"}
+    extensions: ClassVar[Mapping[str, str]] = {
+        "floating-ip-port-forwarding": "Floating IP Port Forwarding",
+        "floating-ip-port-forwarding-description": "Floating IP Port Forwarding new field",
+        "floating-ip-port-forwarding-detail": "Floating IP Port Forwarding with port details",
+        "expose-port-forwarding-in-fip": "Add a list of port forwardings to the floating IP",
+    }
     rules: ClassVar[Mapping[str, str]] = {
         **each(
             f"{ADMIN} or (role:member and rule:ext_parent_owner)",
@@ -78,12 +79,12 @@ class PortForwardings(Resource[PortForwarding]):
             "description": row.description,
         }
 
-    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:  # noqa: ARG002 - until the compilers implement them
-        """Refuse a port forwarding: because it is invalid, or because the compilers do not implement it yet."""
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new port forwarding."""
         floating = self.databases.store.table(FloatingIP).get(values["floatingip_id"])
         if floating is None:
             raise FloatingIPNotFound(id=values["floatingip_id"])
-        fixed = self._target(floating, values["internal_port_id"], values.get("internal_ip_address"))
+        fixed, way = self._target(floating, values["internal_port_id"], values.get("internal_ip_address"))
         if floating.referrers(FloatingIPAssociation.floating_ip):
             raise FloatingIPPortAlreadyAssociated(
                 floating_ip_address=_address_of(floating),
@@ -93,24 +94,31 @@ class PortForwardings(Resource[PortForwarding]):
                 net_id=FloatingIP.network.raw(floating),
             )
         self._check_free(floating, fixed, values, None)
-        raise PortForwardingUnavailable
+        draft.touch(floating)
+        return draft.insert(PortForwarding, self.stored(values) | way | {"floating_ip": floating.uuid})
 
     def update(self, draft: Draft, row: PortForwarding, values: dict[str, Any]) -> None:
         """Write a change of a port forwarding's external port or its target."""
-        fixed = row.fixed
+        fixed: FixedAddress = row.fixed
+        way: dict[str, UUID] = {}
         if "internal_port_id" in values or "internal_ip_address" in values:
             port = values.get("internal_port_id", FixedAddress.port.raw(fixed))
-            fixed = self._target(row.floating_ip, port, values.get("internal_ip_address"))
+            fixed, way = self._target(row.floating_ip, port, values.get("internal_ip_address"))
+            way.pop("gateway")
         names = ("protocol", "external_port", "internal_port")
         self._check_free(row.floating_ip, fixed, {name: values.get(name, row[name]) for name in names}, row)
-        draft.update(row, self.stored(values) | {"fixed": fixed.uuid})
+        draft.touch(row.floating_ip)
+        draft.update(row, self.stored(values) | way)
 
     def delete(self, draft: Draft, row: PortForwarding) -> None:
         """Write the removal of a port forwarding."""
+        draft.touch(row.floating_ip)
         draft.transaction.delete(row)
 
-    def _target(self, floating: FloatingIP, port_id: str, wanted: str | None) -> FixedAddress:
-        """Return the target address of a port forwarding: the requested one, or the port's first.
+    def _target(self, floating: FloatingIP, port_id: str, wanted: str | None) -> tuple[FixedAddress, dict[str, UUID]]:
+        """Return the target address of a port forwarding, and the columns that lead to it.
+
+        The target is the requested address, or the port's first. One router has all port forwardings of a floating IP.
 
         Arguments:
             floating: the floating IP.
@@ -137,10 +145,13 @@ class PortForwardings(Resource[PortForwarding]):
                 fixed_ip=found.address,
             )
         try:
-            way_out(floating.network, port, found)
+            interface, outside = way_out(floating.network, port, found)
         except ExternalGatewayForFloatingIPNotFound as error:
             raise _bad(str(error).rstrip(".")) from error
-        return found
+        for other in floating.referrers(PortForwarding.floating_ip):
+            if PortForwarding.gateway.raw(other) != outside.uuid:
+                raise _bad(f"Floating IP {floating.uuid} has port forwardings of another router than port {port_id}")
+        return found, {"fixed": found.uuid, "interface": interface.uuid, "gateway": outside.uuid}
 
     def _check_free(
         self, floating: FloatingIP, fixed: FixedAddress, values: Mapping[str, Any], but: PortForwarding | None

@@ -42,7 +42,16 @@ from ovenbird.api.values import (
 )
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model import settings
-from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway, Subnet
+from ovenbird.model.cloud import (
+    FixedAddress,
+    FloatingIPAssociation,
+    Network,
+    Port,
+    PortForwarding,
+    Router,
+    RouterGateway,
+    Subnet,
+)
 from ovenbird.model.cloud import RouterInterface as Interface
 from ovenbird.net.ip import ip_address, ip_network
 
@@ -290,7 +299,8 @@ class Routers(Resource[Router]):
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None:
             return
-        if outside.referrers(FloatingIPAssociation.gateway):
+        used = bool(outside.referrers(FloatingIPAssociation.gateway)) or bool(outside.referrers(PortForwarding.gateway))
+        if used:
             raise RouterExternalGatewayInUseByFloatingIp(router_id=row.uuid, net_id=Port.network.raw(outside.port))
         draft.transaction.delete(outside)
         self.ports.delete(draft, outside.port)

@@ -15,7 +15,6 @@ from ovenbird.api.http.app import create_app
 from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resources import READ_ONLY, RESOURCES
-from ovenbird.model.cloud import FixedAddress, PortForwarding
 from support.api.neutron import Neutron
 
 ADMIN = Caller(project="ops", user="root", roles=frozenset(("admin", "manager", "member", "reader")))
@@ -523,11 +522,10 @@ async def test_a_nested_resource_belongs_to_the_owner_of_its_parent(clouded):
     outside, _, _, _, port = await clouded.routed()
     floating = await clouded.create("floatingip", floating_network_id=outside["id"], project_id="red")
     path = f"floatingips/{floating['id']}/port_forwardings"
-    txn = clouded.cloud.transaction()
-    [fixed] = clouded.cloud.store.select(FixedAddress.port, port["id"])
-    there = {"protocol": "tcp", "external_port": 2222, "internal_port": 22, "revision_number": 1}
-    uuid = txn.insert(PortForwarding, there | {"floating_ip": floating["id"], "fixed": fixed.uuid})
-    clouded.cloud.database.commit(txn)
+    wanted = {"internal_port_id": port["id"], "internal_port": 22, "external_port": 2222, "protocol": "tcp"}
+    await clouded.by("alice").refused(404, "PortNotFound", "POST", path, {"port_forwarding": wanted})  # another's port
+    _, answer = await clouded.by("root").ask("POST", path, {"port_forwarding": wanted})
+    uuid = answer["port_forwarding"]["id"]
     for user, number in (("root", 1), ("alice", 1), ("rita", 1)):
         assert len(await clouded.by(user).list(path)) == number
     await clouded.by("bob").refused(404, "FloatingIPNotFound", "GET", path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ovenbird.model.cloud import FixedAddress, PortForwarding
-
 
 async def world(neutron):
     outside, network, _, _, port = await neutron.routed()
@@ -11,26 +9,20 @@ async def world(neutron):
     return outside, network, port, floating, f"floatingips/{floating['id']}/port_forwardings"
 
 
-def insert(neutron, floating, port, **values):
-    """Write a port forwarding as whoever has write access to the database may."""
-    txn = neutron.cloud.transaction()
-    [fixed] = neutron.cloud.store.select(FixedAddress.port, port["id"])
-    there = {"protocol": "tcp", "external_port": 2222, "internal_port": 22, "revision_number": 1}
-    uuid = txn.insert(PortForwarding, there | {"floating_ip": floating["id"], "fixed": fixed.uuid} | values)
-    neutron.cloud.database.commit(txn)
-    return uuid
-
-
 def body(port, **values):
     there = {"internal_port_id": port["id"], "internal_port": 22, "external_port": 2222, "protocol": "tcp"}
     return {"port_forwarding": there | values}
 
 
-async def test_what_would_forward_nothing_is_refused_after_what_is_wrong(neutron):
-    outside, network, port, floating, path = await world(neutron)
-    message = await neutron.refused(501, "PortForwardingUnavailable", "POST", path, body(port))
-    assert "not available" in message
-    assert (await neutron.ask("GET", "extensions/floating-ip-port-forwarding"))[0] == 404  # as clients ask first
+async def forward(neutron, path, port, **values):
+    status, answer = await neutron.ask("POST", path, body(port, **values))
+    assert status == 201, answer
+    return answer["port_forwarding"]["id"]
+
+
+async def test_what_is_refused(neutron):
+    outside, network, port, _, path = await world(neutron)
+    assert (await neutron.ask("GET", "extensions/floating-ip-port-forwarding"))[0] == 200
     for wrong in ({"external_port": 0}, {"internal_port": 65536}, {"protocol": "icmp"}, {"internal_ip_address": "x"}):
         await neutron.refused(400, "HTTPBadRequest", "POST", path, body(port, **wrong))
     await neutron.refused(400, "BadRequest", "POST", path, body(port, internal_ip_address="10.0.0.99"))
@@ -43,23 +35,44 @@ async def test_what_would_forward_nothing_is_refused_after_what_is_wrong(neutron
     nowhere = "floatingips/00000000-0000-4000-8000-000000000000/port_forwardings"
     await neutron.refused(404, "FloatingIPNotFound", "POST", nowhere, body(port))
     await neutron.refused(404, "FloatingIPNotFound", "GET", nowhere)
-    insert(neutron, floating, port)
+    await forward(neutron, path, port)
     await neutron.refused(400, "BadRequest", "POST", path, body(port))
     other = await neutron.port(network)
     await neutron.create("floatingip", floating_network_id=outside["id"], port_id=other["id"])
     await neutron.refused(409, "PortHasBindingFloatingIP", "POST", path, body(other, external_port=80))
+    taken = await neutron.create(
+        "floatingip", floating_network_id=outside["id"], port_id=(await neutron.port(network))["id"]
+    )
+    third = await neutron.port(network)
+    await neutron.refused(
+        409, "FloatingIPPortAlreadyAssociated", "POST", f"floatingips/{taken['id']}/port_forwardings", body(third)
+    )
 
 
 async def test_those_that_are_there(neutron):
     outside, network, port, floating, path = await world(neutron)
-    uuid = insert(neutron, floating, port)
-    insert(neutron, floating, port, external_port=80, internal_port=8080, description="web")
+    uuid = await forward(neutron, path, port)
+    await forward(neutron, path, port, external_port=80, internal_port=8080, description="web")
     _, answer = await neutron.ask("GET", f"{path}/{uuid}")
     assert answer["port_forwarding"] == {
         "id": uuid, "internal_port_id": port["id"], "internal_ip_address": "10.0.0.2", "internal_port": 22,
         "external_port": 2222, "protocol": "tcp", "description": "",
     }  # fmt: skip
     assert len(await neutron.list(path)) == 2
+    _, answer = await neutron.ask("GET", f"floatingips/{floating['id']}")
+    shown = answer["floatingip"]
+    assert (shown["status"], shown["port_id"], shown["fixed_ip_address"]) == ("ACTIVE", None, None)
+    assert [one["external_port"] for one in shown["port_forwardings"]] == [80, 2222]
+    assert shown["port_forwardings"][1] == {
+        "id": uuid, "protocol": "tcp", "external_port": 2222, "internal_ip_address": "10.0.0.2", "internal_port": 22,
+        "internal_port_id": port["id"],
+    }  # fmt: skip
+    router = {"router": {"external_gateway_info": None}}
+    await neutron.refused(409, "RouterExternalGatewayInUseByFloatingIp", "PUT", f"routers/{shown['router_id']}", router)
+    leaving = {"subnet_id": port["fixed_ips"][0]["subnet_id"]}
+    await neutron.refused(
+        409, "RouterInterfaceInUseByFloatingIP", "PUT", f"routers/{shown['router_id']}/remove_router_interface", leaving
+    )
     assert [one["id"] for one in await neutron.list(f"{path}?external_port=2222")] == [uuid]
     _, page = await neutron.ask("GET", f"{path}?limit=1&sort_key=external_port")
     assert page["port_forwardings"][0]["external_port"] == 80
