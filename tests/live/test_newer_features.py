@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from ovenbird.cli.trace import command as trace
-from ovenbird.lab import programs
+from ovenbird.lab import external_network, programs
 from ovenbird.lab.instance import INTERFACE
+from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.traffic import Program
 from support.northd import newer_columns
@@ -58,7 +59,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
 
 @pytest.fixture(scope="module")
 def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
-    return make_module_lab(central=programs.split(api=False))
+    return make_module_lab(gateways=("hv1", "hv2"), central=programs.split(api=False))
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,16 @@ def server(lab: Lab, nb: Nbctl) -> Instance:
     found.run("ip", "address", "add", "172.16.8.2/24", "dev", INTERFACE)
     found.run("ip", "route", "add", "10.8.0.0/24", "via", "172.16.8.1")
     until(lambda: found.pings("172.16.8.1"), what="the router to answer")
+    return found
+
+
+@pytest.fixture(scope="module")
+def other(server: Instance, lab: Lab, nb: Nbctl) -> Instance:
+    """Instance `other` on hv1, in the network of the server."""
+    nb("lsp-add", "services", "other", "--", "lsp-set-addresses", "other", "02:00:00:00:08:09 172.16.8.9")
+    found = lab.attach("other", host="hv1", port_id="other", mac="02:00:00:00:08:09", dhcp=False)
+    found.run("ip", "address", "add", "172.16.8.9/24", "dev", INTERFACE)
+    until(lambda: found.pings("172.16.8.2"), what="the server to answer")
     return found
 
 
@@ -176,12 +187,9 @@ def test_switches_are_joined_without_a_router(
 
 
 def test_a_local_mirror_copies_both_directions_to_an_interface(
-    server: Instance, lab: Lab, nb: Nbctl, newer: Callable[..., None]
+    server: Instance, other: Instance, lab: Lab, nb: Nbctl, newer: Callable[..., None]
 ) -> None:
     switch = lab.hypervisor("hv2")
-    nb("lsp-add", "services", "other", "--", "lsp-set-addresses", "other", "02:00:00:00:08:09 172.16.8.9")
-    other = lab.attach("other", host="hv1", port_id="other", mac="02:00:00:00:08:09", dhcp=False)
-    other.run("ip", "address", "add", "172.16.8.9/24", "dev", INTERFACE)
     switch.vsctl(
         *("add-port", "br-int", "probe", "--", "set", "Interface", "probe", "type=internal"),
         *("external_ids:mirror-id=tap",),
@@ -197,3 +205,31 @@ def test_a_local_mirror_copies_both_directions_to_an_interface(
     newer("set Logical_Switch_Port server mirror_rules=")
     until(lambda: not switch.vsctl("list", "Mirror"), what="the mirror to go")
     switch.vsctl("del-port", "br-int", "probe")
+
+
+def test_tunnels_carry_what_a_physical_network_would(server: Instance, other: Instance, lab: Lab, nb: Nbctl) -> None:
+    network = f"network_name={external_network.PHYSICAL_NETWORK}"
+    nb(
+        "lsp-add",
+        "services",
+        "wire",
+        "--",
+        "lsp-set-type",
+        "wire",
+        "localnet",
+        "--",
+        "lsp-set-options",
+        "wire",
+        network,
+    )
+    nb("lsp-set-addresses", "wire", "unknown")
+    nb("--wait=hv", "sync")
+    with Capture(lab.hypervisor("hv2").namespace, UPLINK, "udp port 6081") as tunnels:
+        until(lambda: other.pings("172.16.8.2"), what="an answer by the physical network")
+        nb("set", "NB_Global", ".", "options:always_tunnel=true")
+        nb("--wait=hv", "sync")
+        untunnelled = len(tunnels.lines)
+        until(lambda: other.pings("172.16.8.2"), what="an answer by a tunnel")
+        tunnels.wait(r"172\.16\.8\.9 > 172\.16\.8\.2: ICMP echo request")
+    assert not any("echo" in line for line in tunnels.lines[:untunnelled])
+    nb("lsp-del", "wire")

@@ -30,9 +30,10 @@ from ovenbird.controller.physical.flood import PIECE, ask, number_of, pieces
 from ovenbird.controller.physical.ingress import gateway_entry, zones_of
 from ovenbird.controller.physical.multichassis import elsewhere
 from ovenbird.controller.physical.static_flows import ALLOW_LOOPBACK, ONES, to_port
-from ovenbird.engine.lookups import find
+from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.views import view
-from ovenbird.model.sb import DatapathBinding, MulticastGroup, PortBinding
+from ovenbird.model.options import flag
+from ovenbird.model.sb import DatapathBinding, MulticastGroup, PortBinding, SBGlobal
 from ovenbird.openflow.actions import (
     Bundle,
     Output,
@@ -120,7 +121,7 @@ def remote_flows(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
         return
     exit_key = localnet_key(datapath.uuid)
     there = to_port(datapath.tunnel_key, key=port.tunnel_key)
-    if exit_key and not PortBinding.additional_chassis.raw(port):
+    if exit_key and not PortBinding.additional_chassis.raw(port) and not always_tunnels():
         yield flow(
             OFTable.LOCAL_OUTPUT,
             100,
@@ -139,6 +140,15 @@ def remote_flows(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
         yield from _to_gateways(port, datapath)
         return
     yield from tunnel_flows(port, datapath)
+
+
+@view
+def always_tunnels() -> bool:
+    """Return whether packets to one port are tunnelled in switches with a physical network, too (`always_tunnel`).
+
+    ovn-nb(5) of OVN 24.03 and later, NB_Global. Packets to many still leave by the physical network.
+    """
+    return any(flag(row.options, "always_tunnel") for row in rows(SBGlobal))
 
 
 def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Action, ...] = ()) -> Iterator[Fact]:

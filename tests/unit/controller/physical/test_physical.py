@@ -110,6 +110,30 @@ def test_localnet_replaces_tunnels(world):
     assert leave == (PushVlan(), SetField.of("vlan_vid", 0x102A), Output(8), PopVlan())
 
 
+def test_a_cloud_that_always_tunnels_uses_the_physical_network_for_what_is_for_many(world):
+    world.set(world.root, external_ids=world.root["external_ids"] | {"ovn-bridge-mappings": "net1:br-ex"})
+    world.add(vswitch.Bridge, name="br-ex")
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    there = world.lport(switch, "p2", 2, chassis=world.other.uuid)
+    way_out = world.lport(switch, "ln", 9, type="localnet", options={"network_name": "net1"})
+    members = frozenset([there.uuid, way_out.uuid])
+    world.add(sb.MulticastGroup, name="_MC_flood", datapath=switch.uuid, tunnel_key=32768, ports=members)
+    world.run()
+    to_many = world.flows(39)
+    assert world.flows(39, 100).keys() <= {"metadata=0x7,reg15=0x8000"}
+    head = world.add(sb.SBGlobal, options={"always_tunnel": "true"})
+    world.run()
+    tunnelled = world.flows(39, 100).pop("metadata=0x7,reg15=0x2")
+    assert any(type(action) is Output for action in tunnelled)
+    assert "metadata=0x7,reg15=0x2" not in world.flows(40)
+    assert world.flows(39).get("metadata=0x7,reg15=0x8000") == to_many.get("metadata=0x7,reg15=0x8000")
+    world.set(head, options={})
+    world.run()
+    assert world.flows(40)["metadata=0x7,reg15=0x2"] == (SetField.of("reg15", 9), Resubmit(40))
+
+
 def test_a_network_that_is_not_plugged_here_is_no_way_to_anywhere(world):
     ids = world.root["external_ids"]
     world.set(world.root, external_ids=ids | {"ovn-bridge-mappings": "net1:br-ex"})
