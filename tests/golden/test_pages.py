@@ -2,7 +2,8 @@
 
 A page is named after its feature. In it, blocks in this order, as often as wanted:
 
-- ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block;
+- ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block; lines that begin with `newer` are for
+  columns that Debian's ovn-nbctl does not know (``support.northd.newer_rows``);
 - ``newer``: the same for tables and columns that Debian's ovn-nbctl does not know, a row a line:
   ``create TABLE NAME [COLUMN=VALUE...]`` or ``set TABLE NAME COLUMN=VALUE...``, rows and references by name;
 - ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
@@ -18,7 +19,6 @@ With OVENBIRD_UPDATE_GOLDEN=1 the pages are rewritten instead of compared: read 
 
 import os
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -66,11 +66,7 @@ class Reader:
         return f"```{kind}{match.group(2)}\n{made}```"
 
     def nbctl(self, _words, body):
-        arguments = []
-        for line in body.replace("\\\n", " ").splitlines():
-            if line.strip():
-                arguments += ["--", *shlex.split(line)]
-        self.servers.nbctl(*arguments[1:])
+        self.servers.edit(body)
         return self.compiled(body)
 
     def newer(self, _words, body):

@@ -14,6 +14,7 @@ from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
+from support.live.newer_rows import NewerRows
 from support.live.traffic import Program, kill
 from support.waiting import until
 
@@ -200,14 +201,54 @@ def test_a_forwarding_group_leads_to_one_of_its_ports(instances: dict[str, Insta
     nb("--wait=hv", "fwd-group-del", "group")
 
 
+def collect(lab: Lab, number: int) -> None:
+    """Have the switch of hv1 send the samples of a set of collectors to a program beside it."""
+    lab.hypervisor("hv1").vsctl(
+        *("--", "--id=@bridge", "get", "Bridge", "br-int", "--", "--id=@ipfix", "create", "IPFIX"),
+        *('targets="127.0.0.1:4739"', "cache_active_timeout=0", "cache_max_flows=0"),
+        *("--", "create", "Flow_Sample_Collector_Set", f"id={number}", "bridge=@bridge", "ipfix=@ipfix"),
+    )
+
+
+def test_acls_are_in_tiers_and_sample_packets(
+    instances: dict[str, Instance], lab: Lab, nb: Nbctl, request: pytest.FixtureRequest
+) -> None:
+    """The original's controller carries out the tiers, too; its northd knows none."""
+    if ARRANGEMENTS[request.node.callspec.params["lab"]][0] is not None:
+        pytest.skip("OVN 23.03 has no tiers")
+    one, edit = instances["a"], NewerRows(lab.layout.remote("nb")).edit
+    to_b = "direction=to-lport match='outport == \"b\" && icmp4'"
+    edit(f"create ACL {to_b} priority=9 tier=1 action=drop in Logical_Switch name=net acls")
+    nb("--wait=hv", "sync")
+    assert not one.pings("10.7.0.2")
+    edit(f"create ACL {to_b} priority=1 action=allow-related in Logical_Switch name=net acls")
+    nb("--wait=hv", "sync")
+    until(lambda: one.pings("10.7.0.2"), what="an answer")
+    edit("set ACL priority=1 action=pass")
+    nb("--wait=hv", "sync")
+    assert not one.pings("10.7.0.2")
+    edit("set ACL priority=9 tier=3 action=pass")
+    nb("--wait=hv", "sync")
+    until(lambda: one.pings("10.7.0.2"), what="an answer")
+    collect(lab, 8)
+    edit("create Sampling_App type=acl-new id=42")
+    edit("create Sample_Collector id=1 name=c set_id=8 probability=65535")
+    edit("create ACL direction=from-lport match='inport == \"a\" && icmp4' priority=7 tier=2 action=allow-related "
+         "in Logical_Switch name=net acls")  # fmt: skip
+    edit("create Sample metadata=3735928559 collectors=(id=1) in ACL priority=7 sample_new")
+    with Program(lab.hypervisor("hv1"), sys.executable, "-c", COLLECT, ready=True) as collector:
+        nb("--wait=hv", "sync")
+        until(lambda: one.pings("10.7.0.2"), what="an answer")
+        version, domain, record = collector.finish().split()
+    nb("acl-del", "net")
+    assert (version, int(domain) >> 24) == ("10", 42)
+    assert "deadbeef" in record
+
+
 def test_dropped_packets_are_sampled(instances: dict[str, Instance], lab: Lab, nb: Nbctl, sb: Nbctl) -> None:
     switch, one = lab.hypervisor("hv1"), instances["a"]
     nb("set", "NB_Global", ".", "options:debug_drop_domain_id=5", "options:debug_drop_collector_set=7")
-    switch.vsctl(
-        *("--", "--id=@bridge", "get", "Bridge", "br-int", "--", "--id=@ipfix", "create", "IPFIX"),
-        *('targets="127.0.0.1:4739"', "cache_active_timeout=0", "cache_max_flows=0"),
-        *("--", "create", "Flow_Sample_Collector_Set", "id=7", "bridge=@bridge", "ipfix=@ipfix"),
-    )
+    collect(lab, 7)
     nb("--wait=hv", "sync")
     unknown = sb(
         "--bare", "--columns=_uuid", "find", "Logical_Flow", "external_ids:stage-name=ls_in_l2_unknown"

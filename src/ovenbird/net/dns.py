@@ -11,6 +11,9 @@ from ovenbird.net.errors import PacketError
 DNS_PORT = 53
 A, PTR, AAAA, ANY = 1, 12, 28, 255
 IN = 1
+REFUSED = 5
+"""A code of answers (RFC 1035, section 4.1.1)."""
+
 _HEADER = struct.Struct(">HHHHHH")
 _RESPONSE, _OPCODE, _RECURSION_DESIRED, _RECURSION_AVAILABLE, _AUTHORITATIVE = 0x8000, 0x7800, 0x0100, 0x0080, 0x0400
 

@@ -95,6 +95,10 @@ STATELESS = _register(
 )
 ESTABLISHED = _register("a reply, allowed once for all", "reg0[17]", ("ls_in_acl", "ls_in_acl_after_lb"))
 LABEL = _register("the rule's label", "reg3", *_COMMIT)
+TIER = _register(
+    "tier of ACLs, 1 to 4; after balancing 9 to 12", "reg8[28..31]",
+    ("ls_in_acl", "ls_in_acl_tiers"), ("ls_out_acl", "ls_out_acl_tiers"),
+)  # fmt: skip
 HAIRPIN = _register("balanced to its sender", "reg0[6]", ("ls_in_pre_hairpin", "ls_in_hairpin"))
 HAIRPIN_REPLY = _register("a reply to that", "reg0[12]", ("ls_in_pre_hairpin", "ls_in_hairpin"))
 VIP = _register("virtual address; IPv6 in xxreg1", "reg1", ("ls_in_pre_stateful", "ls_in_nat_hairpin"))
@@ -135,8 +139,9 @@ CAME_TO = _register("MAC of the port a packet came to (xreg0)", "reg0", ("lr_in_
 NEXT_HOP = _register("next hop; IPv6 in xxreg0", "reg0", ("lr_in_ip_routing", "lr_in_arp_request"))
 SOURCE = _register("own address to the next hop; IPv6 in xxreg1", "reg1", ("lr_in_ip_routing", "lr_in_arp_request"))
 ROUTE_TABLE = _register("route table", "reg7", ("lr_in_defrag", "lr_in_ip_routing"))
-GROUP = _register("group of equal ways", "reg8[0..15]", ("lr_in_ip_routing", "lr_in_policy_ecmp"))
-MEMBER = _register("way in the group", "reg8[16..31]", ("lr_in_ip_routing", "lr_in_policy_ecmp"))
+GROUP = _register("group of equal ways", "reg8[0..15]", ("lr_in_ip_routing", "lr_in_policy_chains_ecmp"))
+MEMBER = _register("way in the group", "reg8[16..31]", ("lr_in_ip_routing", "lr_in_policy_chains_ecmp"))
+POLICY_CHAIN = _register("chain of policies", "reg6[0..15]", ("lr_in_policy", "lr_in_policy_chains"))
 LB_VIP = _register("virtual address; IPv6 in xxreg0", "reg0", ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"))
 LB_VIP6 = "xxreg0"
 LB_VIP_PORT = _register("its port", "reg9[16..31]", ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"))

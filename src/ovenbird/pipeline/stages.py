@@ -88,6 +88,7 @@ SWITCH_INGRESS = _stages(
     ls_in_external_port
     ls_in_l2_lkup             own
     ls_in_l2_unknown          own
+    ls_in_acl_tiers           own
     """,
 )
 
@@ -104,6 +105,7 @@ SWITCH_EGRESS = _stages(
     ls_out_stateful
     ls_out_check_port_sec     own
     ls_out_apply_port_sec     own
+    ls_out_acl_tiers          own
     """,
 )
 
@@ -135,6 +137,8 @@ ROUTER_INGRESS = _stages(
     lr_in_dhcp_relay_req      own
     lr_in_dhcp_relay_resp_chk own
     lr_in_dhcp_relay_resp     own
+    lr_in_policy_chains       own
+    lr_in_policy_chains_ecmp  own
     """,
 )
 
@@ -151,7 +155,10 @@ ROUTER_EGRESS = _stages(
     """,
 )
 
-OWN_STAGES = ("lr_in_dhcp_relay_req", "lr_in_dhcp_relay_resp_chk", "lr_in_dhcp_relay_resp")
+OWN_STAGES = (
+    "ls_in_acl_tiers", "ls_out_acl_tiers", "lr_in_dhcp_relay_req", "lr_in_dhcp_relay_resp_chk", "lr_in_dhcp_relay_resp",
+    "lr_in_policy_chains", "lr_in_policy_chains_ecmp",
+)  # fmt: skip
 """Stages that OVN 23.03 does not have."""
 
 STAGES = {stage.name: stage for stage in (*SWITCH_INGRESS, *SWITCH_EGRESS, *ROUTER_INGRESS, *ROUTER_EGRESS)}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 DHCP = (sb.DHCPOptions, sb.DHCPv6Options)
-NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_|set_queue\()[1-9]\d*")
+NUMBER = re.compile(r"(reg[68]\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_|set_queue\()[1-9]\d*")
 """Numbers of groups, tables, ports, routers and queues in flows; which is which depends on what came first."""
 NUMBERED = ("qdisc_queue_id",)
 """Options of ports that are such numbers."""

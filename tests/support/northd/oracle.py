@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import decoder, encode
+from support.northd import newer_rows
 from support.northd.contradictions import of_store
 from support.processes import end
 from support.waiting import until
@@ -198,6 +201,16 @@ class Oracle:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (arguments, done.stderr)
         return done.stdout
+
+    def edit(self, text: str) -> None:
+        """Run commands, one a line: of ovn-nbctl in one transaction, and those of `newer_rows` after `newer`."""
+        lines = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+        for newer, block in itertools.groupby(lines, lambda line: line.startswith("newer ")):
+            if newer:
+                for line in block:
+                    newer_rows.run(self.nb, line.removeprefix("newer "))
+            else:
+                self.nbctl(*[word for line in block for word in ("--", *shlex.split(line))][1:])
 
     def sync(self) -> None:
         self.nbctl("sync")

@@ -7,7 +7,6 @@ one asks for it. Nothing is listed by hand but what is not northd's business at 
 from __future__ import annotations
 
 import re
-import shlex
 from collections import defaultdict
 
 from ovenbird.engine import tracking
@@ -23,6 +22,7 @@ BLOCK = re.compile(r"^```(nbctl|newer)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOT
 ROOTS = (
     ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD"),
     ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group", "Copp", "Load_Balancer", "DHCP_Relay"),
+    ("Sample_Collector", "Sampling_App"),
 )
 OTHERS = {"Connection": "the database server's own", "SSL": "the database server's own"}
 FOR_THE_CLOUD = "kept for the cloud"
@@ -79,11 +79,10 @@ class Survey:
             servers.nb.transact(*[{"op": "delete", "table": table, "where": []} for table in tables])
         servers.nb.transact({"op": "update", "table": "NB_Global", "where": [], "row": {"options": ["map", []]}})
         for kind, body in BLOCK.findall(page.read_text()):
-            lines = [line for line in body.replace("\\\n", " ").splitlines() if line.strip()]
             if kind == "newer":
-                newer_columns.run(servers.nb, lines)
+                newer_columns.run(servers.nb, [line for line in body.splitlines() if line.strip()])
             else:
-                servers.nbctl(*[word for line in lines for word in ("--", *shlex.split(line))][1:])
+                servers.edit(body)
             self.compile(servers, page.stem)
 
     def compile(self, servers, stem) -> None:

@@ -8,7 +8,8 @@ from ovenbird.model import nb, sb
 from support.northd.edits import NorthboundEdits
 
 NUMBERS = st.integers(0, 5)
-ACTIONS = st.sampled_from(["allow", "allow-related", "allow-stateless", "drop", "reject"])
+ACTIONS = st.sampled_from(["allow", "allow-related", "allow-stateless", "drop", "reject", "pass"])
+TIERS = st.sampled_from([0, 0, 0, 1, 2, 3])
 DIRECTIONS = st.sampled_from(["from-lport", "to-lport"])
 SWITCH_CONFIG = st.sampled_from([{}, {"requested-tnl-key": "7"}, {"requested-tnl-key": "8"}, {"vlan-passthru": "true"}])
 PORT_OPTIONS = st.sampled_from(
@@ -109,12 +110,13 @@ class Edits(NorthboundEdits):
 
     @rule(
         number=NUMBERS, on_group=st.booleans(), direction=DIRECTIONS, action=ACTIONS, priority=NUMBERS,
-        log=st.booleans(),
+        log=st.booleans(), tier=TIERS,
     )  # fmt: skip
-    def add_acl(self, number, on_group, direction, action, priority, log):
+    def add_acl(self, number, on_group, direction, action, priority, log, tier):
         owner = self.pick(nb.PortGroup if on_group else nb.LogicalSwitch, number)
         if owner:
-            self.world.acl(owner, direction, f"ip4 && tcp.dst == {priority}", action, priority, log=log, label=number)
+            match, values = f"ip4 && tcp.dst == {priority}", {"log": log, "label": number, "tier": tier}
+            self.world.acl(owner, direction, match, action, priority, **values)
 
     @rule(number=NUMBERS)
     def drop_acl(self, number):
@@ -122,10 +124,26 @@ class Edits(NorthboundEdits):
             for owner in (*acl.referrers(nb.LogicalSwitch.acls), *acl.referrers(nb.PortGroup.acls)):
                 self.world.mutate(owner, "acls", delete=[acl])
 
-    @rule(number=NUMBERS, action=ACTIONS)
-    def change_acl(self, number, action):
+    @rule(number=NUMBERS, action=ACTIONS, tier=TIERS, late=st.booleans())
+    def change_acl(self, number, action, tier, late):
         if acl := self.pick(nb.ACL, number):
-            self.world.update(acl, action=action)
+            options = {"apply-after-lb": "true"} if late else {}
+            self.world.update(acl, action=action, tier=tier, options=options)
+
+    @rule(number=NUMBERS, column=st.sampled_from(["sample_new", "sample_est"]), taken=st.booleans())
+    def sample_acl(self, number, column, taken):
+        if not (acl := self.pick(nb.ACL, number)):
+            return
+        if taken:
+            self.world.update(acl, **{column: None})
+            return
+        if not (collectors := self.table(nb.SampleCollector)):
+            values = {"name": "c", "set_id": 7, "probability": 65_535}
+            collectors = [self.world.insert(nb.SampleCollector, id=n, **values) for n in (1, 2)]
+            self.world.insert(nb.SamplingApp, type="acl-new", id=9)
+        metadata = max((sample.metadata for sample in self.table(nb.Sample)), default=0) + 1
+        chosen = frozenset(each.uuid for each in collectors[: 1 + number % 2])
+        self.world.insert(nb.Sample, (acl, column), collectors=chosen, metadata=metadata)
 
     @rule(members=st.sets(st.sampled_from(["1.1.1.1", "2.2.2.2", "3.3.3.3"])))
     def change_address_set(self, members):

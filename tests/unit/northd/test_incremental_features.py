@@ -46,7 +46,7 @@ QOS = {
     "priority": [0, 1, 32767],
     "direction": ["from-lport", "to-lport"],
     "match": ["ip4", "", "ip4 &&", "^variable", HUGE],
-    "action": [{"dscp": 0}, {"dscp": 63}, {}],
+    "action": [{"dscp": 0}, {"dscp": 63}, {}, {"mark": 7}, {"mark": 4294967295, "dscp": 1}],
     "bandwidth": [{"rate": 1}, {"rate": 4294967295, "burst": 4294967295}, {"burst": 1}, {}],
 }
 PORT = {
@@ -54,7 +54,8 @@ PORT = {
     "options": [
         {}, {"qos_max_rate": "1"}, {"qos_max_rate": HUGE, "qdisc_queue_id": "4294967296"}, {"qos_burst": ""},
         {"qdisc_queue_id": "61440", "qos_min_rate": "-1"}, {"mcast_flood": "true"}, {"mcast_flood_reports": "true"},
-        {"router-port": "lrp"}, {"router-port": "lrp2"},
+        {"router-port": "lrp"}, {"router-port": "lrp2"}, {"pkt_clone_type": "mc_unknown"}, {"force_fdb_lookup": "true"},
+        {"disable_arp_nd_rsp": "true", "disable_garp_rarp": "true"},
     ],
     "enabled": [None, False],
     "mirror_rules": [frozenset(), "Mirror"],
@@ -63,6 +64,7 @@ PORT = {
 SWITCH = {
     "other_config": [
         {}, {"mcast_snoop": "true"}, {"mcast_snoop": "true", "mcast_table_size": "0"},
+        {"broadcast-arps-to-all-routers": "false"},
         {"mcast_snoop": "true", "mcast_table_size": "1", "mcast_flood_unregistered": "true"},
         {"mcast_snoop": "true", "mcast_idle_timeout": "-7", "mcast_query_interval": "999999999", "mcast_eth_src": HUGE},
         {"mcast_snoop": "true", "mcast_query_max_response": "4294967296", "mcast_ip4_src": "nonsense"},

@@ -21,12 +21,16 @@ ROUTE = {
     "output_port": [None, "r0-out", "nowhere"],
     "route_table": ["", "other"],
     "options": [{}, {"ecmp_symmetric_reply": "true"}],
+    "selection_fields": [frozenset(), frozenset(["ip_src", "tp_dst"]), frozenset(["ip_src"]), frozenset(["eth_dst"])],
     "bfd": ["BFD", None],
 }
 POLICY = {
     "priority": [1, 2],
     "match": ["ip4", "ip6"],
-    "action": ["allow", "drop", "reroute"],
+    "action": ["allow", "drop", "reroute", "jump"],
+    "chain": [None, "a", "b", ""],
+    "jump_chain": [None, "a", "b", "c"],
+    "bfd_sessions": [frozenset(), ("BFD",)],
     "nexthop": [None, "10.0.0.9"],
     "nexthops": [frozenset(), frozenset(["10.0.0.9"]), frozenset(["10.0.0.9", "172.16.0.9"])],
     "options": [{}, {"pkt_mark": "7"}],
@@ -41,6 +45,8 @@ NAT = {
     "options": [{}, {"stateless": "true"}],
     "allowed_ext_ips": ["AddressSet", None],
     "exempted_ext_ips": ["AddressSet", None],
+    "match": ["", "", "tcp", "ip4.dst == 1.2.3.4"],
+    "priority": [0, 7],
     "gateway_port": ["LogicalRouterPort", None],
 }
 ROUTER = {
@@ -55,7 +61,7 @@ ROUTER = {
 ROUTER_PORT = {
     "networks": [
         frozenset(["10.0.0.254/24"]), frozenset(["10.0.0.254/24", "fd00::254/64"]), frozenset(["172.16.0.1/24"]),
-        frozenset(["nonsense"]),
+        frozenset(["nonsense"]), frozenset(),
     ],
     "mac": ["00:00:00:00:ff:01", "00:00:00:00:ff:02"],
     "enabled": [None, False],
@@ -200,6 +206,12 @@ def columns_of(kind):
     return OWNED[kind][2] if kind in OWNED else OTHER[kind]
 
 
+def named(choice):
+    """Return the class that a choice names: by itself for a reference, in a tuple for a set of references."""
+    name = choice[0] if isinstance(choice, tuple) else choice
+    return getattr(nb, name, None) if isinstance(name, str) else None
+
+
 COLUMNS = [(kind, column) for kind in (*OWNED, *OTHER) for column in columns_of(kind)]
 
 
@@ -226,9 +238,9 @@ def test_a_column_alone(kind, column):
     row = next(iter(world.nb.store.table(kind).rows.values()))
     old = row.values[type(row).BY_NAME[column].index]
     for choice in columns_of(kind)[column]:
-        target = getattr(nb, choice, None) if isinstance(choice, str) else None
+        target = named(choice)
         value = choice if target is None else next(iter(world.nb.store.table(target).rows))
-        world.update(row, **{column: value})
+        world.update(row, **{column: value if target is None or isinstance(choice, str) else frozenset([value])})
         world.settle()
         assert world.image() == world.from_scratch(), value
     world.update(row, **{column: old})
@@ -240,10 +252,12 @@ class RoutedEdits(NorthboundEdits):
     def value(self, data, choices, number):
         """Draw what a column may hold; the name of a class stands for a row of it."""
         chosen = data.draw(st.sampled_from(choices))
-        row_class = getattr(nb, chosen, None) if isinstance(chosen, str) else None
+        row_class = named(chosen)
         if row_class is None:
             return chosen
         row = self.pick(row_class, number)
+        if isinstance(chosen, tuple):
+            return frozenset() if row is None else frozenset([row.uuid])
         return None if row is None else row.uuid
 
     @initialize()

@@ -27,11 +27,13 @@ from ovenbird.controller.pinctrl import (
     virtual_ports,
 )
 from ovenbird.controller.pinctrl.buffered_packets import BufferedPackets
+from ovenbird.controller.pinctrl.dns import NameTable
 from ovenbird.controller.pinctrl.fair_queue import FairQueue
 from ovenbird.controller.pinctrl.mac_learning import MacLearning
 from ovenbird.counters.stopwatch import stopwatch
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
+from ovenbird.model.options import flag
 from ovenbird.model.sb import DNS
 from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.errors import PacketError
@@ -197,7 +199,7 @@ class PacketIns:
                 return dns.answer(packet, self._name_tables(packet_in))
         return None
 
-    def _name_tables(self, packet_in: PacketIn) -> list[Mapping[str, str]]:
+    def _name_tables(self, packet_in: PacketIn) -> list[NameTable]:
         """Return the DNS records of a packet's datapath."""
         if self._southbound is None:
             return []
@@ -206,7 +208,8 @@ class PacketIns:
         datapath = datapath_by_key(store, key)
         if datapath is None:
             return []
-        return [row.records for row in store.select(DNS.datapaths, datapath.uuid)]
+        rows = store.select(DNS.datapaths, datapath.uuid)
+        return [NameTable(row.records, flag(row.options, "ovn-owned")) for row in rows]
 
 
 def with_bit(metadata: Match, bit: Subfield, value: bool) -> Match:

@@ -1,12 +1,13 @@
 """Answers to DNS queries: `dns_lookup` (RFC 1035), from the rows of Southbound's DNS.
 
 A row's records map names in lower case to addresses, and reverse names to names. A query that they cannot answer
-continues to the name server that it was sent to.
+continues to the name server that it was sent to; but if the name is in a row with `ovn-owned`, it is refused, so that
+who asks does not wait for a server that knows nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.net import dns, ethernet
 from ovenbird.net.dns import DnsQuery
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
 _VERSIONS = {dns.A: (4,), dns.AAAA: (6,), dns.ANY: (4, 6)}
 
 
-def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
-    """Return the answer to a DNS query, or None when no table has the name.
+class NameTable(NamedTuple):
+    """The records of a row of Southbound's DNS.
+
+    Arguments:
+        records: addresses by name.
+        owned: whether queries for its names are answered by nobody else.
+    """
+
+    records: Mapping[str, str]
+    owned: bool = False
+
+
+def answer(packet: bytes, tables: Iterable[NameTable]) -> bytes | None:
+    """Return the answer to a DNS query, or None when it has to be answered elsewhere.
 
     Raises:
         PacketError: the packet is no query.
@@ -39,10 +52,12 @@ def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
     else:
         raise PacketError(f"a query in Ethernet type {frame.ethertype:#06x}")
     query = DnsQuery.decode(udp.payload)
+    tables = tuple(tables)
     found = records(query, tables)
-    if not found:
+    if not found and not _owned(query, tables):
         return None
-    segment = Udp(sport=udp.sport, dport=udp.dport, payload=query.answer(found)).encode(src=ip.src, dst=ip.dst)
+    payload = query.answer(found, rcode=0 if found else dns.REFUSED)
+    segment = Udp(sport=udp.sport, dport=udp.dport, payload=payload).encode(src=ip.src, dst=ip.dst)
     out = (
         IPv4(src=ip.src, dst=ip.dst, proto=UDP, payload=segment)
         if isinstance(ip, IPv4)
@@ -53,12 +68,18 @@ def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
     ).encode()
 
 
-def records(query: DnsQuery, tables: Iterable[Mapping[str, str]]) -> tuple[tuple[int, bytes], ...]:
+def _owned(query: DnsQuery, tables: Iterable[NameTable]) -> bool:
+    """Return whether the first table with the query's name is one that others do not answer for."""
+    name = query.name.lower().rstrip(".")
+    return next((table.owned for table in tables if name in table.records), False)
+
+
+def records(query: DnsQuery, tables: Iterable[NameTable]) -> tuple[tuple[int, bytes], ...]:
     """Return the answer, as (type, data), of the first table with the query's name."""
     if query.qclass != dns.IN:
         return ()
     name = query.name.lower().rstrip(".")
-    known = next((text for table in tables if (text := table.get(name)) is not None), "")
+    known = next((text for table in tables if (text := table.records.get(name)) is not None), "")
     if query.qtype == dns.PTR:
         return ((dns.PTR, dns.encode_name(known)),) if known else ()
     found = []

@@ -28,6 +28,7 @@ from ovenbird.controller.local.local_data import (
 from ovenbird.controller.protocols.periodic import Periodic
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
+from ovenbird.model.options import flag
 from ovenbird.model.sb import PortBinding
 from ovenbird.net import ethernet, nd
 from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
@@ -59,7 +60,8 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
     if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
         return
     if port.type == VIF:
-        lines = port.mac if is_main_chassis(port) and localnet_key(uuid) else frozenset()
+        silent = not is_main_chassis(port) or flag(port.options, "disable_garp_rarp")
+        lines = port.mac if not silent and localnet_key(uuid) else frozenset()
     elif port.type == "patch" or is_resident(port):
         lines = port.nat_addresses if localnet_key(uuid) else frozenset()
     else:

@@ -194,12 +194,33 @@ def _backend(cursor: Cursor, *, local: bool) -> Backend:
     return Backend(token.value, ipv6, port, at=at)
 
 
+def _choices(cursor: Cursor) -> tuple[tuple[int, int], ...]:
+    """Parse numbers with their weights, up to a closing parenthesis."""
+    choices: list[tuple[int, int]] = []
+    while not cursor.take(")"):
+        number = cursor.expect_int(1 << 16)
+        weight = 100
+        if cursor.take("="):
+            if cursor.token.kind == "integer" and cursor.token.value == 0:
+                raise cursor.syntax_error("weight can't be 0")
+            weight = cursor.expect_int(1 << 16)
+        choices.append((number, weight))
+        cursor.take(",")
+    if len(choices) < 2:
+        raise cursor.syntax_error("expecting at least 2 group members")
+    return tuple(choices)
+
+
 @dataclass(frozen=True, slots=True)
 class Select(Action):
-    """`R = select(N1=W1, N2=W2, ...);`: store one of the numbers, chosen by weight, and go to the next table."""
+    """`R = select(N1=W1, N2=W2, ...);`: store one of the numbers, chosen by weight, and go to the next table.
+
+    `R = select(values=(N1=W1, ...); hash_fields="...");`, which OVN knows since 24.09, chooses by fields of the packet.
+    """
 
     dst: FieldRef
     choices: tuple[tuple[int, int], ...]
+    hash_fields: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> Select:
@@ -213,23 +234,25 @@ class Select(Action):
             message = f'cannot use {dst.n_bits}-bit field {dst} for "select", which requires at least 16 bits.'
             raise FieldError(message, text=cursor.text, span=dst.span)
         cursor.expect("(")
-        choices: list[tuple[int, int]] = []
-        while not cursor.take(")"):
-            number = cursor.expect_int(1 << 16)
-            weight = 100
-            if cursor.take("="):
-                if cursor.token.kind == "integer" and cursor.token.value == 0:
-                    raise cursor.syntax_error("weight can't be 0")
-                weight = cursor.expect_int(1 << 16)
-            choices.append((number, weight))
-            cursor.take(",")
-        if len(choices) < 2:
-            raise cursor.syntax_error("expecting at least 2 group members")
-        return cls(dst, tuple(choices))
+        if not cursor.take_name("values"):
+            return cls(dst, _choices(cursor))
+        cursor.expect("=")
+        cursor.expect("(")
+        choices, fields = _choices(cursor), ""
+        if cursor.take(";"):
+            if not cursor.take_name("hash_fields"):
+                raise cursor.syntax_error("expecting hash_fields")
+            cursor.expect("=")
+            fields = cursor.expect("string").name
+        cursor.expect(")")
+        return cls(dst, choices, tuple(name.strip() for name in fields.split(",") if name.strip()))
 
     def format(self) -> str:
         """Write the action."""
-        return f"{self.dst} = select({', '.join([f'{number}={weight}' for number, weight in self.choices])});"
+        numbers = ", ".join([f"{number}={weight}" for number, weight in self.choices])
+        if not self.hash_fields:
+            return f"{self.dst} = select({numbers});"
+        return f'{self.dst} = select(values=({numbers}); hash_fields="{",".join(self.hash_fields)}");'
 
     def requires(self) -> tuple[str, ...]:
         """Return the field's prerequisite."""
@@ -240,7 +263,7 @@ class Select(Action):
         dst = bits_of(self.dst)
         go_on = Resubmit(logical_table(ctx, None, None))
         buckets = [Bucket((SetField.bits(dst, number), go_on), weight) for number, weight in self.choices]
-        return [Group(ctx.group(GroupSpec(tuple(buckets), symmetric=True)))]
+        return [Group(ctx.group(GroupSpec(tuple(buckets), self.hash_fields, symmetric=not self.hash_fields)))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Store the machine's choice in a copy and run the next table on it."""

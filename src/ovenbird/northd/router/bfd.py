@@ -1,8 +1,8 @@
 """BFD sessions to next hops: configured in Northbound, run by chassis, with their state copied back.
 
-ovn-nb(5) and ovn-sb(5), BFD; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3". A session that no route refers
-to is administratively down; this is written to the column in which chassis report the state, which otherwise belongs to
-them. The UDP port 3784 is from RFC 5881.
+ovn-nb(5) and ovn-sb(5), BFD; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3". A session that no route or
+policy refers to is administratively down; this is written to the column in which chassis report the state, which
+otherwise belongs to them. The UDP port 3784 is from RFC 5881.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import LRP, router_port_of
+from ovenbird.northd.router.policy_chains import hops_of
 from ovenbird.northd.router.routing import BFD_PORT, watched
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
@@ -76,7 +77,9 @@ def session(row: nb.BFD) -> Iterator[Fact]:
     lrp = find(LRP.name, row.logical_port)
     if lrp is None or router_port_of(lrp) is None:
         return
-    used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd))
+    used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd)) or any(
+        row.dst_ip in hops_of(policy) for policy in row.referrers(nb.LogicalRouterPolicy.bfd_sessions)
+    )
     status = state(row.logical_port, address=row.dst_ip) if used else "admin_down"
     yield BFD_STATUS(row.uuid, status)
     yield BFD(

@@ -224,10 +224,12 @@ def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
         begin, zone = "", "_in_czone"
     act = f"{made.ip}.dst={made.inner}; next;" if made.stateless else f"ct_dnat{zone}({made.inner}{made.ports});"
     if say.incoming.hint == hint:
-        if made.exempted:
-            yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint=hint)
         peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
-        yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint=hint)
+        if made.exempted and made.match:
+            peers = f" && {made.ip}.src != ${made.exempted}"
+        elif made.exempted:
+            yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint=hint)
+        yield flow(DNAT, where, made.order(100), f"{match}{made.condition}{peers}", f"{begin}{act}", hint=hint)
     if port is not None and say.replies.hint == hint:
         match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.where_active}"
         act = "next;" if made.stateless else "ct_dnat_in_czone;"
@@ -235,7 +237,7 @@ def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
 
 
 def _snat(made: NatRule) -> Iterator[Fact]:
-    """Translate the sources of leaving packets; of several rules, the longest prefix wins."""
+    """Translate the sources of leaving packets; of several rules without a match, the longest prefix wins."""
     where, hint, priority = made.datapath, made.hint, made.length + 1
     match = f"ip && {made.ip}.src == {made.inner}"
     zone = begin = ""
@@ -243,8 +245,12 @@ def _snat(made: NatRule) -> Iterator[Fact]:
         priority += DISTRIBUTED_BASE
         match += f" && outport == {made.port.quoted} && {made.here}"
         begin, zone = f"eth.src = {made.mac}; " if made.mac else "", "_in_czone"
-        yield from _untranslated(made, made.port, priority)
-    if made.exempted:
+        yield from _untranslated(made, made.port, made.order(priority))
+    priority = made.order(priority)
+    match += made.condition
+    if made.exempted and made.match:
+        match += f" && {made.ip}.dst != ${made.exempted}"
+    elif made.exempted:
         yield flow(SNAT, where, priority + 2, f"{match} && {made.ip}.dst == ${made.exempted}", "next;", hint=hint)
     if made.allowed:
         match += f" && {made.ip}.dst == ${made.allowed}"
@@ -257,10 +263,12 @@ def _snat(made: NatRule) -> Iterator[Fact]:
         return
     if not made.mac:
         match += f" && {UNTRANSLATED} == 0"
-    yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint=hint)
     # Towards a destination that is translated here too, the source gets a zone of its own.
-    both = f"{match} && {DNAT_LOCAL} == 1"
-    yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint=hint)
+    both, own_zone = f"{match} && {DNAT_LOCAL} == 1", f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}"
+    if made.match:  # the next priority is that of other rules
+        match += f" && {DNAT_LOCAL} == 0"
+    yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint=hint)
+    yield flow(SNAT, where, priority if made.match else priority + 1, both, own_zone, hint=hint)
 
 
 def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fact]:
@@ -280,13 +288,17 @@ def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fa
     where, hint = made.datapath, made.hint
     leaves = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
     comes = f"ip && {made.ip}.dst == {made.inner} && inport == {port.quoted} && {made.here}"
-    if made.exempted and (made.stateless or not made.destinations):
+    leaves += made.condition
+    if made.exempted and made.match:
+        leaves += f" && {made.ip}.dst != ${made.exempted}"
+    elif made.exempted and (made.stateless or not made.destinations):
         yield flow(LOOK_UP, where, priority + 2, f"{leaves} && {made.ip}.dst == ${made.exempted}", "next;", hint=hint)
     if made.allowed:
         comes, leaves = f"{comes} && {made.ip}.src == ${made.allowed}", f"{leaves} && {made.ip}.dst == ${made.allowed}"
     if made.stateless:
         yield flow(LOOK_UP, where, priority, leaves, "next;", hint=hint)
-        yield flow(POST_SNAT, where, priority, comes, "next;", hint=hint)
+        if not made.match:  # which is about leaving packets, so that others of the same address may be marked
+            yield flow(POST_SNAT, where, priority, comes, "next;", hint=hint)
     elif not made.mac:
         if not made.destinations:
             yield flow(LOOK_UP, where, priority, f"{leaves} && !ct.trk", "ct_dnat_in_czone;", hint=hint)

@@ -44,8 +44,8 @@ class Say(NamedTuple):
 
     Arguments:
         outside: over the external address: who answers for it and announces it.
-        inside: over what leaves from the logical address.
-        incoming: over what comes in to the external address, from the same peers.
+        inside: over what leaves from the logical address, to the same peers and of the same kind.
+        incoming: over what comes in to the external address, from the same peers and of the same kind.
         replies: over the replies to that, on the same chassis.
         leaving: over what leaves from the logical address at the instance's chassis.
     """
@@ -62,8 +62,8 @@ def who_has_the_say(made: NatRule) -> Say:
     inward, outward = _others(made, LED_IN, made.outer), _others(made, INSIDE, made.inner)
     return Say(
         outside=_least(made, inward),
-        inside=_least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
-        incoming=_least(made, [other for other in inward if other.allowed == made.allowed]),
+        inside=_least(made, [other for other in outward if other.sources and other.selects == made.selects]),
+        incoming=_least(made, [other for other in inward if other.selects == made.selects]),
         replies=_least(
             made,
             [other for other in outward if other.destinations and other.where_active == made.where_active],

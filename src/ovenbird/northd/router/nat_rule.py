@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 
+MATCHING_BASE = 300
+"""Added to the priority of a rule with a match, so that it precedes all rules without."""
+
+
 class NatRule(NamedTuple):
     """A NAT rule that has an effect.
 
@@ -42,6 +46,8 @@ class NatRule(NamedTuple):
         mac: the external MAC of a distributed translation, or the empty string.
         resident: the logical port on whose chassis it takes place; empty in a gateway router.
         allowed, exempted: names of the address sets of peers to translate, and not to.
+        match: what packets to translate have to match besides, or the empty string.
+        priority: among the rules with a match, which all precede those without.
     """
 
     datapath: UUID
@@ -62,6 +68,26 @@ class NatRule(NamedTuple):
     resident: str
     allowed: str
     exempted: str
+    match: str
+    priority: int
+
+    @property
+    def selects(self) -> tuple[str, str, int]:
+        """Return what tells apart the packets that rules with addresses in common are for."""
+        return self.allowed, self.match, self.priority
+
+    @property
+    def condition(self) -> str:
+        """Return what packets to translate have to match besides, to append to a match; empty if it is nothing."""
+        return f" && ({self.match})" if self.match else ""
+
+    def order(self, plain: int) -> int:
+        """Return the priority of the flows that translate.
+
+        Arguments:
+            plain: that of a rule without a match.
+        """
+        return MATCHING_BASE + self.priority if self.match else plain
 
     @property
     def rank(self) -> tuple[bool, bool, bool, str]:
@@ -137,6 +163,8 @@ def nat_rule(nat: nb.NAT) -> NatRule | None:
         resident=resident,
         allowed=allowed.name if allowed is not None else "",
         exempted=exempted.name if exempted is not None else "",
+        match=nat.match,
+        priority=nat.priority if nat.match else 0,
     )
 
 

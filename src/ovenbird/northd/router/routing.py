@@ -20,6 +20,7 @@ from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.net.addresses import ip_bytes, ip_text
 from ovenbird.net.errors import PacketError
+from ovenbird.net.ipv4 import SCTP, TCP, UDP
 from ovenbird.northd.ir.addresses import network_text, parse_network
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
@@ -63,6 +64,9 @@ BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2
 
 BFD_PORT = "udp.dst == 3784"
 
+TRANSPORTS = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
+"""The protocols that have ports, with their numbers."""
+
 flow = FlowBuilder("routing")
 
 Key = tuple[str, bool, str]
@@ -102,12 +106,14 @@ class Member(NamedTuple):
         nexthop: in canonical form; empty if the destination itself is the next hop.
         way: its output port, and source address.
         symmetric: whether it has `ecmp_symmetric_reply`.
+        fields: what it wants packets to be told apart by (`selection_fields`).
     """
 
     uuid: UUID
     nexthop: str
     way: NextHop
     symmetric: bool
+    fields: frozenset[str]
 
 
 @singleton
@@ -202,16 +208,37 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
         yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
         return
     number = ROUTE_GROUPS.get(key, scope=router.uuid)
-    choices = ", ".join(str(n) for n in range(1, len(members) + 1))
-    choose = f"select({choices});" if len(members) > 1 else "1; next;"
-    yield flow(
-        ROUTING, where, priority, match, f"ip.ttl--; flags.loopback = 1; {GROUP} = {number}; {MEMBER} = {choose}"
-    )
+    begin = f"ip.ttl--; flags.loopback = 1; {GROUP} = {number}; {MEMBER} = "
+    for condition, choose in choices(members):
+        yield flow(ROUTING, where, priority, f"{match}{condition}", f"{begin}{choose}")
     chosen = f"{GROUP} == {number} && {MEMBER} == {mine}"
     act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
     yield flow(ROUTING_ECMP, where, 100, chosen, act, hint=route.uuid)
     if symmetric:  # a single one, too: its connections stay with it when another one comes
         yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
+
+
+def choices(members: tuple[Member, ...]) -> Iterator[tuple[str, str]]:
+    """Yield conditions, to append to a match, and the actions that choose one of several routes.
+
+    Packets are told apart by what all members ask for, or else by the hash of the datapath. Ports are fields of their
+    own in each protocol, and call for a flow of each (ovn-nb(5), Logical_Router_Static_Route, `selection_fields`).
+    """
+    if len(members) == 1:
+        yield "", "1; next;"
+        return
+    numbers = ", ".join(str(n) for n in range(1, len(members) + 1))
+    common = frozenset.intersection(*(member.fields for member in members))
+    ports = sorted(name for name in common if name.startswith("tp_"))
+    if not common:
+        yield "", f"select({numbers});"
+        return
+    others = (common - frozenset(ports)) | ({"ip_proto"} if ports else set())
+    for protocol in TRANSPORTS if ports else ():
+        named = {name.replace("tp", protocol) for name in ports}
+        yield f" && {protocol}", f'select(values=({numbers}); hash_fields="{",".join(sorted(others | named))}");'
+    rest = f" && ip.proto != {{{', '.join(map(str, TRANSPORTS.values()))}}}" if ports else ""
+    yield rest, f'select(values=({numbers}); hash_fields="{",".join(sorted(others))}");'
 
 
 def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
@@ -268,7 +295,7 @@ def _member(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: K
     way = _way(router, nexthop, route.output_port, ":" in key[0])
     if way is None:
         return None
-    return Member(route.uuid, nexthop, way, flag(route.options, "ecmp_symmetric_reply"))
+    return Member(route.uuid, nexthop, way, flag(route.options, "ecmp_symmetric_reply"), route.selection_fields)
 
 
 def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: Key) -> str:

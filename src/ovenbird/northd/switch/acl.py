@@ -5,7 +5,8 @@ flows for the datapath group "has a port in that port group", so it costs the sa
 each port yields the groups of its switch. Whether a switch tracks connections depends on its ACLs and on whether it has
 load balancers; on a switch that does not, ACLs are plain flows without hints. There are therefore two such datapath
 groups for each port group, and a port yields the one for its switch. The first ACL that makes a switch track
-connections costs one run for each port in a group, and so does the first load balancer.
+connections costs one run for each port in a group, and so does the first load balancer. What tiers and
+samples add is in `acl_tiers` and `acl_samples`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from ovenbird.northd.ir.load_balancer import balances
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import global_flag
 from ovenbird.northd.shared.meters import METER, METER_BAND, log_action
+from ovenbird.northd.switch.acl_samples import ESTABLISHED as OLD
+from ovenbird.northd.switch.acl_samples import NEW, by_state, label_of, sample_action
+from ovenbird.northd.switch.acl_tiers import PLACES, AclPlace, owner_tiers, place_of, tiered_switch
 from ovenbird.northd.switch.conntrack import ACL as STAGES
-from ovenbird.northd.switch.conntrack import AFTER_LB, PRE_ACL
+from ovenbird.northd.switch.conntrack import PRE_ACL
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import (
     COMMIT,
@@ -39,7 +43,7 @@ from ovenbird.pipeline.registers import (
     LABEL_SET,
     STATELESS,
 )
-from ovenbird.pipeline.stages import Stage, stage
+from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,6 +89,12 @@ def tracking(switch: nb.LogicalSwitch) -> bool:
     return stateful(switch) or balances(switch)
 
 
+@view
+def switch_tiers(switch: nb.LogicalSwitch) -> frozenset[tuple[int, int]]:
+    """Return the tiers of a switch's ACLs and of those of port groups with a port on it, as from `owner_tiers`."""
+    return owner_tiers(switch).union(*(owner_tiers(group) for group in PORT_GROUPS_ON_SWITCHES.rows(switch)))
+
+
 def drops_by_default() -> bool:
     """Return whether packets that no ACL allows are dropped on switches with ACLs (`default_acl_drop`)."""
     return global_flag("default_acl_drop", False)
@@ -99,6 +109,8 @@ def acl_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         yield STATEFUL.includes(datapath(switch))
     if tracking(switch):
         yield TRACKING.includes(datapath(switch))
+    if tiers := switch_tiers(switch):
+        yield from tiered_switch(datapath(switch), tiers, tracks=tracking(switch), drops=drops_by_default())
 
 
 @view
@@ -130,13 +142,12 @@ def port(port: SwitchPort) -> Iterable[Fact]:
 def neighbor_discovery() -> Iterator[Fact]:
     """Let neighbour discovery pass regardless of ACLs, and install the default for packets that no ACL matches."""
     yield SWITCHES.row
-    stages = (*STAGES, AFTER_LB)
-    for each in stages:
-        yield flow(each, SWITCHES, 65_532, "nd || nd_ra || nd_rs || mldv1 || mldv2", "next;")
+    for place in PLACES:
+        yield flow(place.first, SWITCHES, 65_532, "nd || nd_ra || nd_rs || mldv1 || mldv2", "next;")
     if drops_by_default():
         yield FILTERED.row
-        for each in stages:
-            yield flow(each, FILTERED, 1, "1", "drop;")
+        for place in PLACES:
+            yield flow(place.first, FILTERED, 1, "1", "drop;")
 
 
 @rule(nb.ACL)
@@ -153,43 +164,42 @@ def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
 
 def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
     """Yield the flows of an ACL for datapaths that either all track connections, or all do not."""
-    action = acl.action
+    action, place = acl.action, place_of(acl)
     log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
     yield from bands
-    at = STAGES[acl.direction == "to-lport"]
-    if at is STAGES[0] and flag(acl.options, "apply-after-lb"):
-        at = AFTER_LB
     if action == "allow-stateless" and tracks:
         pre_acl = PRE_ACL[acl.direction == "to-lport"]
         yield flow(pre_acl, where, acl.priority + OFFSET, acl.match, f"{STATELESS} = 1; next;", hint=acl.uuid)
-    verdicts = _verdicts(acl, log) if tracks else _plain_verdict(acl, log)
-    for match, act in verdicts:
-        yield flow(
-            at, where, acl.priority + OFFSET, match, act, hint=acl.uuid, meter=meter if action == "reject" else None
-        )
-    if tracks and acl.label and acl.log and action in ALLOWING and flag(acl.options, "log-related"):
-        yield from _log_replies(acl, STAGES[acl.direction == "from-lport"], where, log)
+    at, tier = place.at(acl.tier)
+    meter = meter if action == "reject" else None
+    for condition, act in _verdicts(acl, place, log, tracks=tracks):
+        match = f"{tier}{condition}({acl.match})" if tier or condition else acl.match
+        yield flow(at, where, acl.priority + OFFSET, match, act, hint=acl.uuid, meter=meter)
+    if tracks and action in ALLOWING:
+        yield from _without_match(acl, where, log)
 
 
-def _plain_verdict(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
-    """Yield match and actions for switches without connection tracking: the ACL's own match, for every packet."""
-    yield acl.match, f"{log}{_refusal(acl)}" if acl.action in ("drop", "reject") else f"{log}next;"
+def _verdicts(acl: nb.ACL, place: AclPlace, log: str, *, tracks: bool) -> Iterator[tuple[str, str]]:
+    """Yield conditions, to precede the ACL's match, and actions.
 
-
-def _verdicts(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
-    """Yield matches and actions for switches with connection tracking, which use the hints of `ls_in_acl_hint`."""
-    match = acl.match
-    if acl.action == "allow-stateless":
-        yield match, f"{log}next;"
-    elif acl.action in ALLOWING:
-        label = f"{LABEL_SET} = 1; {LABEL} = {acl.label}; " if acl.label else ""
-        commit = f"{COMMIT} = 1; {label}"
-        yield f"{HINT_ALLOW_NEW} == 1 && ({match})", f"{commit}{log}next;"
-        yield f"{HINT_ALLOW} == 1 && ({match})", f"{commit if label else ''}{log}next;"
+    On switches with connection tracking they use the hints of `ls_in_acl_hint`; on others, one flow takes every packet.
+    """
+    action, on = acl.action, place.on(acl.tier)
+    new, old = sample_action(acl, NEW), sample_action(acl, OLD)
+    refuses = action in ("drop", "reject")
+    verdict = _refusal(acl) if refuses else place.jump(acl.tier + 1) if action == "pass" else on
+    if not tracks or action == "allow-stateless":
+        yield "", f"{log}{new}{verdict}"
+    elif refuses:
+        yield from by_state(acl, f"{HINT_DROP} == 1 && ", act=f"{log}{verdict}")
+        yield f"{HINT_BLOCK} == 1 && ", f"{_BLOCK}{log}{old}{verdict}"
+    elif action == "pass":
+        yield from by_state(acl, "", act=f"{log}{verdict}")
     else:
-        refuse = _refusal(acl)
-        yield f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}"
-        yield f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}"
+        label = f"{LABEL_SET} = 1; {LABEL} = {value}; " if (value := label_of(acl)) else ""
+        commit = f"{COMMIT} = 1; {label}"
+        yield f"{HINT_ALLOW_NEW} == 1 && ", f"{commit}{log}{new}{verdict}"
+        yield from by_state(acl, f"{HINT_ALLOW} == 1 && ", act=f"{commit if label else ''}{log}{verdict}")
 
 
 def _refusal(acl: nb.ACL) -> str:
@@ -200,20 +210,32 @@ def _refusal(acl: nb.ACL) -> str:
     return f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
 
 
-def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | DatapathGroup, log: str) -> Iterator[Fact]:
-    """Log replies and related packets, in the other direction, of connections with the ACL's label."""
+def _without_match(acl: nb.ACL, where: UUID | DatapathGroup, log: str) -> Iterator[Fact]:
+    """Log and sample what passes without a match since it belongs to a connection that the ACL labelled.
+
+    That is replies and related packets in the other direction, and of related ones those in its own are sampled, too.
+    """
+    sample, own = sample_action(acl, OLD), acl.direction == "to-lport"
+    if not (acl.label and acl.log and flag(acl.options, "log-related")):
+        log = ""
+    if not log and not sample:
+        return
     valid = " && !ct.inv" if global_flag("use_ct_inv_match", True) else ""
-    same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"
+    same = f"ct_mark.blocked == 0 && ct_label.label == {label_of(acl)}"
+    opposite = STAGES[not own]
     done = f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
     reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && {same}"
-    yield flow(opposite, where, 65_533, reply, f"{log}{done}next;", hint=acl.uuid)
-    done = f"{ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
-    related = f"!ct.est && ct.rel && !ct.new{valid} && {same}"
-    yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", hint=acl.uuid)
+    yield flow(opposite, where, 65_533, reply, f"{log}{sample}{done}next;", hint=acl.uuid)
+    for stage_, logs in ((opposite, log), (STAGES[own], "")):
+        done = f"{ESTABLISHED} = 1; " if stage_ is STAGES[0] else ""
+        related = f"!ct.est && ct.rel && !ct.new{valid} && {same}"
+        if logs or sample:
+            yield flow(stage_, where, 65_533, related, f"{logs}{sample}{done}ct_commit_nat;", hint=acl.uuid)
 
 
 def _told(acl: nb.ACL) -> tuple[str, str]:
-    return f"acl {acl.direction} {acl.priority} {acl.action}", acl.match
+    tier = f"tier {acl.tier} " if acl.tier else ""
+    return f"acl {acl.direction} {tier}{acl.priority} {acl.action}", acl.match
 
 
 FEATURE = Feature(

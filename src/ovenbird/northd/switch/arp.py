@@ -3,7 +3,8 @@
 ovn-northd(8), "Ingress Table 19". A port's requests for its own address are not answered, so that it can detect
 duplicates. For a router's port with `arp_proxy` the switch answers for further addresses: their packets are sent to the
 router. As in newer releases of the original, requests of routers themselves are not answered in this way, which could
-only cause loops, nor are unicast requests that check whether an instance is still there.
+only cause loops, nor are unicast requests that check whether an instance is still there. A port with
+`disable_arp_nd_rsp` answers by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find
 from ovenbird.model import nb
+from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import braced, quote, scan_ips, solicited_node
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
@@ -56,7 +58,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     if kind == "router" and PROXIES.rows(port.switch.uuid, True):
         yield from _proxy(port, port.options.get("arp_proxy", ""))
-    if kind == "external" or port.unknown or not port.addresses:
+    if kind == "external" or port.unknown or not port.addresses or flag(port.options, "disable_arp_nd_rsp"):
         return
     if port.vlan_passthru:  # the switch does not know which network an address is of
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
+from ovenbird.model.options import flag
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
@@ -38,6 +39,7 @@ class DnsRow(NamedTuple):
     relation: Relation
     record: str
     records: Pairs
+    options: Pairs
     external_ids: Pairs
 
 
@@ -79,7 +81,8 @@ def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     else:
         yield flow(DNS_LOOKUP, where, 100, ASKED, ASK, meter=meter)
     for record in records:
-        yield DNS(record.uuid, records=_lowered(record), external_ids=(("dns_id", record.uuid),))
+        owned = (("ovn-owned", "true"),) if flag(record.options, "ovn-owned") else ()
+        yield DNS(record.uuid, records=_lowered(record), options=owned, external_ids=(("dns_id", record.uuid),))
         yield DNS_OF(record.uuid, where)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
+from ovenbird.model.options import flag
 from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
@@ -56,6 +57,9 @@ def flood_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     where = datapath(switch)
     yield MULTICAST_GROUP(where, *FLOOD)
     yield MULTICAST_GROUP(where, *FLOOD_L2)
+    if not flag(switch.other_config, "broadcast-arps-to-all-routers", default=True):
+        requests = "eth.mcast && (arp.op == 1 || nd_ns)"
+        yield flow(L2_LOOKUP, where, 72, requests, 'outport = "_MC_flood_l2"; output;', hint=switch.uuid)
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
@@ -63,6 +67,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     where = port.datapath
     if port.enabled:
         act = f"outport = {port.quoted}; output;"
+        if port.type == "" and port.options.get("pkt_clone_type") == "mc_unknown":
+            act = f'clone {{ {act} }}; outport = "_MC_unknown"; output;'
+            yield MULTICAST_GROUP(where, *FLOOD_UNKNOWN)
         yield (IN_MULTICAST_GROUP, (where, FLOOD[0]), port.binding)
         if port.type != "router":
             yield (IN_MULTICAST_GROUP, (where, FLOOD_L2[0]), port.binding)
@@ -73,7 +80,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     else:
         act = "drop;"
         yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, hint=port.hint, port=port.name)
-    if port.type != "external":
+    learned = port.type == "" and port.unknown and flag(port.options, "force_fdb_lookup")
+    if port.type != "external" and not learned:
         here = active_at(port) if port.router is not None else ""
         for address in port.addresses:
             match = f"eth.dst == {address.mac}{here}" if address is port.router else f"eth.dst == {address.mac}"
@@ -85,6 +93,6 @@ FEATURE = Feature(
     rules=(destinations, flood_groups),
     port=port,
     outputs=(MULTICAST_GROUP, IN_MULTICAST_GROUP),
-    hints=(HintedTable(nb.LogicalSwitchPort),),
+    hints=(HintedTable(nb.LogicalSwitchPort), HintedTable(nb.LogicalSwitch)),
     drops={NOT_FOUND: "no port of the switch has that MAC address, and none takes unknown ones"},
 )

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 MARK_STAGES = {"from-lport": stage("ls_in_qos_mark"), "to-lport": stage("ls_out_qos_mark")}
 METER_STAGES = {"from-lport": stage("ls_in_qos_meter"), "to-lport": stage("ls_out_qos_meter")}
+MARKS = {"dscp": "ip.dscp", "mark": "pkt.mark"}
+"""The fields that `action` sets; releases of OVN since 24.03 know the second."""
+
 IN_CHECK = stage("ls_in_check_port_sec")
 OUT_APPLY = stage("ls_out_apply_port_sec")
 
@@ -37,15 +40,16 @@ flow = FlowBuilder("qos")
 @rule(nb.QoS)
 def qos_rule(rule: nb.QoS) -> Iterator[Fact]:
     """Mark, or limit the rate of, the packets that a rule matches, in each switch that has the rule."""
-    dscp, rate, burst = rule.action.get("dscp"), rule.bandwidth.get("rate"), rule.bandwidth.get("burst")
+    rate, burst = rule.bandwidth.get("rate"), rule.bandwidth.get("burst")
+    marks = [f"{field} = {rule.action[key]}; " for key, field in MARKS.items() if key in rule.action]
     if burst is not None and rate is None:
         yield finding(rule, f"QoS rule {rule.direction} {rule.priority} has a burst without a rate, and limits nothing")
     priority = rule.priority or 1  # at 0 it would have the same priority as the flow to the next stage
     for switch in rule.referrers(nb.LogicalSwitch.qos_rules):
         where = datapath(switch)
-        if dscp is not None:
-            mark = f"ip.dscp = {dscp}; next;"
-            yield flow(MARK_STAGES[rule.direction], where, priority, rule.match, mark, hint=rule.uuid)
+        if marks:
+            act = f"{''.join(marks)}next;"
+            yield flow(MARK_STAGES[rule.direction], where, priority, rule.match, act, hint=rule.uuid)
         if rate is not None:
             limit = f"set_meter({rate}, {burst}); next;" if burst is not None else f"set_meter({rate}); next;"
             yield flow(METER_STAGES[rule.direction], where, priority, rule.match, limit, hint=rule.uuid)
@@ -72,7 +76,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 def _sentence(rule: nb.QoS) -> tuple[str, str]:
     """Return a rule in words, and its match."""
-    what = [f"DSCP {rule.action['dscp']}"] if "dscp" in rule.action else []
+    names = {"dscp": "DSCP", "mark": "mark"}
+    what = [f"{name} {rule.action[key]}" for key, name in names.items() if key in rule.action]
     if "rate" in rule.bandwidth:
         burst = f" with bursts of {rule.bandwidth['burst']} kbit" if "burst" in rule.bandwidth else ""
         what.append(f"at most {rule.bandwidth['rate']} kbit/s{burst}")

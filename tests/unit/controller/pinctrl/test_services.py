@@ -140,7 +140,7 @@ def test_packets_other_than_solicitations_are_refused():
 RECORDS = {"vm1.example.org": "10.0.0.11 fd00::11", "11.0.0.10.in-addr.arpa": "vm1.example.org"}
 
 
-def resolve(name, qtype):
+def resolve(name, qtype, *, owned=False):
     query = DnsQuery(
         ident=7,
         flags=0x0100,
@@ -156,7 +156,7 @@ def resolve(name, qtype):
         ethertype=ethernet.IPV4,
         payload=IPv4(src=SRC4, dst=DST4, proto=UDP, payload=udp).encode(),
     ).encode()
-    made = dns_answers.answer(packet, [{}, RECORDS])
+    made = dns_answers.answer(packet, [dns_answers.NameTable({}), dns_answers.NameTable(RECORDS, owned)])
     return None if made is None else Udp.decode(IPv4.decode(Ethernet.decode(made).payload).payload).payload
 
 
@@ -173,6 +173,13 @@ def test_a_reverse_name_is_answered():
 def test_an_unknown_name_goes_on():
     assert resolve("www.example.org", dns.A) is None
     assert resolve("vm1.example.org", 16) is None
+
+
+def test_what_an_owned_name_does_not_have_is_refused_and_what_it_has_is_not():
+    refused = resolve("vm1.example.org", 16, owned=True)
+    assert struct.unpack_from(">HHHH", refused, 2) == (0x8585, 1, 0, 0)
+    assert resolve("vm1.example.org", dns.A, owned=True) == resolve("vm1.example.org", dns.A)
+    assert resolve("www.example.org", dns.A, owned=True) is None
 
 
 def test_the_mtu_is_written_into_an_error_and_its_checksum_is_right():

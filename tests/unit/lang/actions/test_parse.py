@@ -104,6 +104,11 @@ PAGE = [
     ("handle_dhcpv6_reply;", "", ()),
     ("handle_bfd_msg();", "", ()),
     ("reg0[0..15] = select(1, 2=5);", "reg0[0..15] = select(1=100, 2=5);", ()),
+    (
+        'reg0[0..15] = select(values=(1, 2=5); hash_fields="ip_src, tcp_dst");',
+        'reg0[0..15] = select(values=(1=100, 2=5); hash_fields="ip_src,tcp_dst");',
+        (),
+    ),
     ("reg0[0] = chk_lb_hairpin();", "", ()),
     ("reg0[0] = chk_lb_hairpin_reply();", "", ()),
     ("reg0[15] = check_in_port_sec();", "", ()),

@@ -1,0 +1,112 @@
+"""Chains of router policies: where the policies of each take effect, and which jumps would never end.
+
+ovn-nb(5), Logical_Router_Policy, `chain` and `jump_chain`. OVN since 24.09 compares the number of the chain in the flow
+of every policy. Here the policies of no chain stay as they are in a router without chains. A `jump` leads to a stage
+behind all others, which holds the policies of chains behind comparisons with the chain's number, and from there back to
+the stage after that of policies. What no policy of a chain decides about is left to the routes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.engine.computed_index import ComputedIndex
+from ovenbird.engine.ids import Pool
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.northd.ir.datapath_groups import DatapathGroup
+from ovenbird.pipeline.registers import POLICY_CHAIN
+from ovenbird.pipeline.stages import Stage, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+POLICY = stage("lr_in_policy")
+POLICY_ECMP = stage("lr_in_policy_ecmp")
+CHAINS = stage("lr_in_policy_chains")
+CHAINS_ECMP = stage("lr_in_policy_chains_ecmp")
+RESOLVE = stage("lr_in_arp_resolve")
+
+CHAINED = DatapathGroup("routers with chains")
+"""Routers with policies in chains."""
+
+POLICY_CHAINS = Pool("chain of policies", 1, 65_535)
+"""One scope for each router."""
+
+
+class PolicyPlace(NamedTuple):
+    """Where the policies of a chain take effect.
+
+    Arguments:
+        first, ecmp: the stages of policies, and of the choice between several next hops.
+        condition: what precedes matches in the first stage.
+        decided, chosen: how packets go on from either.
+    """
+
+    first: Stage
+    ecmp: Stage
+    condition: str
+    decided: str
+    chosen: str
+
+
+_UNCHAINED = PolicyPlace(first=POLICY, ecmp=POLICY_ECMP, condition="", decided="next;", chosen="next;")
+
+
+def _go_on(to: Stage) -> str:
+    return f"next(pipeline={to.pipeline},table={to.table});"
+
+
+UNDECIDED = _go_on(POLICY_ECMP)
+"""How packets that no policy of a chain decides about go on."""
+
+
+def place_of(router: nb.LogicalRouter, chain: str | None) -> PolicyPlace:
+    """Return where the policies of a chain, None or empty for those of no chain, take effect."""
+    if not chain:
+        return _UNCHAINED
+    condition = f"{POLICY_CHAIN} == {POLICY_CHAINS.get(chain, scope=router.uuid)} && "
+    return PolicyPlace(first=CHAINS, ecmp=CHAINS_ECMP, condition=condition, decided=UNDECIDED, chosen=_go_on(RESOLVE))
+
+
+def jump(router: nb.LogicalRouter, chain: str) -> str:
+    """Return the actions that go on with the policies of a chain."""
+    return f"{POLICY_CHAIN} = {POLICY_CHAINS.get(chain, scope=router.uuid)}; {_go_on(CHAINS)}"
+
+
+def _jumps(values: list[Any]) -> Iterable[str]:
+    return ("",) if values[nb.LogicalRouterPolicy.action.index] == "jump" else ()
+
+
+JUMPS = ComputedIndex(nb.LogicalRouterPolicy.action, keys=_jumps, parent=nb.LogicalRouter.policies)
+"""A router's policies that jump."""
+
+
+@view
+def jumps(router: nb.LogicalRouter) -> frozenset[tuple[str, str]]:
+    """Return the chains between which a router's policies jump; none is the empty string."""
+    return frozenset((row.chain or "", row.jump_chain or "") for row in JUMPS.rows(router.uuid, ""))
+
+
+def returns(router: nb.LogicalRouter, chain: str, *, to: str) -> bool:
+    """Return whether packets that jump from one chain to another can come back to the first.
+
+    Arguments:
+        router: whose policies.
+        chain: where the jump is; empty for no chain.
+        to: where it leads to.
+    """
+    ways = jumps(router)
+    reached, new = {to}, [to]
+    while new:
+        here = new.pop()
+        for each, there in ways:
+            if each == here and there not in reached:
+                reached.add(there)
+                new.append(there)
+    return chain in reached
+
+
+def hops_of(row: nb.LogicalRouterPolicy) -> list[str]:
+    """Return the next hops of a policy, as it writes them."""
+    return sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])

@@ -1,0 +1,104 @@
+"""What releases of OVN after 23.03 add to routers: ovn-trace reads our flows as they are meant, and theirs alike."""
+
+import pytest
+
+ROUTER = """
+ls-add in
+lsp-add in vm
+lsp-set-addresses vm "00:00:00:00:00:01 10.0.0.1"
+ls-add out
+lsp-add out a
+lsp-set-addresses a "00:00:00:00:00:0a 172.16.0.10"
+lsp-add out b
+lsp-set-addresses b "00:00:00:00:00:0b 172.16.0.11"
+lr-add r
+set Logical_Router r options:chassis=hv1
+lrp-add r r-in 00:00:00:00:ff:01 10.0.0.254/24
+lrp-add r r-out 00:00:00:00:ff:02 172.16.0.1/24
+lsp-add in in-r
+lsp-set-type in-r router
+lsp-set-addresses in-r router
+lsp-set-options in-r router-port=r-in
+lsp-add out out-r
+lsp-set-type out-r router
+lsp-set-addresses out-r router
+lsp-set-options out-r router-port=r-out
+lr-route-add r 0.0.0.0/0 172.16.0.10
+"""
+CHAINS = """
+newer create Logical_Router_Policy priority=9 match=ip4 action=jump jump_chain=c \\
+  in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=8 match=ip4 action=drop in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=10 match='tcp.dst == 1' action=drop chain=c \\
+  in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=7 match='tcp.dst == 2' action=reroute nexthops=172.16.0.11 chain=c \
+  in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=6 match=tcp action=jump jump_chain=d chain=c \\
+  in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=5 match='tcp.dst == 3' action=drop chain=d \\
+  in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=4 match='tcp.dst == 4' action=reroute nexthops=172.16.0.11 chain=d \
+  in Logical_Router name=r policies
+newer create Logical_Router_Policy priority=3 match='tcp.dst == 5' action=allow chain=d \\
+  in Logical_Router name=r policies
+"""
+SOURCES = """
+lr-nat-add r snat 172.16.0.50 10.0.0.0/24
+newer create NAT type=snat external_ip=172.16.0.51 logical_ip=10.0.0.0/24 match='tcp.dst == 1' \\
+  in Logical_Router name=r nat
+newer create NAT type=snat external_ip=172.16.0.52 logical_ip=10.0.0.1 match='tcp.dst == {1, 2}' priority=3 \
+  in Logical_Router name=r nat
+newer create NAT type=snat external_ip=172.16.0.53 logical_ip=10.0.0.0/24 match='tcp.dst == 2' priority=9 \
+  in Logical_Router name=r nat
+"""
+OUT = (
+    'inport == "vm" && eth.src == 00:00:00:00:00:01 && eth.dst == 00:00:00:00:ff:01 && ip4.src == 10.0.0.1 && '
+    "ip4.dst == 9.9.9.9 && ip.ttl == 64 && tcp.src == 5000 && tcp.dst == "
+)
+IN = (
+    'inport == "a" && eth.src == 00:00:00:00:00:0a && eth.dst == 00:00:00:00:ff:02 && ip4.src == 172.16.0.10 && '
+    "ip4.dst == 172.16.0.60 && ip.ttl == 64 && tcp.src == 5000 && tcp.dst == "
+)
+
+
+@pytest.fixture
+def router(newer):
+    newer.edit(ROUTER)
+    return newer
+
+
+def ended(router, datapath, microflow, *options):
+    """Return what everyone says, if they agree."""
+    router.settle()
+    router.sync()
+    told = [router.trace(whose, datapath, microflow, *options) for whose in router.everyone]
+    outputs = [sorted(line.strip() for line in lines if "output(" in line) for lines in told]
+    assert outputs == outputs[:1] * len(outputs), told
+    return "".join(told[0])
+
+
+@pytest.mark.parametrize(("port", "out"), [(1, ""), (2, "b"), (3, ""), (4, "b"), (5, "a"), (6, "a")])
+def test_chains(router, port, out):
+    router.edit(CHAINS)
+    told = ended(router, "in", f"{OUT}{port}")
+    assert f'output("{out}");' in told if out else "output" not in told
+
+
+@pytest.mark.parametrize(("port", "source"), [(1, "172.16.0.52"), (2, "172.16.0.53"), (3, "172.16.0.50")])
+def test_the_source_is_translated_by_the_first_rule_whose_match_fits(router, port, source):
+    router.edit(SOURCES)
+    router.settle()
+    router.sync()
+    for whose in router.everyone:
+        told = "".join(router.trace(whose, "in", f"{OUT}{port}", "--ct=new", "--ct=new", "--ct=new"))
+        assert f"ct_snat(ip4.src={source})" in told, (whose, told)
+
+
+@pytest.mark.parametrize(("port", "arrives"), [(1, True), (2, False)])
+def test_a_destination_is_translated_for_what_fits(router, port, arrives):
+    router.edit(
+        "newer create NAT type=dnat external_ip=172.16.0.60 logical_ip=10.0.0.1 match='tcp.dst == 1' "
+        "in Logical_Router name=r nat"
+    )
+    told = ended(router, "out", f"{IN}{port}", "--ct=new", "--ct=new")
+    assert ('output("vm");' in told) is arrives
