@@ -6,7 +6,7 @@ import click
 
 from ovenbird.cli import screen
 from ovenbird.cli.options import rundir_option
-from ovenbird.cli.sheet import show
+from ovenbird.cli.tables import show
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status

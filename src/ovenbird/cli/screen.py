@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ovenbird.cli.sheet import Paragraphs, Sheet
+from ovenbird.cli.tables import Paragraphs, Sheet
 from ovenbird.lab.demo_topology import NETWORK, SECURITY_GROUP, Demonstration, DemoTopology
 from ovenbird.lab.layout import DEFAULT_RUNDIR
 from ovenbird.lab.status import Status

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ovenbird.cli.options import rundir_option
 from ovenbird.cli.remotes import chosen, key_options
-from ovenbird.cli.sheet import Sheet, show
+from ovenbird.cli.tables import Sheet, show
 from ovenbird.dataclass import dataclass
 from ovenbird.model.settings import SETTINGS, Setting, SettingError, assignments, complaints, named, quoted
 from ovenbird.model.stored_settings import UnreachableError, change, opened, options

@@ -25,7 +25,7 @@ def command(rundir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(status.to_json(), indent=2))
     else:
-        from ovenbird.cli import screen, sheet  # noqa: PLC0415 - programs that read JSON need not wait for rich
+        from ovenbird.cli import screen, tables  # noqa: PLC0415 - programs that read JSON need not wait for rich
 
-        sheet.show(screen.cloud(status))
+        tables.show(screen.cloud(status))
     raise SystemExit(0 if status.healthy else 1)

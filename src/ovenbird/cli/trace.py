@@ -228,7 +228,7 @@ def _show(traces: Iterable[Trace], form: str, *, everything: bool) -> None:
         return
     from rich.text import Text  # noqa: PLC0415 - programs that read the text need not wait for it
 
-    from ovenbird.cli.sheet import console, hanging  # noqa: PLC0415 - likewise
+    from ovenbird.cli.tables import console, hanging  # noqa: PLC0415 - likewise
 
     terminal = console()
     for line in lines:

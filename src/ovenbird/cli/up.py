@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ovenbird.cli import screen, sheet
+from ovenbird.cli import screen, tables
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab import demo_topology
 from ovenbird.lab.errors import LabError
@@ -52,7 +52,7 @@ def command(
     except SettingError as error:
         raise click.UsageError(f"--set: {error}") from None
     check()
-    console = sheet.console()
+    console = tables.console()
     began = time.monotonic()
     with console.status("starting") as status:
 
@@ -74,12 +74,12 @@ def command(
         )
         topology, demonstrations = _demonstrate(lab, progress) if demo else (None, [])
     now = Status.examined(lab)
-    sheet.show(screen.cloud(now))
+    tables.show(screen.cloud(now))
     if topology is not None and topology.ping is not None:
-        sheet.show(screen.ping(topology))
+        tables.show(screen.ping(topology))
     for shown in demonstrations:
-        sheet.show(screen.demonstration(shown))
-    sheet.show(screen.next_steps(now, sys.argv[0], time.monotonic() - began))
+        tables.show(screen.demonstration(shown))
+    tables.show(screen.next_steps(now, sys.argv[0], time.monotonic() - began))
 
 
 def _demonstrate(lab: Lab, progress: Progress) -> tuple[demo_topology.DemoTopology, list[demo_topology.Demonstration]]:

@@ -89,7 +89,7 @@ class OvsFormatter(logging.Formatter):
         self.count += 1
         module = module_of(record.name)
         message = record.getMessage()
-        if not message.isprintable():  # names that strangers give must not look like lines of their own
+        if not message.isprintable():  # names given by other clients must not look like log lines
             message = "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in message)
         extra = {k: v for k, v in vars(record).items() if k not in _PLAIN}
         trace = self.formatException(record.exc_info) if record.exc_info else ""

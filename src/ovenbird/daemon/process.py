@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import ovenbird
 from ovenbird.daemon import counter_commands, descriptors, log_commands, options
-from ovenbird.daemon.ending import Ending, Workers, leave
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage, help_text, option_list
 from ovenbird.daemon.logs import Logs
 from ovenbird.daemon.options import COMMON, Options
+from ovenbird.daemon.shutdown import Ending, Workers, leave
 from ovenbird.daemon.unixctl import Unixctl, UnixctlError
 from ovenbird.engine.gc_pause import tune
 from ovenbird.sockets.run_directory import run_directory

@@ -1,4 +1,4 @@
-"""The first values of each group, up to a limit: "those of a stranger's rows that are taken".
+"""The first values of each group, up to a limit: "the rows of another zone that are used".
 
 A ``First`` is a ``GroupedValues`` that bounds what its readers make of rows whose number others decide. Which values
 are the first does not depend on the order in which they came. A reader that asks about a value depends on that value's

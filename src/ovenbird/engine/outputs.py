@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ovenbird.engine.facts import frozen
-from ovenbird.engine.reduced import Reduced, Spread
+from ovenbird.engine.missing_columns import Reduced, Spread
 from ovenbird.engine.serial_uuids import serial_uuid, serial_uuids
 from ovenbird.engine.tracking import Source
 from ovenbird.engine.withheld import Withheld

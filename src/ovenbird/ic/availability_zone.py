@@ -78,7 +78,7 @@ def is_others(row: ZoneRow) -> bool:
 
 @view
 def asked() -> int:
-    """Return the number of the last changes in Interconnection Northbound that somebody waits for."""
+    """Return the number of the last changes in Interconnection Northbound that a client waits for."""
     return next((row.nb_ic_cfg for row in rows(ic_nb.ICNBGlobal)), 0)
 
 

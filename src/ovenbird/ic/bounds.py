@@ -1,6 +1,6 @@
 """What is taken from other zones: so many zones, so many rows of each, and texts of so many characters.
 
-Whoever may write to Interconnection Southbound decides how many rows there are, and what they say. What is beyond a
+Any client that may write to Interconnection Southbound can fill it with rows of any content. What is beyond a
 bound is left out as if it were not there. Of rows of one kind the first by UUID are taken, so that a zone that has too
 many costs only its own, and a restart changes nothing.
 """

@@ -132,7 +132,7 @@ class Hypervisor:
         """Create the namespace and an empty database; the underlay is connected after this."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         state.add(Kind.NAMESPACE, self.namespace.name)
-        # The kernel hears the uplink as well as the switch does, and would answer there for the address of br-phys.
+        # The kernel receives packets of the uplink as well as the switch, and would answer for the address of br-phys.
         self.namespace.make("ipv6/conf/default/disable_ipv6=1", "ipv4/conf/all/arp_ignore=1")
         run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_SCHEMA)])
 

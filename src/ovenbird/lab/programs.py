@@ -85,7 +85,7 @@ def _server(layout: Layout, database: str, program: tuple[str, ...]) -> ProcessS
 
 
 def _northd(layout: Layout, program: tuple[str, ...] | None, *, cloud: bool) -> ProcessSpec:
-    """Return the specification of northd: a program of others, or ours, which tells Cloud what it finds."""
+    """Return the specification of northd: the original, or ours, which writes its findings to Cloud."""
     return _spec(
         layout,
         "northd",
@@ -150,7 +150,7 @@ def controller(hypervisor: Hypervisor, program: tuple[str, ...] | None = None) -
 
 
 def metadata(hypervisor: Hypervisor) -> ProcessSpec:
-    """Return the specification of a hypervisor's metadata service, which tells instances what they were booted with.
+    """Return the specification of a hypervisor's metadata service, which serves the instances' user data.
 
     It runs outside of the hypervisor's namespace, so that the names of its own namespaces are visible everywhere.
     """

@@ -57,7 +57,7 @@ def remove_all(layout: Layout, state: State) -> list[Namespace]:
     for space in spaces:
         if space not in left and (space.whole or space.name in recorded):
             space.remove()
-    for entry in sorted(layout.rundir.iterdir(), key=state.path.__eq__):  # last what tells what to remove
+    for entry in sorted(layout.rundir.iterdir(), key=state.path.__eq__):  # the state file last
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

@@ -53,7 +53,7 @@ class Status:
         """Look at a lab's records, its processes, and what the API says of its instances."""
         ports: Mapping[str, str] = {}
         if any(instance.owned for instance in lab.list()):
-            with suppress(ApiError):  # shown as UNKNOWN: a status must tell what it can while the API is down
+            with suppress(ApiError):  # shown as UNKNOWN: the rest of the status is shown while the API is down
                 ports = port_statuses(lab)
         return cls._with(lab, ports)
 

@@ -1,4 +1,4 @@
-"""The Interconnection Southbound database, ovn-ic-sb(5): what availability zones tell each other.
+"""The Interconnection Southbound database, ovn-ic-sb(5): what availability zones publish to each other.
 
 Schema 1.3.0, that of OVN 25.03: tables, columns, types and constraints are exactly the original's, so that all its
 programs can connect; a differential test compares them. Class names are the tables' without underscores.

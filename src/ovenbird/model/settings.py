@@ -35,7 +35,7 @@ MINIMUM_MTU = 68
 _QUOTED = 60
 """The largest number of characters of a user's text that a message repeats."""
 _COMPLAINTS = 20
-"""What is said of one row of settings, however many that are none stand in it."""
+"""The largest number of findings about one row of settings."""
 _AT_ONCE = "at once"
 
 

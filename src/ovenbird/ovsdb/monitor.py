@@ -128,7 +128,7 @@ class Monitor:
         ]
         return self.database.name, id(self.database), self.version, orjson.dumps(views)
 
-    # -- what to tell -------------------------------------------------------------------------------------------------
+    # -- updates to send ----------------------------------------------------------------------------------------------
 
     @gc_paused
     def initial(self) -> dict[str, Any]:

@@ -203,7 +203,7 @@ class Server:
         return sum([connection.unsent for connection in self._connections])
 
     def _accept(self, peers: Peers, ended: Callable[[], None] = lambda: None) -> Connection:
-        """Return a connection, which has a session once it is made: a stranger's handshake that fails leaves none."""
+        """Return a connection, which has a session once it is made: a handshake that fails leaves none."""
         connection = Connection(peers.probe, self._limits)
         connection.on_made = partial(self._begin, connection, peers, ended)
         return connection

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rules import Rule
 
 IS_VTEP = "is-vtep"
-"""The key of Chassis.other_config that tells a gateway from a hypervisor."""
+"""The key of Chassis.other_config by which a gateway differs from a hypervisor."""
 
 ENCAPSULATION = "vxlan"
 _ANY_COLUMN = -1

@@ -153,6 +153,6 @@ def installed(interface: Interface) -> Iterator[Fact]:
 
 @rule(PortBinding, when=is_relevant)
 def cut_off(port: PortBinding) -> Iterator[Fact]:
-    """Report that BFD hears no other chassis, so that this one hosts nothing that others may host."""
+    """Report that BFD is up with no other chassis, so that this one hosts nothing that others can host."""
     if port.type in HIGHLY_AVAILABLE and is_candidate(port) and len(candidates(port)) > 1 and not alive():
         yield warning("BFD receives nothing from any other chassis: this one hosts no gateways that others can host")

@@ -105,7 +105,7 @@ class CtZones:
     def absorb(self, *, added: Iterable[ConntrackZone], removed: Iterable[ConntrackZone]) -> list[int]:
         """Process a wave's facts; return the zones to flush: those assigned to a name that had another before.
 
-        Never zone 0, which a router may be told to use: the host's own connections are there.
+        Never zone 0, which a router may be configured to use: it has the host's own connections.
         """
         for gone in removed:
             self.used.pop(gone.name, None)

@@ -39,13 +39,13 @@ def address_of(end: str) -> str:
 
 @view
 def is_alive(port: Port) -> bool:
-    """Return whether BFD hears the remote end of a tunnel port."""
+    """Return whether the BFD session of a tunnel port is up."""
     return any(interface.bfd_status.get("state") == "up" for interface in port.interfaces)
 
 
 @view
 def alive() -> frozenset[str]:
-    """Return the names of the chassis that BFD hears."""
+    """Return the names of the chassis with a BFD session that is up."""
     bridge = integration_bridge()
     ports = bridge.ports if bridge is not None else ()
     return frozenset([chassis_of(end) for port in ports if (end := chassis_id(port)) and is_alive(port)])

@@ -70,7 +70,7 @@ class ProtocolState(Row, table="ProtocolState"):
 
 
 class Listeners(Row, table="Listeners", indexes=(("datapath", "address"),)):
-    """The ports of a switch that have joined a multicast group, as this chassis hears them; none of one that ended.
+    """The ports of a switch that have joined a multicast group, as snooped here; none if the group has ended.
 
     One that ended stays until Southbound does not have it any more.
     """

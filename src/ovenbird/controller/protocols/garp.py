@@ -96,8 +96,8 @@ def announcement(mac: str, *, address: str) -> bytes:
     """Return the frame that announces an address: a gratuitous ARP, or a RARP without an IP address."""
     source = mac_bytes(mac)
     if not address:
-        nobody = Arp(op=_REVERSE_REQUEST, sha=source, spa=bytes(4), tha=source, tpa=bytes(4))
-        return Ethernet(dst=BROADCAST, src=source, ethertype=ethernet.RARP, payload=nobody.encode()).encode()
+        announcement = Arp(op=_REVERSE_REQUEST, sha=source, spa=bytes(4), tha=source, tpa=bytes(4))
+        return Ethernet(dst=BROADCAST, src=source, ethertype=ethernet.RARP, payload=announcement.encode()).encode()
     ip = ip_address(address)
     if ip.version == 4:
         query = Arp(op=REQUEST, sha=source, spa=ip.packed, tha=ZERO_MAC, tpa=ip.packed)

@@ -22,7 +22,7 @@ IN_DP_GROUP = Members(DP_GROUP, sb.LogicalDPGroup.datapaths, vital=True)
 
 
 def named_uuid(*name: str) -> UUID:
-    """Return a UUID computed from a name (RFC 9562, version 8), for rows that are told apart by nothing else."""
+    """Return a UUID computed from a name (RFC 9562, version 8), for rows that have no other key."""
     h = sha256("\0".join(("ovenbird", *name)).encode()).hexdigest()
     return UUID(f"{h[:8]}-{h[8:12]}-8{h[13:16]}-8{h[17:20]}-{h[20:32]}")
 

@@ -207,7 +207,7 @@ def _checked(row: LB, vips: list[Vip], *, template: bool, troubles: list[str]) -
 def served(vip: Vip) -> Vip:
     """Return a virtual address with the backends that are online as far as is known, if their health is checked.
 
-    Whoever calls this for one of a balancer's addresses depends on the backends of that address alone.
+    A rule that calls this for one of a balancer's addresses depends on the backends of that address alone.
     """
     return vip._replace(backends=_online(vip.backends, vip.probes)) if vip.checked else vip
 

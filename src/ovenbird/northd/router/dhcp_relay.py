@@ -61,7 +61,7 @@ class Relay(NamedTuple):
 
     @property
     def clients(self) -> str:
-        """The match of what clients without a server of their own send: to everybody, from the network or nowhere."""
+        """The match of requests that clients broadcast, with an address of the network or none as source."""
         return f"ip4.src == {{0.0.0.0, {self.subnet.network}}} && ip4.dst == 255.255.255.255"
 
 

@@ -1,8 +1,8 @@
-"""Who answers for the virtual addresses of load balancers: routers in whose networks they are, or all, or none.
+"""The routers that answer ARP and ND for load balancers' addresses: those with the network, or all, or none.
 
 ovn-nb(5), Load_Balancer, `options:neighbor_responder` and `add_route`; ovn-northd(8), "Ingress Table 3" of routers and
 "25" of switches. The addresses that a router answers for are an address set of its own, so that one more is one element
-whatever ports the router has. Which ports are near an address is asked of indexes by network, never of all routers.
+regardless of the router's ports. The ports with the network of an address are found by an index, not among all routers.
 """
 
 from __future__ import annotations

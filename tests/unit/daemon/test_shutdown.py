@@ -5,18 +5,18 @@ import sys
 
 PROGRAM = """
 import os, signal, time
-from ovenbird.daemon import ending
+from ovenbird.daemon import shutdown
 
 class Slow:
     def __del__(self):
         time.sleep(60)
 
 kept = Slow()
-order = ending.Ending(lambda: None)
+order = shutdown.Ending(lambda: None)
 order.watch()
 os.kill(os.getpid(), signal.SIGTERM)
 assert order.asked
-raise SystemExit(ending.leave(7))
+raise SystemExit(shutdown.leave(7))
 """
 
 

@@ -10,8 +10,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 import ovenbird
-from ovenbird.cli import sheet
-from ovenbird.cli.sheet import Paragraphs, Sheet
+from ovenbird.cli import tables
+from ovenbird.cli.tables import Paragraphs, Sheet
 
 HEADINGS = ("name", "namespace", "underlay", "database", "switch", "controller", "metadata")
 ROWS = (
@@ -33,7 +33,7 @@ def _printed(width: int) -> str:
     return _text(made, width)
 
 
-@pytest.mark.parametrize("width", [10, 40, 80, 100, 200, sheet.UNLIMITED])
+@pytest.mark.parametrize("width", [10, 40, 80, 100, 200, tables.UNLIMITED])
 def test_no_heading_and_no_cell_is_broken_at_any_width(width: int) -> None:
     text = _printed(width)
     for word in (*HEADINGS[1:], *(cell for row in ROWS for cell in row)):
@@ -54,9 +54,9 @@ def test_a_row_is_a_line_where_there_is_room_and_a_few_lines_where_not() -> None
 def test_output_is_as_wide_as_need_be_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("sys.stdout", io.StringIO())
-    assert sheet.console().width == sheet.UNLIMITED
+    assert tables.console().width == tables.UNLIMITED
     monkeypatch.setenv("COLUMNS", "72")
-    assert sheet.console().width == 72
+    assert tables.console().width == 72
 
 
 MEANING = "whether floating IPs are translated on the instance's host instead of the router's gateway"
@@ -95,6 +95,6 @@ def test_commands_print_tables_through_sheets_alone() -> None:
             if isinstance(node, ast.Import)
             else []
         )
-        if module.split(".")[0] == "rich" and module not in allowed and path.name != "sheet.py"
+        if module.split(".")[0] == "rich" and module not in allowed and path.name != "tables.py"
     ]
     assert not found

@@ -37,7 +37,7 @@ class Ending:
 
     def __init__(self, clean_up: Callable[[], None]) -> None:
         self.asked = False
-        """Whether a signal has told the process to end."""
+        """Whether a signal has asked the process to end."""
         self._clean_up = clean_up
         self._tell: Callable[[], None] = lambda: None
 
