@@ -2,7 +2,8 @@
 
 ovn-sb(5), Logical_Flow, "Templates", and ovn-nb(5), Chassis_Template_Var. Variables are expanded once, before the text
 is parsed: a `^NAME` inside a value is not expanded. A variable without a value becomes its name without the `^`. In
-strings and comments `^` has no special meaning.
+strings and comments `^` has no special meaning, but in those of `commit_lb_aff`, which are an address and a port each:
+OVN leaves them as they are, so that its templates have no affinity.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ PREFIX = "^"
 MOST_EXPANDED = 1 << 18
 """Characters that the values in one text have at most, all together."""
 
-_PART = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*[^\n]*?\*/|\^([A-Za-z_.][A-Za-z0-9_.]*)', re.DOTALL)
+_NAME = r"\^([A-Za-z_.][A-Za-z0-9_.]*)"
+_PART = re.compile(
+    rf'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*[^\n]*?\*/|{_NAME}|\bcommit_lb_aff\([^()]*\)',
+    re.DOTALL,
+)
+_VARIABLE = re.compile(_NAME)
 
 
 def expand(text: str, value_of: Callable[[str], str | None]) -> str:
@@ -42,7 +48,7 @@ def expand(text: str, value_of: Callable[[str], str | None]) -> str:
         nonlocal length
         name = found[1]
         if name is None:
-            return found[0]
+            return _VARIABLE.sub(put, found[0]) if found[0][0] == "c" else found[0]
         value = value_of(name)
         length += len(value or "")
         if length > MOST_EXPANDED:

@@ -34,7 +34,7 @@ def test_packets_fare_the_same_by_every_account(world, counts, seed):
     world.build(made.commands, made.joined)
     bout = Bout(world, {whose: world.network(whose) for whose in WHOSE}, counts, original=not made.whole_networks)
     for _ in range(PACKETS):
-        datapath, microflow = verify_topology.packet(dice, made.ports)
+        datapath, microflow = verify_topology.packet(dice, made.ports, made.vips)
         bout.followed(datapath, microflow)
         if EVERY:
             bout.every(datapath, microflow)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ovenbird.pipeline.multicast_groups import MROUTERS
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
 ACTIONS = ("allow", "allow-related", "allow-stateless", "drop", "reject")
 ROUTER_MAC = "00:00:00:00:ff:01"
@@ -37,6 +38,7 @@ class Topology:
     whole_networks: bool = False  # in port security, where ovn-trace knows single addresses alone
     routed: bool = False  # whether each switch has networks of its own
     joined: list[tuple[str, list[str]]] = field(default_factory=list)  # addresses of groups, and ports of one switch
+    vips: list[str] = field(default_factory=list)  # virtual addresses of load balancers on switches
 
     def subnet(self, switch: str) -> tuple[str, str]:
         """Return what a switch's IPv4 and IPv6 addresses begin with."""
@@ -84,6 +86,8 @@ def make(dice: random.Random, *, routed: bool = False) -> Topology:
         made.add("pg-add", f"pg{g}", *[p.name for p in made.ports if p.kind != "localnet" and dice.random() < 0.4])
         made.groups.append(f"pg{g}")
     _snooping(made, dice_of(dice))
+    if not routed:
+        _balancers(made, dice_of(dice))
     priorities = dice.sample(range(32768), 40)  # no two alike: which of two would win is anybody's guess
     for owner in made.groups + made.switches:
         for _ in range(dice.choice([0, 0, 1, 2, 4])):
@@ -119,6 +123,24 @@ def _snooping(made: Topology, dice: random.Random) -> None:
         for group in GROUPS:
             if dice.random() < 0.5:
                 made.joined.append((group, dice.sample(others, min(len(others), 2)) if group != MROUTERS else [asking]))
+
+
+def _balancers(made: Topology, dice: random.Random) -> None:
+    """Add load balancers to switches: of one backend each, since which of several is chosen is anybody's guess."""
+    for n in range(dice.choice([0, 0, 0, 1, 2])):
+        six, port = dice.random() < 0.3, dice.choice([22, 80, 80, 0])
+        vip = f"2001:db8:30::{n + 1}" if six else dice.choice([f"30.0.0.{n + 1}", f"10.0.0.{200 + n}"])
+        behind = dice.choice([p.ip6 if six else p.ip for p in made.ports])
+        there, to = (f"[{vip}]:{port}", f"[{behind}]:80") if six else (f"{vip}:{port}", f"{behind}:80")
+        if not port:
+            there, to = vip, behind
+        flags, protocol = dice.choice([[], ["--reject"]]), [dice.choice(["tcp", "tcp", "udp"])] if port else []
+        made.add(*flags, "lb-add", f"lb{n}", there, "" if dice.random() < 0.2 else to, *protocol)
+        if dice.random() < 0.2:
+            made.add("set", "Load_Balancer", f"lb{n}", "options:affinity_timeout=60")
+        for switch in dice.sample(made.switches, min(len(made.switches), dice.choice([1, 2]))):
+            made.add("ls-lb-add", switch, f"lb{n}")
+        made.vips.append(vip)
 
 
 def multicast_packet(dice: random.Random, ports: list[Port], *, ttl: int = 64) -> tuple[str, str]:
@@ -212,10 +234,13 @@ def expression(dice: random.Random, made: Topology, field_: str, depth: int) -> 
     )  # fmt: skip
 
 
-def packet(dice: random.Random, ports: list[Port]) -> tuple[str, str]:
+def packet(dice: random.Random, ports: list[Port], vips: Sequence[str] = ()) -> tuple[str, str]:
     """Make a packet: the datapath where it starts, and the microflow."""
     source = dice.choice(ports)
     target = dice.choice([p for p in ports if p.switch == source.switch])
+    if vips and dice.random() < 0.4:
+        vip = dice.choice(vips)
+        target = replace(target, ip6=vip) if ":" in vip else replace(target, ip=vip)
     mac = dice.choice([source.mac] * 6 + [STRANGER, "01:00:5e:00:00:01"])
     to = dice.choice([target.mac] * 6 + [BROADCAST, "00:00:00:00:99:88", "01:00:5e:00:00:05", "33:33:00:00:00:05"])
     ip = dice.choice([source.ip] * 6 + ["10.0.0.77", "0.0.0.0"])

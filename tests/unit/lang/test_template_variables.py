@@ -22,6 +22,9 @@ VALUES = {"vip": "10.0.0.1", "port": "80", "both": "10.0.0.1:80,10.0.0.2:80", "a
         ("^a.b", "x"),
         ("ip4.dst == ^unknown", "ip4.dst == unknown"), ('inport == "^vip"', 'inport == "^vip"'),
         (r'log(name="a\"^vip");', r'log(name="a\"^vip");'), ("next; /* ^vip */ ^port", "next; /* ^vip */ 80"),
+        ('next; commit_lb_aff(vip = "^vip:^port", backend = "[^x]:81");',
+         'next; commit_lb_aff(vip = "10.0.0.1:80", backend = "[x]:81");'),
+        ('log(name="commit_lb_aff(^vip)");', 'log(name="commit_lb_aff(^vip)");'),
         ("^", "^"), ("^9", "^9"), ('"^vip', '"10.0.0.1'), ("no variable", "no variable"),
     ],
 )  # fmt: skip

@@ -314,6 +314,22 @@ def found(made, stage):
     return sorted((row.priority, row.match, row.actions) for row in rows)
 
 
+def test_a_template_keeps_clients_at_backends_that_are_one_each(networks):
+    networks.insert(nb.NBGlobal)
+    switch = networks.switch("s0")
+    options = {"template": "true", "affinity_timeout": "60"}
+    row = balancer(networks, "lb", {"^vip:^port": "^one:81,^several"}, options=options)
+    networks.mutate(switch, "load_balancer", insert=[row])
+    networks.settle()
+    noted = "reg9[6] == 0 && ct.new && ip4 && reg1 == ^vip && reg2[0..15] == ^port"
+    learned = 'commit_lb_aff(vip = "^vip:^port", backend = "^one:81", proto = tcp, timeout = 60);'
+    assert [(match, act) for _, match, act in found(networks, "ls_in_lb_aff_learn") if "commit" in act] == [
+        (f"{noted} && ip4.dst == ^one && tcp.dst == 81", learned)
+    ]
+    assert len([act for *_, act in found(networks, "ls_in_lb") if "ct_lb_mark" in act]) == 2
+    assert len(networks.findings()) == 1
+
+
 # -- distributed ones ----------------------------------------------------------------------------------------------
 
 

@@ -130,6 +130,10 @@ def balancer(row: LB) -> Balancer:
         vips = [vip._replace(backends=tuple([each for each in vip.backends if each.ip in places])) for vip in vips]
     if row.health_check:
         vips = _checked(row, vips, template=template, troubles=troubles)
+    affinity = number(options, "affinity_timeout", 0, low=0, high=0xFFFF)
+    if template and affinity:
+        several = [str(each) for vip in vips for each in {*vip.backends}.difference(separate(vip))]
+        troubles += [f"affinity_timeout is left out for {each}: it may be several backends" for each in sorted(several)]
     responder = options.get("neighbor_responder", "")
     if responder not in ("all", "none") and not (responder == "reachable" and not template):
         responder = "none" if template else "reachable"
@@ -142,7 +146,7 @@ def balancer(row: LB) -> Balancer:
         reject=reject,
         event=not reject and (flag(options, "event") or global_flag("controller_event", False)),
         skips_snat=flag(options, "skip_snat"),
-        affinity=number(options, "affinity_timeout", 0, low=0, high=0xFFFF),
+        affinity=affinity,
         responder=responder,
         adds_route=flag(options, "add_route"),
         template=template,
@@ -202,6 +206,14 @@ def _checked(row: LB, vips: list[Vip], *, template: bool, troubles: list[str]) -
         possible = tuple([backend for backend in vip.backends if backend in probes])
         found.append(vip._replace(backends=possible, probes=tuple(probes.values()), checked=True))
     return found
+
+
+def separate(vip: Vip) -> list[SocketAddress]:
+    """Return the backends of a virtual address that are one each, as affinity needs them.
+
+    A variable that stands for addresses with their ports may be any number of them.
+    """
+    return [each for each in dict.fromkeys(vip.backends) if each.ip[0] != "^" or each.port or not vip.at.port]
 
 
 def served(vip: Vip) -> Vip:

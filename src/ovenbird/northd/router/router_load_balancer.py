@@ -34,6 +34,7 @@ from ovenbird.northd.ir.load_balancer import (
     in_words,
     router_groups,
     router_users,
+    separate,
     served,
     sharing,
     used_by,
@@ -335,7 +336,7 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
         hint=hint,
     )
     noted = f"{register} == {at.ip}" + (f" && {LB_VIP_PORT} == {at.port}" if at.port else "")
-    for backend in dict.fromkeys(vip.backends):
+    for backend in separate(vip):
         goes = f"{backend.family}.dst == {backend.ip}"
         goes += f" && {made.protocol}.dst == {backend.port}" if backend.port else ""
         match = f"{AFFINE} == 0 && ct.new && {at.family} && {noted} && {goes}"
@@ -346,7 +347,7 @@ def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) 
     """Send a client to its last backend."""
     at, mark = vip.at, _mark(made, how)
     note = f"flags.{mark}_for_lb = 1; " if mark else ""
-    for backend in dict.fromkeys(vip.backends):
+    for backend in separate(vip):
         register = ROUTER_AFFINE_BACKEND6 if at.six else ROUTER_AFFINE_BACKEND
         match = f"{AFFINE} == 1 && ct.new && {at.family} && {_goes_to(at, made.protocol)} && {register} == {backend.ip}"
         match += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""

@@ -30,6 +30,7 @@ from ovenbird.northd.ir.load_balancer import (
     balances,
     direct_switches,
     in_words,
+    separate,
     served,
     sharing,
     switch_groups,
@@ -270,7 +271,7 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
     """Yield the flows of affinity: look up the last backend of a client, use it, and store that of a new client."""
     at, hint = vip.at, made.uuid
     yield flow(AFFINITY_CHECK, where, 100, _noted(at), f"{AFFINE} = chk_lb_aff(); next;", hint=hint)
-    for backend in dict.fromkeys(vip.backends):
+    for backend in separate(vip):
         known = f"{AFFINE} == 1 && {_noted(at)} && {AFFINE_BACKEND6 if at.six else AFFINE_BACKEND} == {backend.ip}"
         known += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
         act = f"{COMMIT} = 0; {_note(at)} {made.balance((backend,))}"

@@ -49,6 +49,20 @@ def test_a_variable_may_have_names_in_it(world):
     assert "metadata=0x2" in match
 
 
+def test_affinity_of_a_template_is_learned_with_its_values(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    mine = world.add(sb.ChassisTemplateVar, chassis="hv1", variables={"vip": "30.0.0.1", "one": "10.0.0.1"})
+    learn = 'commit_lb_aff(vip = "^vip:80", backend = "^one:81", proto = tcp, timeout = 60);'
+    world.flow(switch, "ip4.dst == ^one && tcp", learn)
+    world.run()
+    assert sum("ip_dst=0xa000001" in match for match in world.flows(8)) == 1
+    world.set(mine, variables={"vip": "30.0.0.1", "one": "10.0.0.2"})
+    assert world.run()["logical_flow"] == 1
+    assert sum("ip_dst=0xa000002" in match for match in world.flows(8)) == 1
+
+
 def test_hairpins_of_a_template_have_values_too(world):
     switch = world.switch(7)
     world.lport(switch, "p1", 1)
