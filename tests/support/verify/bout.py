@@ -12,8 +12,8 @@ header and on the stages that drop. Where ovn-trace knows less than the wire it 
   answered by ICMP; and a refusal that is refused in its turn;
 - a packet keeps the state of its connection on the way from one datapath to the next, where a chassis clears it; and
   one copy of a packet has the registers that the copy before it left;
-- a refusal has the state of the connection of what it refuses, to which `ct_lb_mark` adds its own; a chassis sends a
-  packet that has not been tracked yet;
+- `ct_lb_mark` adds what it finds to the state that a packet has, from another zone or from the packet that it refuses,
+  where a switch puts it in the place of that state;
 - a neighbour solicitation of a router keeps the hop limit of the packet that caused it.
 
 Where ours is not meant to do what Debian's does, either way is compared on our Southbound alone:
@@ -182,14 +182,13 @@ def carries(step, tracked=False):
     return any(carries(each, tracked) for each in step.steps)
 
 
-def refuses_with_state(step, tracked=False, refused=False):
-    """Return whether a refusal of a packet that was tracked is tracked again, by `ct_lb_mark`."""
+def adds_state(step, tracked=False):
+    """Return whether a packet that was tracked is tracked again by `ct_lb_mark`."""
     if step.kind is StepKind.BLOCK:
-        if refused and step.text.startswith("ct_lb"):
+        if tracked and step.text.startswith("ct_lb"):
             return True
-        refused |= tracked and (step.text in REFUSALS or step.text.startswith(("icmp4 {", "icmp6 {")))
         tracked |= step.text.startswith("ct_")
-    return any(refuses_with_state(each, tracked, refused) for each in step.steps)
+    return any(adds_state(each, tracked) for each in step.steps)
 
 
 class Ask(NamedTuple):
@@ -286,8 +285,8 @@ class Bout:
         excuse = ""
         if not reason and carries(traces["ours"].root):
             excuse = "a state carried over"
-        elif not reason and refuses_with_state(traces["ours"].root):
-            excuse = "a refusal with the state of what it refuses"
+        elif not reason and len(set(states["ours"])) > 1 and adds_state(traces["ours"].root):
+            excuse = "a state added to another"
         elif not reason and {step.text.partition("(")[0] for step in traces["ours"].steps()} >= SHARED:
             excuse = "a register left to the next copy"
         elif not reason and any("time to live has expired" in step.text for step in traces["ours"].drops()):
