@@ -330,6 +330,41 @@ def test_a_template_keeps_clients_at_backends_that_are_one_each(networks):
     assert len(networks.findings()) == 1
 
 
+# -- with stateless ACLs ---------------------------------------------------------------------------------------------
+
+
+STATELESS_STAGES = ("ls_in_pre_stateful", "ls_in_acl_hint", "ls_out_pre_lb", "ls_out_stateful")
+STATELESS_FLOWS = [
+    (105, "tcp && ip4.dst == 30.0.0.1", "ct_lb_mark;"),
+    (150, "ip4.dst == 30.0.0.1 && tcp.dst == 80", "reg1 = 30.0.0.1; reg2[0..15] = 80; ct_lb_mark;"),
+    (150, "ip4.dst == 30.0.0.2", "reg1 = 30.0.0.2; ct_lb_mark;"),
+    (8, "ct.inv", "ct_clear; reg0[9] = 1; next;"),
+    (115, "reg0[16] == 1", "reg0[2] = 1; next;"),
+    (110, "reg0[16] == 1 && ct.new", "next;"),
+]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_stateless_acls_let_pass_is_balanced_if_the_switch_says_so(networks, grouped):
+    networks.insert(nb.NBGlobal)
+    row = balancer(networks, "lb", {"30.0.0.1:80": "10.0.0.1:8", "30.0.0.2": "10.0.0.1"})
+    group = networks.insert(nb.LoadBalancerGroup, name="all", load_balancer=frozenset([row.uuid]))
+    for name in ("s0", "s1"):
+        used = {"load_balancer_group": frozenset([group.uuid])} if grouped else {"load_balancer": frozenset([row.uuid])}
+        switch = networks.switch(name, **used)
+    networks.settle()
+    before = {stage: networks.flows(stage, datapath="s1") for stage in STATELESS_STAGES}
+    networks.update(switch, other_config={"enable-stateless-acl-with-lb": "true"})
+    networks.settle()
+    new = {stage: [f for f in networks.flows(stage, datapath="s1") if f not in before[stage]] for stage in before}
+    assert [flow[-3:] for stage in STATELESS_STAGES for flow in sorted(new[stage])] == STATELESS_FLOWS
+    assert networks.flows("ls_in_pre_stateful", datapath="s0") == before["ls_in_pre_stateful"]
+    assert networks.image() == networks.from_scratch()
+    networks.update(switch, other_config={})
+    networks.settle()
+    assert {stage: networks.flows(stage, datapath="s1") for stage in STATELESS_STAGES} == before
+
+
 # -- distributed ones ----------------------------------------------------------------------------------------------
 
 

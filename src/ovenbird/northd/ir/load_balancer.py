@@ -38,6 +38,8 @@ LB = nb.LoadBalancer
 
 REJECT, EVENT = "reject", "event-elb"
 """Kinds of packets that meters limit, ovn-nb(5), Copp."""
+WITH_STATELESS = "with stateless ACLs"
+"""What `switch_meters` has of a group that a switch uses which balances packets that its stateless ACLs let pass."""
 
 
 class Vip(NamedTuple):
@@ -331,6 +333,13 @@ def switch_meters(switch: nb.LogicalSwitch) -> Iterator[tuple[tuple[UUID, str], 
     for group in switch_groups(switch):
         for kind in (REJECT, EVENT):
             yield (group, kind), limits.get(kind, "")
+        if balances_stateless(switch):
+            yield (group, WITH_STATELESS), ""
+
+
+def balances_stateless(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch balances what stateless ACLs let pass (`enable-stateless-acl-with-lb`, OVN 25.09)."""
+    return flag(switch.other_config, "enable-stateless-acl-with-lb")
 
 
 @view

@@ -23,11 +23,13 @@ from ovenbird.northd.ir.load_balancer import (
     EVENT,
     LB,
     REJECT,
+    WITH_STATELESS,
     Balancer,
     Users,
     Vip,
     balancer,
     balances,
+    balances_stateless,
     direct_switches,
     in_words,
     separate,
@@ -41,7 +43,7 @@ from ovenbird.northd.ir.load_balancer import (
 )
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.shared.load_balancing import event_action, learn_action, order
-from ovenbird.northd.switch.conntrack import NEIGHBORS, PRE_LB, PRE_STATEFUL
+from ovenbird.northd.switch.conntrack import COMMITTING, HINT, NEIGHBORS, PRE_LB, PRE_STATEFUL
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import (
     AFFINE,
@@ -51,6 +53,7 @@ from ovenbird.pipeline.registers import (
     COMMIT,
     HAIRPIN,
     HAIRPIN_REPLY,
+    HINT_DROP,
     NAT,
     STATELESS,
     VIP,
@@ -75,6 +78,9 @@ HAIRPINNING = stage("ls_in_hairpin")
 AFTER_REJECT = stage("ls_out_qos_mark")
 
 OF_SWITCHES = "switches"
+
+STATELESS_TOO = DatapathGroup("balancing with stateless ACLs")
+"""Switches that balance what stateless ACLs let pass."""
 
 
 class LoadBalancerRow(NamedTuple):
@@ -124,6 +130,16 @@ def every_balancing_switch() -> Iterator[Fact]:
     yield flow(HAIRPINNING, BALANCING, 1, f"({HAIRPIN} == 1 || {HAIRPIN_REPLY} == 1)", back)
 
 
+@singleton
+def every_switch_with_stateless() -> Iterator[Fact]:
+    """On switches that balance what stateless ACLs let pass, track it without dropping or committing it."""
+    yield STATELESS_TOO.row
+    yield flow(PRE_LB[1], STATELESS_TOO, 115, f"{STATELESS} == 1", f"{NAT} = 1; next;")
+    yield flow(COMMITTING[1], STATELESS_TOO, 110, f"{STATELESS} == 1 && ct.new", "next;")
+    for hint in HINT:  # the other direction of a connection was not tracked, so that its packets look invalid
+        yield flow(hint, STATELESS_TOO, 8, "ct.inv", f"ct_clear; {HINT_DROP} = 1; next;")
+
+
 @rule(nb.LogicalSwitch)
 def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Put a switch into the group of balancing switches, and into those of its load balancer groups."""
@@ -131,9 +147,14 @@ def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         return
     where, limits = datapath(switch), meters(switch)
     yield BALANCING.includes(where)
+    stateless = balances_stateless(switch)
+    if stateless:
+        yield STATELESS_TOO.includes(where)
     for group in switch_groups(switch):
         for users in sharing.values((OF_SWITCHES, group)):
             yield used_by(OF_SWITCHES, users).includes(where)
+            if stateless:
+                yield used_by(WITH_STATELESS, users).includes(where)
             for kind in (REJECT, EVENT):
                 yield used_by(kind, users, limits.get(kind, "")).includes(where)
 
@@ -149,6 +170,8 @@ def direct_membership(row: LB) -> Iterator[Fact]:
     for switch in switches:
         where = datapath(switch)
         yield used_by(OF_SWITCHES, users).includes(where)
+        if balances_stateless(switch):
+            yield used_by(WITH_STATELESS, users).includes(where)
         for kind in kinds:
             yield used_by(kind, users, meters(switch).get(kind, "")).includes(where)
 
@@ -228,6 +251,8 @@ def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
     where, at, hint = used_by(OF_SWITCHES, users), vip.at, made.uuid
     match = _goes_to(at, made.protocol)
     yield flow(PRE_STATEFUL[0], where, 120, f"{NAT} == 1 && {match}", f"{_note(at)} ct_lb_mark;", hint=hint)
+    if _with_stateless(row, users):
+        yield from _stateless_too(row, made, at, used_by(WITH_STATELESS, users))
     priority, match = order(at), f"ct.new && {match}"
     backends = vip.backends
     if backends:
@@ -247,6 +272,23 @@ def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
         metered = used_by(EVENT, users, limit)
         yield metered.row
         yield flow(PRE_LB[0], metered, 130, *event_action(made, at), hint=hint, meter=limit or None)
+
+
+def _with_stateless(row: LB, users: Users) -> bool:
+    """Return whether a switch that uses a load balancer balances what stateless ACLs let pass."""
+    if any(map(balances_stateless, direct_switches(row))):
+        return True
+    return any(switch_meters.values((user, WITH_STATELESS)) for user in users)
+
+
+def _stateless_too(row: LB, made: Balancer, at: SocketAddress, where: DatapathGroup) -> Iterator[Fact]:
+    """Track what goes to a virtual address, and what comes back to it from a hairpin, whatever ACLs say of it."""
+    yield where.row
+    yield flow(PRE_STATEFUL[0], where, 150, _goes_to(at, made.protocol), f"{_note(at)} ct_lb_mark;", hint=made.uuid)
+    own = [ip for ip in row.options.get("hairpin_snat_ip", "").split() if (":" in ip) is at.six]
+    if own or at.port:
+        back = f"{made.protocol} && {at.family}.dst == {own[0] if own else at.ip}"
+        yield flow(PRE_STATEFUL[0], where, 105, back, "ct_lb_mark;", hint=made.uuid)
 
 
 def _goes_to(at: SocketAddress, protocol: str) -> str:
@@ -282,7 +324,15 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
 
 FEATURE = Feature(
     "load_balancer",
-    rules=(sharing, switch_meters, every_balancing_switch, switch_membership, direct_membership, load_balancer),
+    rules=(
+        sharing,
+        switch_meters,
+        every_balancing_switch,
+        every_switch_with_stateless,
+        switch_membership,
+        direct_membership,
+        load_balancer,
+    ),
     substitutes={sb.LoadBalancer.datapath_group: (group_switches, every_datapath)},
     outputs=(LOAD_BALANCER, OF_LOAD_BALANCER),
     hints=(HintedTable(LB, in_words),),
