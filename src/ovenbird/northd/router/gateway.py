@@ -36,6 +36,7 @@ from ovenbird.northd.ir.router_port import (
 )
 from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS
 from ovenbird.northd.router.load_balancer_addresses import balances_at_hosts
+from ovenbird.northd.router.redistribution import exchange_options
 from ovenbird.northd.router.router_advertisement import delegated, periodic
 from ovenbird.northd.shared.binding import requested_key
 from ovenbird.northd.shared.ha_chassis import (
@@ -89,6 +90,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         options["chassis-redirect-port"] = port.redirect
     if peer := lrp.peer or _peer(port.name):
         options["peer"] = peer
+    options |= exchange_options(lrp, port, gateway=bool(port.chassis))
     yield from _prefixes(lrp, port, options)
     yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
     if port.is_distributed_gateway:
@@ -170,6 +172,7 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
     at_hosts = everywhere or router is None or translates_at_hosts(router) or balances_at_hosts(router)
     if how != "bridged" and not at_hosts:
         options["always-redirect"] = "true"
+    options |= exchange_options(lrp, port, gateway=True)
     ids = tuple(sorted(lrp.external_ids.items()))
     name = port.name
     group = lrp.ha_chassis_group

@@ -102,7 +102,7 @@ class Member(NamedTuple):
     """A route with a usable next hop.
 
     Arguments:
-        uuid: the Northbound row's.
+        uuid: the row's.
         nexthop: in canonical form; empty if the destination itself is the next hop.
         way: its output port, and source address.
         symmetric: whether it has `ecmp_symmetric_reply`.
@@ -155,12 +155,14 @@ def watched(name: str) -> bool:
     return bool(select(nb.BFD.logical_port, name))
 
 
-def _route(where: UUID, priority: int, match: str, way: NextHop, nexthop: str, hint: str) -> Iterator[Fact]:
+def _route(
+    where: UUID, priority: int, match: str, way: NextHop, nexthop: str, hint: str, make: FlowBuilder = flow
+) -> Iterator[Fact]:
     six = "ip6." in match
     act = f"{GROUP} = 0; {towards(way, nexthop, six)} flags.loopback = 1; next;"
-    yield flow(ROUTING, where, priority, match, f"ip.ttl--; {act}", hint=hint)
+    yield make(ROUTING, where, priority, match, f"ip.ttl--; {act}", hint=hint)
     if watched(way.port.name):  # BFD packets keep their time to live, 255 (RFC 5881, section 5)
-        yield flow(ROUTING, where, priority + 1, f"{match} && {BFD_PORT}", act, hint=hint)
+        yield make(ROUTING, where, priority + 1, f"{match} && {BFD_PORT}", act, hint=hint)
 
 
 def towards(way: NextHop, nexthop: str, six: bool) -> str:
@@ -204,18 +206,44 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
         return
     member = members[mine - 1]
     symmetric = member.symmetric and bool(gateway_chassis(router))
-    if len(members) == 1 and not symmetric:
-        yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
-        return
-    number = ROUTE_GROUPS.get(key, scope=router.uuid)
-    begin = f"ip.ttl--; flags.loopback = 1; {GROUP} = {number}; {MEMBER} = "
-    for condition, choose in choices(members):
-        yield flow(ROUTING, where, priority, f"{match}{condition}", f"{begin}{choose}")
-    chosen = f"{GROUP} == {number} && {MEMBER} == {mine}"
-    act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
-    yield flow(ROUTING_ECMP, where, 100, chosen, act, hint=route.uuid)
+    yield from member_flows(flow, (where, priority, match), router, key, members, mine, alone=not symmetric)
     if symmetric:  # a single one, too: its connections stay with it when another one comes
         yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
+
+
+def member_flows(
+    make: FlowBuilder,
+    at: tuple[UUID, int, str],
+    router: nb.LogicalRouter,
+    key: Key,
+    members: tuple[Member, ...],
+    number: int,
+    *,
+    alone: bool = True,
+) -> Iterator[Fact]:
+    """Yield the flows of one of several equal routes, among them that of the whole group.
+
+    Arguments:
+        make: makes the flows.
+        at: the datapath, the priority and the match of the group.
+        router: the router.
+        key: the group's.
+        members: the group, at least one route.
+        number: which one, from 1.
+        alone: whether a single route needs no group.
+    """
+    where, priority, match = at
+    member = members[number - 1]
+    if len(members) == 1 and alone:
+        yield from _route(where, priority, match, member.way, member.nexthop, member.uuid, make)
+        return
+    group_number = ROUTE_GROUPS.get(key, scope=router.uuid)
+    begin = f"ip.ttl--; flags.loopback = 1; {GROUP} = {group_number}; {MEMBER} = "
+    for condition, choose in choices(members):
+        yield make(ROUTING, where, priority, f"{match}{condition}", f"{begin}{choose}")
+    chosen = f"{GROUP} == {group_number} && {MEMBER} == {number}"
+    act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
+    yield make(ROUTING_ECMP, where, 100, chosen, act, hint=member.uuid)
 
 
 def choices(members: tuple[Member, ...]) -> Iterator[tuple[str, str]]:
@@ -251,6 +279,15 @@ def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
         number = ROUTE_TABLES.get(table, scope=router.uuid) if table else 0
         match = f"{ROUTE_TABLE} == {number} && {match}"
     return 3 * int(network.rpartition("/")[2]) + rank, match
+
+
+@view
+def way_of(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute) -> NextHop | None:
+    """Return the output port of a static route that is in use, and its source address; None of any other."""
+    key = key_of(route.ip_prefix, policy=route.policy, table=route.route_table)
+    if key is None or discards(router, key):
+        return None
+    return next((member.way for member in group(router, key) if member.uuid == route.uuid), None)
 
 
 @view

@@ -113,6 +113,8 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
         ids["ct-zone-limit"] = str(limit)
     if not flag(options, "always_learn_from_arp_request", default=True):
         ids["always_learn_from_arp_request"] = "false"
+    if flag(options, "dynamic-routing"):
+        ids |= _kernel_table(options)
     wanted = requested_key(options)
     key = router_key(router)
     yield DATAPATH(router.uuid, tunnel_key=key, external_ids=_pairs(ids))
@@ -126,6 +128,16 @@ def _wrong_peer(port: SwitchPort) -> Iterator[Fact]:
     if other is not None and not peer_switch(port.lsp):
         why = f"{name} is no port of type switch, of another switch, whose peer is {port.name}"
         yield finding(port.lsp, f"port {port.name} leads nowhere: {why}")
+
+
+def _kernel_table(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield how controllers put a router's routes into their kernel: the table's number, and next hops."""
+    table = number(options, "dynamic-routing-vrf-id", low=1, high=0xFFFF_FFFF)
+    if table is not None:
+        yield "dynamic-routing-vrf-id", str(table)
+    for name in ("dynamic-routing-v4-prefix-nexthop", "dynamic-routing-v6-prefix-nexthop"):
+        if name in options:
+            yield name, options[name]
 
 
 def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterator[Fact]:
