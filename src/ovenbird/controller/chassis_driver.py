@@ -24,6 +24,7 @@ from ovenbird.controller.physical import encaps
 from ovenbird.controller.physical.mirrors import DROP_MIRROR, NEW_MIRROR
 from ovenbird.controller.physical.queues import DROP_QOS, DROP_QUEUE, NEW_QOS, NEW_QUEUE
 from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP, DROP_GROUP
+from ovenbird.controller.routes.exchange_rules import ADD_LEARNED, DROP_LEARNED
 from ovenbird.controller.rules import make_engine
 from ovenbird.controller.southbound.edit_writers import EditWriter, EditWriters
 from ovenbird.controller.southbound.monitoring import Monitoring
@@ -51,7 +52,7 @@ RUNS = 64
 """During the first computation, how many rules run before control returns to the connections."""
 EDITS: tuple[EditRelation[..., Any], ...] = (
     *(EDIT, EDIT_AFTER_FLOWS, CHASSIS, BRIDGE, ADD_PORT, DROP_PORT, ADD_GROUP, DROP_GROUP),
-    *(NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS, NEW_MIRROR, DROP_MIRROR),
+    *(NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS, NEW_MIRROR, DROP_MIRROR, ADD_LEARNED, DROP_LEARNED),
 )
 """The relations of facts that ask for changes of databases."""
 
@@ -128,6 +129,7 @@ class ChassisDriver(EngineDriver):
         host.progress.tell(complete=frozenset(), settled=False, everything=False)
         host.protocols.close()
         self.stations.forget()
+        host.routes.close()
         engine = make_engine(southbound=store, switch=host.vswitch.store, own=host.own)
         host.switch.sets.follow(store)
         ids = host.bridge_ids

@@ -343,10 +343,13 @@ class Controller:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
-        """Remove the chassis from Southbound and its tunnels from the switch, as ovn-controller does at `exit`.
+        """Withdraw routes, and remove the chassis from Southbound and its tunnels from the switch.
+
+        This is what ovn-controller does at `exit`.
 
         If a database is not connected, or does not answer, its rows stay.
         """
+        await _in_time(self.host.routes.withdraw())
         if self.southbound is not None and self.southbound.connected:
             await _in_time(chassis.unregister(self.southbound, self.host.settings.chassis))
         if self._vswitch.connected:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.rows import UUID, Row
     from ovenbird.lang.actions.context import GroupSpec
+    from ovenbird.net.rtnetlink import KernelRoute
     from ovenbird.openflow.actions import Action
     from ovenbird.pipeline.openflow_tables import OFTable
 
@@ -299,6 +300,49 @@ class Withdrawn(NamedTuple):
     address: str
 
 
+class BoundPort(NamedTuple):
+    """A router port at which routes are learned: its binding's UUID, and the interface they lead to, empty for any."""
+
+    binding: UUID
+    interface: str
+
+
+class ExchangedRouter(NamedTuple):
+    """A router whose routes this chassis exchanges with its kernel.
+
+    Arguments:
+        relation: `EXCHANGED_ROUTER`.
+        datapath: UUID of its datapath.
+        table: the number of its routing table.
+        vrf: the name of the VRF device to make for it, empty for none.
+        ports: the ports at which it learns routes.
+    """
+
+    relation: Relation
+    datapath: UUID
+    table: int
+    vrf: str
+    ports: tuple[BoundPort, ...]
+
+
+class AnnouncedRoute(NamedTuple):
+    """A route that a table of the kernel has to have.
+
+    Arguments:
+        relation: `ANNOUNCED_ROUTE`.
+        route: the route.
+    """
+
+    relation: Relation
+    route: KernelRoute
+
+
+class ExchangeSettled(NamedTuple):
+    """The fact that all routes to announce are known: the kernel's other ones are to be removed."""
+
+    relation: Relation
+
+
 ADDRESS_SET_FLOW = NamedRelation("flow of each member", AddressSetFlow)
 FAILED = NamedRelation("port that the switch could not add", FailedPort)
 NOTICE = NamedRelation("notice", Notice)
@@ -317,6 +361,9 @@ SNOOPED = NamedRelation("switch to snoop in", SnoopedSwitch)
 HEARD_BEFORE = NamedRelation("multicast group of before", HeardBefore)
 AGED = NamedRelation("switch whose MAC addresses expire", AgedSwitch)
 WITHDRAWN = NamedRelation("multicast group that is gone", Withdrawn)
+EXCHANGED_ROUTER = NamedRelation("router that exchanges routes", ExchangedRouter)
+ANNOUNCED_ROUTE = NamedRelation("route to announce", AnnouncedRoute)
+EXCHANGE_SETTLED = NamedRelation("all routes to announce are known", ExchangeSettled)
 
 
 def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:

@@ -33,6 +33,7 @@ from ovenbird.controller.protocols import (
     prefix_delegation,
     service_monitors,
 )
+from ovenbird.controller.routes import exchange_rules
 from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
 
@@ -44,7 +45,7 @@ SOUTHBOUND = (
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
     sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor, sb.ControllerEvent,
-    sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar,
+    sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar, sb.AdvertisedRoute, sb.LearnedRoute,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -69,7 +70,8 @@ RULES = (
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
     queues.port_queues, queues.stale_queues, queues.wrong_rates, zone_limits.port_limit, zone_limits.router_limits,
     chassis.findings, multicast_snooping.snooped, multicast_snooping.listeners, multicast_snooping.reported,
-    mirrors.mirrors, mirrors.stale_mirror,
+    mirrors.mirrors, mirrors.stale_mirror, exchange_rules.exchanged_router, exchange_rules.exchange_settled,
+    exchange_rules.announced_route, exchange_rules.learned_here, exchange_rules.learned_before,
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find, get, rows, select, table
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
+from ovenbird.model.options import flag
 from ovenbird.model.sb import DatapathBinding, LogicalDPGroup, PortBinding
 from ovenbird.model.southbound_lookup import ports_of_types
 from ovenbird.model.vswitch import Bridge, Interface, Port
@@ -323,6 +324,13 @@ def is_relevant(port: PortBinding) -> bool:
     return localnet_key(PortBinding.datapath.raw(port)) != 0
 
 
+@view
+def has_gateway_port(datapath: UUID) -> bool:
+    """Return whether a datapath is that of a router that exchanges routes on the chassis of one of its ports."""
+    ports = ports_of_types(table(PortBinding), datapath, "chassisredirect", "l3gateway")
+    return any(flag(port.options, "dynamic-routing") for port in ports)
+
+
 @singleton
 def clauses() -> Iterator[Fact]:
     """Yield the monitor clauses for the rows that concern this chassis, unless everything is monitored."""
@@ -347,6 +355,9 @@ def clauses() -> Iterator[Fact]:
         for table_name in (*("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"), "IP_Multicast"):
             yield MONITOR_CLAUSE(table_name, "datapath", "==", datapath)
         yield MONITOR_CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
+        if has_gateway_port(datapath):
+            yield MONITOR_CLAUSE("Advertised_Route", "datapath", "==", datapath)
+            yield MONITOR_CLAUSE("Learned_Route", "datapath", "==", datapath)
         for table_name in ("DNS", "Load_Balancer"):
             yield MONITOR_CLAUSE(table_name, "datapaths", "includes", datapath)
         row = get(DatapathBinding, datapath)
@@ -373,6 +384,6 @@ def port_clause(row: Attachment) -> Iterator[Fact]:
 CONDITIONAL = (
     "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
     "Logical_Flow", "DNS", "FDB", "Load_Balancer", "Service_Monitor", "Controller_Event",
-    "IP_Multicast", "IGMP_Group", "Chassis_Template_Var",
+    "IP_Multicast", "IGMP_Group", "Chassis_Template_Var", "Advertised_Route", "Learned_Route",
 )  # fmt: skip
 """The Southbound tables of which only the rows that a clause asks for are monitored."""

@@ -1,7 +1,7 @@
 """The controller's own tables: what is in no database, but rules read it like anything else.
 
-`Progress`, `ProtocolState` and `Listeners` hold what comes from outside of the rules. `Attachment` is derived: facts of
-one wave are its rows in the next, so that who reads them depends on one of them and not on all.
+`Progress`, `ProtocolState`, `Listeners` and `LearnedHere` hold what comes from outside of the rules. `Attachment` is
+derived: facts of one wave are its rows in the next, so that who reads them depends on one of them and not on all.
 """
 
 from __future__ import annotations
@@ -83,13 +83,24 @@ class Listeners(Row, table="Listeners", indexes=(("datapath", "address"),)):
     protocol: Column[str] = Column("")
 
 
+class LearnedHere(Row, table="LearnedHere", indexes=(("datapath", "port", "prefix", "nexthop"),)):
+    """A route of a router, at one of its ports, that this chassis's kernel has from others."""
+
+    __slots__ = ()
+
+    datapath: Column[UUID] = Column("")
+    port: Column[UUID] = Column("")
+    prefix: Column[str] = Column("")
+    nexthop: Column[str] = Column("")
+
+
 def make_local_store(system_id: str = "") -> Store:
     """Make the controller's own store, with the one `Progress` row.
 
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
     """
-    store = Store("controller", [Progress, Attachment, ProtocolState, Listeners])
+    store = Store("controller", [Progress, Attachment, ProtocolState, Listeners, LearnedHere])
     values = list(Progress.DEFAULTS)
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)

@@ -56,6 +56,7 @@ class Settings:
     remote_probe_ms: int
     openflow_probe_s: int
     ct_zone_limit: int
+    routing_interfaces: Mapping[str, str]
     published: Mapping[str, str]
     problems: tuple[str, ...]
     """The values that are invalid, and what is used instead."""
@@ -152,6 +153,10 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         remote_probe_ms=read.number("ovn-remote-probe-interval", REMOTE_PROBE_MS, 1000, INT),
         openflow_probe_s=read.number("ovn-openflow-probe-interval", 0, 5, INT),
         ct_zone_limit=read.number("ovn-ct-zone-limit", CT_ZONE_LIMIT),
+        routing_interfaces=dict(
+            item.split("=", 1)
+            for item in read.listed("dynamic-routing-port-mapping", _is_port_mapping, "PORT=INTERFACE")
+        ),
         published=published,
         problems=tuple(read.problems),
     )
@@ -180,6 +185,12 @@ def _is_pair(item: str) -> bool:
     """Return whether an item is `physnet1:br-ex`."""
     network, _, bridge = item.partition(":")
     return bool(network and bridge)
+
+
+def _is_port_mapping(item: str) -> bool:
+    """Return whether an item is `port=eth0`."""
+    port, _, interface = item.partition("=")
+    return bool(port and interface)
 
 
 def _pair(item: str) -> tuple[str, str]:
