@@ -19,7 +19,7 @@ TOOLS   := ovs-vswitchd:openvswitch-switch ip:iproute2 ping:iputils-ping ethtool
 ORACLES := ovn-nbctl:ovn-common ovn-northd:ovn-central ovn-controller:ovn-host ovn-ic:ovn-ic \
 	/usr/share/ovn/ovn-ic-nb.ovsschema:ovn-ic-db ovn-controller-vtep:ovn-controller-vtep \
 	vtep-ctl:openvswitch-vtep dhclient:isc-dhcp-client dig:bind9-dnsutils \
-	tcpdump:tcpdump htpasswd:apache2-utils systemd-analyze:systemd openssl:openssl logrotate:logrotate
+	/usr/lib/frr/bgpd:frr tcpdump:tcpdump htpasswd:apache2-utils systemd-analyze:systemd openssl:openssl logrotate:logrotate
 
 # $(call packages,program:package ...) names the packages of the programs that are missing.
 packages = for pair in $(1); do command -v "$${pair%%:*}" >/dev/null || test -e "$${pair%%:*}" || echo "$${pair\#*:}"; done | sort -u | tr '\n' ' '
