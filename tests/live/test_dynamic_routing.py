@@ -74,11 +74,26 @@ def lab(originals: None, make_lab: Callable[..., Lab]) -> Lab:
     nb = partial(nbctl, lab)
     nb("lr-add", "r", "--", "set", "Logical_Router", "r", "options:dynamic-routing=true")
     nb("set", "Logical_Router", "r", f"options:requested-tnl-key={TABLE}")
-    for switch, mac, address in (("net", "02:00:00:00:0a:fe", "10.10.0.254/24"), ("out", "02:00:00:00:0a:fd", f"{ROUTER}/24")):
+    for switch, mac, address in (
+        ("net", "02:00:00:00:0a:fe", "10.10.0.254/24"),
+        ("out", "02:00:00:00:0a:fd", f"{ROUTER}/24"),
+    ):
         nb("ls-add", switch, "--", "lrp-add", "r", f"r-{switch}", mac, address, "--", "lsp-add", switch, f"{switch}-r")
         nb("lsp-set-type", f"{switch}-r", "router", "--", "lsp-set-addresses", f"{switch}-r", "router")
         nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
-    nb("lsp-add", "out", "out-ln", "--", "lsp-set-type", "out-ln", "localnet", "--", "lsp-set-addresses", "out-ln", "unknown")
+    nb(
+        "lsp-add",
+        "out",
+        "out-ln",
+        "--",
+        "lsp-set-type",
+        "out-ln",
+        "localnet",
+        "--",
+        "lsp-set-addresses",
+        "out-ln",
+        "unknown",
+    )
     nb("lsp-set-options", "out-ln", f"network_name={external_network.PHYSICAL_NETWORK}")
     nb("lrp-set-gateway-chassis", "r-out", "gw")
     nb("set", "Logical_Router_Port", "r-net", "options:dynamic-routing-redistribute=connected")
@@ -123,7 +138,9 @@ def learned(lab: Lab) -> set[tuple[str, ...]]:
 
 def kernel(lab: Lab) -> str:
     """Return the routes of OVN's in the gateway's table."""
-    return lab.hypervisor("gw").namespace.run(*("sh", "-c", f"ip route show table {TABLE} proto 84 2>/dev/null || true"))
+    return lab.hypervisor("gw").namespace.run(
+        *("sh", "-c", f"ip route show table {TABLE} proto 84 2>/dev/null || true")
+    )
 
 
 def test_routes_are_announced_and_learned_by_bgp(lab: Lab, peers: tuple[Frr, Frr]) -> None:

@@ -1,4 +1,4 @@
-"""FRR's zebra and bgpd in a network namespace: what announces the kernel's routes, and a router outside of the cloud."""
+"""FRR's zebra and bgpd in a network namespace: what announces the kernel's routes, or a router outside of the cloud."""
 
 from __future__ import annotations
 

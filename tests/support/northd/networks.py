@@ -240,6 +240,13 @@ class Networks:
                 )
                 for m in self.rows(sb.IPMulticast)
             ),
+            "advertised": sorted(
+                (r.logical_port.logical_port, r.ip_prefix, r.tracked_port.logical_port if r.tracked_port else "")
+                for r in self.rows(sb.AdvertisedRoute)
+            ),
+            "learned": sorted(
+                (r.logical_port.logical_port, r.ip_prefix, r.nexthop) for r in self.rows(sb.LearnedRoute)
+            ),
             "variables": sorted((v.chassis, sorted(v.variables.items())) for v in self.rows(sb.ChassisTemplateVar)),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }
@@ -274,7 +281,7 @@ class Networks:
         return fresh.image()
 
     def _copy_reports(self, fresh: Networks, txn: Transaction, where: dict[str, str]) -> None:
-        """Have chassis say to another Southbound what they say to this one: of probes, and of multicast."""
+        """Have chassis say to another Southbound what they say to this one: of probes, routes, and multicast."""
         monitors = {(m.logical_port, m.ip, m.port, m.protocol): m for m in fresh.rows(sb.ServiceMonitor)}
         for monitor in self.rows(sb.ServiceMonitor):
             theirs = monitors.get((monitor.logical_port, monitor.ip, monitor.port, monitor.protocol))
@@ -282,6 +289,11 @@ class Networks:
                 txn.update(theirs, {"status": monitor.status})
         known = {d.external_ids["name"]: d.uuid for d in fresh.rows(sb.DatapathBinding)}
         bindings = {p.logical_port: p.uuid for p in fresh.rows(sb.PortBinding)}
+        if not fresh.rows(sb.LearnedRoute):
+            for row in self.rows(sb.LearnedRoute):
+                port = bindings[row.logical_port.logical_port]
+                values = {"datapath": known[row.datapath.external_ids["name"]], "logical_port": port}
+                txn.insert(sb.LearnedRoute, values | {"ip_prefix": row.ip_prefix, "nexthop": row.nexthop})
         if fresh.rows(sb.IGMPGroup):
             return
         for row in self.rows(sb.IGMPGroup):

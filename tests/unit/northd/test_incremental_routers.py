@@ -53,7 +53,10 @@ ROUTER = {
     "name": ["r0", "rx"],
     "enabled": [None, False],
     "options": [
-        {}, {"chassis": "hv1"}, {"always_learn_from_arp_request": "false"}, {"dynamic_neigh_routers": "true"},
+        {}, {"dynamic-routing": "true", "dynamic-routing-redistribute": "connected,static,nat,lb,nonsense"},
+        {"dynamic-routing": "true", "chassis": "hv1", "dynamic-routing-redistribute": "connected-as-host, nat, lb",
+         "dynamic-routing-vrf-id": "7", "dynamic-routing-redistribute-local-only": "true"},
+        {"chassis": "hv1"}, {"always_learn_from_arp_request": "false"}, {"dynamic_neigh_routers": "true"},
         {"chassis": "hv1", "dnat_force_snat_ip": "172.16.0.1"}, {"chassis": "hv1", "lb_force_snat_ip": "router_ip"},
         {"chassis": "hv1", "lb_force_snat_ip": "172.16.0.7"},
     ],
@@ -66,7 +69,9 @@ ROUTER_PORT = {
     "mac": ["00:00:00:00:ff:01", "00:00:00:00:ff:02"],
     "enabled": [None, False],
     "options": [
-        {}, {"route_table": "other"}, {"gateway_mtu": "1300"}, {"redirect-type": "bridged"},
+        {}, {"route_table": "other"}, {"dynamic-routing-redistribute": "connected-as-host,nat,lb"},
+        {"dynamic-routing-redistribute": "static", "dynamic-routing-port-name": "p0"},
+        {"gateway_mtu": "1300"}, {"redirect-type": "bridged"},
         {"reside-on-redirect-chassis": "true"}, {"prefix_delegation": "true", "prefix": "true"},
     ],
     "ha_chassis_group": ["HAChassisGroup", None],
