@@ -7,6 +7,7 @@ A page is named after its feature. In it, blocks in this order, as often as want
 - ``newer``: the same for tables and columns that Debian's ovn-nbctl does not know, a row a line:
   ``create TABLE NAME [COLUMN=VALUE...]`` or ``set TABLE NAME COLUMN=VALUE...``, rows and references by name;
 - ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
+- ``routes``: routes that chassis have learned: a router port, network and next hop a line;
 - ``joined``: multicast groups that a chassis has learned by snooping: an address and ports of one switch a line;
 - ``flows``: the feature's logical flows, by stage and priority, with the datapaths that each is for; words after
   ``flows`` pick stages;
@@ -32,6 +33,7 @@ from support.northd import newer_columns
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOCK = re.compile(r"^```(nbctl|newer|learned|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(nbctl|learned|routes|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
@@ -83,7 +85,7 @@ class Reader:
         """Check that every flow that names a row leads to one, which its own feature says in words."""
         northbound = Store("OVN_Northbound", nb.ROWS)
         self.servers.nb.load(northbound)
-        provenance = Provenance(EXPLANATIONS, northbound=northbound)
+        provenance = Provenance(EXPLANATIONS, northbound=northbound, southbound=self.store())
         flows = self.store().table(sb.LogicalFlow).rows.values()
         named = [(flow, provenance.of(flow)) for flow in flows if "stage-hint" in flow.external_ids]
         assert not [
@@ -99,6 +101,17 @@ class Reader:
             row = {"logical_port": port, "ip": ip, "mac": mac, "datapath": ["uuid", where[port]]}
             self.servers.ours.transact({"op": "insert", "table": "MAC_Binding", "row": row})
         self.servers.settle()
+        return body
+
+    def routes(self, _words, body):
+        ports = {port.logical_port: port for port in self.store().table(sb.PortBinding).rows.values()}
+        for line in body.splitlines():
+            name, prefix, nexthop = line.split()
+            row = {"logical_port": ["uuid", ports[name].uuid], "datapath": ["uuid", ports[name].datapath.uuid]}
+            row |= {"ip_prefix": prefix, "nexthop": nexthop}
+            self.servers.ours.transact({"op": "insert", "table": "Learned_Route", "row": row})
+        self.servers.settle()
+        self.explained()
         return body
 
     def joined(self, _words, body):

@@ -206,7 +206,9 @@ def _tracer(
                 click.echo(f"ovenbird: {error}: flows are shown without what is behind them", err=True)
                 stores.append(None)
         northbound, cloud_store = stores
-        provenance = Provenance(EXPLANATIONS, northbound=northbound, cloud_store=cloud_store)
+        provenance = Provenance(
+            EXPLANATIONS, northbound=northbound, southbound=southbound.store, cloud_store=cloud_store
+        )
         yield Tracer(LogicalNetwork(southbound.store, southbound.read_flows), provenance)
 
 

@@ -41,6 +41,7 @@ SOUTHBOUND: tuple[type[Row], ...] = (
     sb.FDB,
     sb.Chassis,
     sb.ChassisTemplateVar,
+    sb.LearnedRoute,
 )
 """The tables of Southbound for a trace, besides flows, which are fetched for each datapath that a packet enters."""
 

@@ -1,6 +1,7 @@
 """What a logical flow was made for: its Northbound row, and the row of Neutron's that this row was made for.
 
-Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)). What such a row is in words
+Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)), or of a Southbound row's
+that a chassis has written, such as a learned route. What such a row is in words
 the features say that make the flows (``pipeline.explanations``). Rows made for Neutron carry the UUIDs of its objects
 (`neutron:security_group_rule_id`).
 """
@@ -28,7 +29,7 @@ class Origin:
     """The origin of a flow.
 
     Arguments:
-        northbound: the Northbound row, if it is known.
+        northbound: the Northbound row, if it is known; of what chassis report, the Southbound row.
         table: the explanation of the row's table.
         owners: names of the switches, port groups and routers that the row belongs to.
         rule: the security group rule, if the row was made for one and Cloud is at hand.
@@ -77,6 +78,7 @@ class Provenance:
     Arguments:
         explanations: the features' explanations of their flows.
         northbound: Northbound's rows, if at hand: what `tables_of` names.
+        southbound: Southbound's, if at hand: flows are also made for what chassis report there.
         cloud_store: Cloud's rows, if at hand.
     """
 
@@ -85,17 +87,17 @@ class Provenance:
         explanations: Explanations = NOTHING,
         *,
         northbound: Store | None = None,
+        southbound: Store | None = None,
         cloud_store: Store | None = None,
     ) -> None:
         self._drops = explanations.drops
         self._tables = hinted(explanations)
         self._cloud = cloud_store
         self._by_hint: dict[str, Row] = {}
-        if northbound is None:
-            return
-        for row_class in self._tables:
-            for row in northbound.table(row_class).rows.values():
-                self._by_hint.setdefault(row.uuid[:8], row)
+        for store in (northbound, southbound):
+            for row_class in self._tables if store is not None else ():
+                for row in store.table(row_class).rows.values() if store is not None and store.has(row_class) else ():
+                    self._by_hint.setdefault(row.uuid[:8], row)
 
     def of(self, flow: sb.LogicalFlow) -> Origin:
         """Return the origin of a flow."""
@@ -132,7 +134,7 @@ def tables_of(explanations: Explanations) -> tuple[type[Row], ...]:
     """Return the tables of Northbound for origins: those that hints refer to, and those of owners."""
     tables = hinted(explanations)
     owners = [column.owner for table in tables.values() for column in table.owners]
-    return tuple(dict.fromkeys((*tables, *owners)))
+    return tuple(row_class for row_class in dict.fromkeys((*tables, *owners)) if row_class in nb.ROWS)
 
 
 def describe_rule(rule: cloud.SecurityGroupRule) -> str:

@@ -2,9 +2,9 @@
 
 ovn-nb(5) of OVN 25.03, Logical_Router and Logical_Router_Port, `options:dynamic-routing…`; ovn-sb(5), Advertised_Route
 and Learned_Route. A router's routes are exchanged on the chassis of a gateway router, and on those of the distributed
-gateway ports of another one. The table is the one whose number is the datapath's tunnel key, unless the router names one.
-A route is announced with the metric 100 where the port that it tracks is, and 1000 elsewhere; as a blackhole, since the
-kernel is not to forward packets by it, or through the next hop that the router gives. What is learned comes from other
+gateway ports of another one. The number of the table is the datapath's tunnel key, unless the router names one. A route
+is announced with the metric 100 where the port that it tracks is, and 1000 elsewhere; as a blackhole, since the kernel
+is not to forward packets by it, or through the next hop that the router gives. What is learned comes from other
 programs' routes in that table (`route_exchange`).
 """
 

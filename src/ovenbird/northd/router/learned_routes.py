@@ -84,7 +84,7 @@ def _equal(where: UUID, network: str) -> tuple[Member, ...]:
         network: the network in canonical form.
     """
     members = [member for row in EQUALLY_LEARNED.rows((where, network)) if (member := _member(row)) is not None]
-    members.sort(key=lambda member: member.uuid)
+    members.sort(key=lambda member: (member.nexthop, member.way.port.name, member.uuid))
     found: dict[tuple[str, str], Member] = {}
     for member in members:  # the same network may be written in two ways
         found.setdefault((member.nexthop, member.way.port.name), member)
