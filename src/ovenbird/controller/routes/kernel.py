@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
 import socket
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 _NETLINK_ROUTE, _SOL_NETLINK, _STRICT_CHECK = 0, 270, 12
 _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV6_ROUTES = 0x1, 0x10, 0x40, 0x400
-_ANSWER = 1.0
-"""Seconds that the kernel may take to answer."""
+_ANSWER = 1000
+"""Milliseconds that the kernel may take to answer."""
 _LARGEST = 1 << 17
 _MEMORY = 1 << 22
 """Bytes of notifications that may wait; as much of it as the system allows."""
@@ -42,7 +43,9 @@ class Kernel:
         self._on_message = on_message
         self._on_loss = on_loss
         self._requests = _netlink(0)
-        self._requests.settimeout(_ANSWER)
+        self._requests.setblocking(False)
+        self._answered = select.poll()
+        self._answered.register(self._requests, select.POLLIN)
         self._requests.setsockopt(_SOL_NETLINK, _STRICT_CHECK, 1)
         self._port = int(self._requests.getsockname()[0])
         self._news = _netlink(_LINKS | _IPV4_ADDRESSES | _IPV4_ROUTES | _IPV6_ROUTES)
@@ -95,20 +98,23 @@ class Kernel:
         """Yield the answers to a request, without end.
 
         Raises:
-            OSError: the kernel does not answer, or answers were lost.
+            TimeoutError: the kernel does not answer.
+            OSError: it refuses, or answers were lost.
             PacketError: an answer is malformed.
         """
         self._drain()
         self._requests.send(request)
         while True:
+            if not self._answered.poll(_ANSWER):
+                raise TimeoutError(errno.ETIMEDOUT, "the kernel does not answer")
             yield from rtnetlink.decode_messages(self._requests.recv(_LARGEST))
 
     def _drain(self) -> None:
         """Drop late answers to earlier requests, which were given up."""
         try:
-            while self._requests.recv(_LARGEST, socket.MSG_DONTWAIT):
+            while self._requests.recv(_LARGEST):
                 pass
-        except (BlockingIOError, TimeoutError):
+        except BlockingIOError:
             pass
 
     # -- what is there ------------------------------------------------------------------------------------------------
