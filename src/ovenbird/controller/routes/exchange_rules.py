@@ -232,7 +232,11 @@ def _only_here(uuid: UUID | None) -> bool:
 
 def _next_hop(datapath: DatapathBinding, version: int) -> bytes:
     """Return the next hop of a router's announced routes; empty for none, or for one of no use."""
-    text = datapath.external_ids.get(f"dynamic-routing-v{version}-prefix-nexthop", "")
+    ids = datapath.external_ids
+    if version == 4:
+        text = ids.get("dynamic-routing-v4-prefix-nexthop", "")
+    else:
+        text = ids.get("dynamic-routing-v6-prefix-nexthop", "")
     found = ip_address(text) if is_address(text) else None
     if found is None or (found.version == 4 and version == 6):
         return b""

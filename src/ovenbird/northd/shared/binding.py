@@ -136,8 +136,8 @@ def _kernel_table(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if table is not None:
         yield "dynamic-routing-vrf-id", str(table)
     for name in ("dynamic-routing-v4-prefix-nexthop", "dynamic-routing-v6-prefix-nexthop"):
-        if name in options:
-            yield name, options[name]
+        if (nexthop := options.get(name)) is not None:
+            yield name, nexthop
 
 
 def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterator[Fact]:
