@@ -15,7 +15,7 @@ from ovenbird.controller.ofctrl.zone_limits import ZoneLimits
 from ovenbird.controller.physical.port_retries import PortRetries
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.protocols.protocols import Protocols
-from ovenbird.controller.routes.route_exchange import RouteExchange
+from ovenbird.controller.routes.route_exchange import KernelExchange
 from ovenbird.controller.rules import SWITCH
 from ovenbird.driver.rule_counters import RuleCounters
 from ovenbird.engine.findings import FINDING
@@ -69,7 +69,7 @@ class Host:
         self.rule_counters = RuleCounters()
         """The runs of rules for whatever Southbound there was."""
         self.protocols = Protocols(self.switch.send, self.own, self.wake, lambda: self.switch.has_flows)
-        self.routes = RouteExchange(self.own, self.wake)
+        self.routes = KernelExchange(self.own, self.wake)
         self.packet_ins = PacketIns(self.switch.send, self.protocols.listeners)
         self._telling: asyncio.TimerHandle | None = None
 

@@ -91,8 +91,14 @@ class KernelRoute(NamedTuple):
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
-def encode_message(kind: int, flags: int, body: bytes) -> bytes:
-    """Return a request."""
+def encode_message(kind: int, body: bytes, *, flags: int) -> bytes:
+    """Return a request.
+
+    Arguments:
+        kind: the type of the message.
+        body: what follows its header.
+        flags: besides `REQUEST`.
+    """
     return _HEADER.pack(_HEADER.size + len(body), kind, flags | REQUEST, 1, 0) + body
 
 
@@ -116,25 +122,26 @@ def encode_route(kind: int, route: KernelRoute) -> bytes:
             body += _attribute(_GATEWAY, hop.address)
         elif hop.address:
             body += _attribute(_VIA, struct.pack("=H", AF_INET6) + hop.address)
-    return encode_message(kind, ACK | (CREATE | EXCLUSIVE if kind == NEW_ROUTE else 0), body)
+    return encode_message(kind, body, flags=ACK | (CREATE | EXCLUSIVE if kind == NEW_ROUTE else 0))
 
 
-def encode_dump(family: int, table: int) -> bytes:
+def encode_dump(family: int, *, table: int) -> bytes:
     """Return the request for all routes of an address family in a table."""
     body = _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0) + _attribute(_TABLE, _U32.pack(table))
-    return encode_message(GET_ROUTE, DUMP, body)
+    return encode_message(GET_ROUTE, body, flags=DUMP)
 
 
 def encode_new_vrf(name: str, table: int) -> bytes:
     """Return the request for a VRF device that must not be there yet, and is up."""
     body = _LINK.pack(0, 0, 0, UP, UP) + _attribute(_IFNAME, name.encode() + b"\0")
     data = _attribute(_INFO_KIND, b"vrf") + _attribute(_INFO_DATA, _attribute(_VRF_TABLE, _U32.pack(table)))
-    return encode_message(NEW_LINK, ACK | CREATE | EXCLUSIVE, body + _attribute(_LINKINFO, data))
+    return encode_message(NEW_LINK, body + _attribute(_LINKINFO, data), flags=ACK | CREATE | EXCLUSIVE)
 
 
 def encode_del_link(name: str) -> bytes:
     """Return the request for the removal of a device."""
-    return encode_message(DEL_LINK, ACK, _LINK.pack(0, 0, 0, 0, 0) + _attribute(_IFNAME, name.encode() + b"\0"))
+    body = _LINK.pack(0, 0, 0, 0, 0) + _attribute(_IFNAME, name.encode() + b"\0")
+    return encode_message(DEL_LINK, body, flags=ACK)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

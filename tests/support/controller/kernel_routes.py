@@ -12,7 +12,7 @@ from time import monotonic
 
 from ovenbird.controller.facts import ANNOUNCED_ROUTE, EXCHANGE_SETTLED, EXCHANGED_ROUTER, BoundPort
 from ovenbird.controller.local.local_store import LearnedHere, ProtocolState, make_local_store
-from ovenbird.controller.routes.route_exchange import RouteExchange
+from ovenbird.controller.routes.route_exchange import KernelExchange
 from ovenbird.net.rtnetlink import KernelRoute
 from support.waiting import until_async
 
@@ -41,7 +41,7 @@ async def main() -> None:
     ip(*f"route add blackhole 10.9.0.0/16 table {TABLE} metric 1000 proto static".split())
     ip(*f"route add blackhole 10.8.0.0/16 table {TABLE} metric 1000 proto 84".split())  # left by an earlier run
     own = make_local_store()
-    exchange = RouteExchange(own, lambda: None)
+    exchange = KernelExchange(own, lambda: None)
     router = EXCHANGED_ROUTER(datapath="d", table=TABLE, vrf="ovnvrf77", ports=(BoundPort(binding="p", interface=""),))
     found: dict[str, object] = {}
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HERE, ELSEWHERE = 100, 1000
 """The metrics of routes by whether the port that they track is on this chassis; the latter also if they track none."""
 
-MOST_LEARNED = 8192
+MOST_ROUTES = 8192
 """The largest number of routes that are learned from one table: pairs of a network and a next hop."""
 
 LONGEST_NAME = 15
@@ -170,7 +170,7 @@ def exchanged_router(row: DatapathBinding) -> Iterator[Fact]:
     if found.vrf and (refusal := outcome(vrf_subject(found.vrf))):
         yield warning(f"{what}: no VRF device {found.vrf}, only table {found.table}: the kernel says {refusal}")
     if outcome(beyond_subject(found.table)):
-        yield warning(f"{what}: table {found.table} has more than {MOST_LEARNED} routes: the others are not learned")
+        yield warning(f"{what}: table {found.table} has more than {MOST_ROUTES} routes: the others are not learned")
     state = outcome(table_subject(found.table))
     if state not in (None, READ):
         yield warning(f"{what}: table {found.table} cannot be read: the kernel says {state}")

@@ -128,7 +128,7 @@ class Kernel:
         """
         for family in (socket.AF_INET, socket.AF_INET6):
             found: list[KernelRoute] = []
-            for message in self._answers(rtnetlink.encode_dump(family, table)):
+            for message in self._answers(rtnetlink.encode_dump(family, table=table)):
                 if message.kind == rtnetlink.NEW_ROUTE:
                     route = rtnetlink.decode_route(message.body)
                     if route is not None and route.table == table:

@@ -11,7 +11,7 @@ from collections import Counter
 from socket import if_indextoname
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.controller.routes.exchange_rules import MOST_LEARNED
+from ovenbird.controller.routes.exchange_rules import MOST_ROUTES
 from ovenbird.net import rtnetlink
 from ovenbird.net.addresses import ip_text
 from ovenbird.net.rtnetlink import OVN, UNICAST, KernelRoute
@@ -35,7 +35,7 @@ class LearnedHop(NamedTuple):
     interface: int
 
 
-class LearnedKey(NamedTuple):
+class LearnedAtPort(NamedTuple):
     """A route of a router at one of its ports, as Learned_Route has it."""
 
     datapath: UUID
@@ -145,13 +145,13 @@ class KernelTable:
         self.missing = {route: None for route in self.wanted if route not in self._present}
         self.surplus = {route: None for route in self._present if route not in self.wanted}
 
-    def hear(self, kind: int, flags: int, route: KernelRoute) -> None:
+    def hear(self, kind: int, route: KernelRoute, *, flags: int) -> None:
         """Take in that another program has added, replaced or deleted a route.
 
         Arguments:
             kind: `NEW_ROUTE` or `DEL_ROUTE`.
-            flags: the message's.
             route: the route.
+            flags: the message's.
         """
         slot = _slot(route)
         held = self._others.get(slot, [])
@@ -176,7 +176,7 @@ class KernelTable:
         slot = _slot(route)
         if not hops or route in self._others.get(slot, ()):
             return
-        if self._number_of_others >= MOST_LEARNED or len(self.hops) + len(hops) > MOST_LEARNED:
+        if self._number_of_others >= MOST_ROUTES or len(self.hops) + len(hops) > MOST_ROUTES:
             self.beyond = True
             return
         self._number_of_others += 1
@@ -198,7 +198,7 @@ class KernelTable:
 
     # -- what comes of it ---------------------------------------------------------------------------------------------
 
-    def learned(self, hops: Iterable[LearnedHop]) -> Iterator[LearnedKey]:
+    def learned(self, hops: Iterable[LearnedHop]) -> Iterator[LearnedAtPort]:
         """Yield what each router learns from some of what the table has.
 
         Arguments:
@@ -209,7 +209,7 @@ class KernelTable:
             for router in self.routers.values():
                 for port in router.ports:
                     if _matches(port, hop.interface, named):
-                        yield LearnedKey(
+                        yield LearnedAtPort(
                             datapath=router.datapath, port=port.binding, prefix=hop.prefix, nexthop=hop.nexthop
                         )
 

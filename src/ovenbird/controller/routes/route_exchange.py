@@ -22,7 +22,7 @@ from ovenbird.controller.routes.exchange_rules import (
     vrf_subject,
 )
 from ovenbird.controller.routes.kernel import Kernel
-from ovenbird.controller.routes.kernel_table import KernelTable, LearnedKey
+from ovenbird.controller.routes.kernel_table import KernelTable, LearnedAtPort
 from ovenbird.engine.serial_uuids import serial_uuids
 from ovenbird.net import rtnetlink
 from ovenbird.net.errors import PacketError
@@ -48,7 +48,7 @@ MOST_REPORTED = 20
 """The largest number of a table's refused routes that are reported."""
 
 
-class RouteExchange:
+class KernelExchange:
     """The exchange of one chassis.
 
     Arguments:
@@ -70,7 +70,7 @@ class RouteExchange:
         self._heard: list[tuple[int, int, KernelRoute]] = []
         self._last_read: dict[int, float] = {}
         self._again: dict[int, asyncio.TimerHandle] = {}
-        self._published: dict[int, dict[LearnedKey, UUID]] = {}
+        self._published: dict[int, dict[LearnedAtPort, UUID]] = {}
         self._ports_changed: set[int] = set()
         self._reported: dict[int, set[str]] = {}
 
@@ -240,7 +240,7 @@ class RouteExchange:
         table.replace(found)
         self._reading = None
         for kind, flags, route in self._heard:
-            table.hear(kind, flags, route)
+            table.hear(kind, route, flags=flags)
         self._heard.clear()
         self._record(table_subject(table.number), READ)
         return True
@@ -278,7 +278,7 @@ class RouteExchange:
             if route is None or table is None:
                 return
             if table is not self._reading:
-                table.hear(message.kind, message.flags, route)
+                table.hear(message.kind, route, flags=message.flags)
                 self._table(table.number)
             elif len(self._heard) < _MOST_HEARD:
                 self._heard.append((message.kind, message.flags, route))

@@ -70,13 +70,13 @@ def test_routes_of_others_behind_next_hops_are_learned():
 
 def test_changes_are_followed():
     table = exchanged(other(1, 1))
-    table.hear(NEW_ROUTE, 0, other(2, 1))
-    table.hear(NEW_ROUTE, REPLACE, other(1, 9))
-    table.hear(NEW_ROUTE, 0, other(2, 1, priority=30))
+    table.hear(NEW_ROUTE, other(2, 1), flags=0)
+    table.hear(NEW_ROUTE, other(1, 9), flags=REPLACE)
+    table.hear(NEW_ROUTE, other(2, 1, priority=30), flags=0)
     assert learned(table) == {("198.51.1.0/24", "192.0.2.9"), ("198.51.2.0/24", "192.0.2.1")}
-    table.hear(DEL_ROUTE, 0, other(2, 1))
+    table.hear(DEL_ROUTE, other(2, 1), flags=0)
     assert ("198.51.2.0/24", "192.0.2.1") in learned(table)  # the other metric's
-    table.hear(DEL_ROUTE, 0, other(2, 1, priority=30))
+    table.hear(DEL_ROUTE, other(2, 1, priority=30), flags=0)
     assert learned(table) == {("198.51.1.0/24", "192.0.2.9")}
     assert not table.stale
 
@@ -86,23 +86,23 @@ def test_a_doubt_makes_it_stale():
         (DEL_ROUTE, 0, other(5, 1)), (NEW_ROUTE, 0, OURS), (DEL_ROUTE, 0, OURS), (DEL_ROUTE, 0, other(1, 2)),
     ):  # fmt: skip
         table = exchanged(other(1, 1))
-        table.hear(kind, flags, route)
+        table.hear(kind, route, flags=flags)
         assert table.stale, route
     table = exchanged(other(1, 1))
-    table.hear(NEW_ROUTE, APPEND, other(1, 2))
+    table.hear(NEW_ROUTE, other(1, 2), flags=APPEND)
     assert learned(table) == {("198.51.1.0/24", "192.0.2.1"), ("198.51.1.0/24", "192.0.2.2")}
     assert not table.stale
-    table.hear(DEL_ROUTE, 0, other(1, 2))
+    table.hear(DEL_ROUTE, other(1, 2), flags=0)
     assert table.stale
 
 
 def test_there_is_a_largest_number_and_room_is_used(monkeypatch):
-    monkeypatch.setattr(kernel_table, "MOST_LEARNED", 3)
+    monkeypatch.setattr(kernel_table, "MOST_ROUTES", 3)
     table = exchanged(*(other(n, 1) for n in range(5)))
     assert (len(learned(table)), table.beyond) == (3, True)
-    table.hear(NEW_ROUTE, 0, other(7, 1))
+    table.hear(NEW_ROUTE, other(7, 1), flags=0)
     assert len(learned(table)) == 3
-    table.hear(DEL_ROUTE, 0, other(0, 1))
+    table.hear(DEL_ROUTE, other(0, 1), flags=0)
     assert table.stale
     table.replace([other(n, 1) for n in range(1, 4)])
     assert (len(learned(table)), table.beyond) == (3, False)
