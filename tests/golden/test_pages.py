@@ -32,8 +32,9 @@ from support.northd import newer_columns
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-BLOCK = re.compile(r"^```(nbctl|newer|learned|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCK = re.compile(r"^```(nbctl|learned|routes|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```(nbctl|newer|learned|routes|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
