@@ -4,8 +4,6 @@ A page is named after its feature. In it, blocks in this order, as often as want
 
 - ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block; lines that begin with `newer` are for
   columns that Debian's ovn-nbctl does not know (``support.northd.newer_rows``);
-- ``newer``: the same for tables and columns that Debian's ovn-nbctl does not know, a row a line:
-  ``create TABLE NAME [COLUMN=VALUE...]`` or ``set TABLE NAME COLUMN=VALUE...``, rows and references by name;
 - ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
 - ``routes``: routes that chassis have learned: a router port, network and next hop a line;
 - ``joined``: multicast groups that a chassis has learned by snooping: an address and ports of one switch a line;
@@ -28,13 +26,10 @@ from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.features import EXPLANATIONS, FEATURES
 from ovenbird.verify.provenance import Provenance
-from support.northd import newer_columns
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-BLOCK = re.compile(
-    r"^```(nbctl|newer|learned|routes|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"^```(nbctl|learned|routes|joined|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
@@ -70,13 +65,6 @@ class Reader:
 
     def nbctl(self, _words, body):
         self.servers.edit(body)
-        return self.compiled(body)
-
-    def newer(self, _words, body):
-        newer_columns.run(self.servers.nb, body.splitlines())
-        return self.compiled(body)
-
-    def compiled(self, body):
         self.servers.settle()
         assert not self.servers.contradictions()
         self.explained()

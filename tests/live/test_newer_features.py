@@ -14,7 +14,7 @@ from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.traffic import Program
-from support.northd import newer_columns
+from support.northd import newer_rows
 from support.northd.oracle import Client
 from support.waiting import until
 
@@ -66,7 +66,7 @@ def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
 def newer(lab: Lab) -> Iterator[Callable[..., None]]:
     """`newer(*lines)` runs commands with columns that ovn-nbctl does not know."""
     client = Client(lab.layout.socket("nb"), "OVN_Northbound")
-    yield lambda *lines: newer_columns.run(client, lines)
+    yield lambda *lines: [newer_rows.run(client, line) for line in lines]
     client.close()
 
 
@@ -145,7 +145,10 @@ def test_dhcp_is_relayed_to_a_server_in_another_network(
 ) -> None:
     nb("lsp-add", "net", "client", "--", "lsp-set-addresses", "client", f"{MACS['client']} 10.8.0.77")
     nb("set", "Logical_Switch", "net", "other_config:dhcp_relay_port=net-r")
-    newer("create DHCP_Relay relay servers=172.16.8.2", "set Logical_Router_Port r-net dhcp_relay=relay")
+    newer(
+        "create DHCP_Relay name=relay servers=172.16.8.2",
+        "set Logical_Router_Port name=r-net dhcp_relay=(name=relay)",
+    )
     nb("--wait=hv", "sync")
     with Program(server, sys.executable, "-c", SERVE, ready=True) as serving:
         client = lab.attach("client", host="hv1", port_id="client", mac=MACS["client"])
@@ -170,8 +173,8 @@ def test_switches_are_joined_without_a_router(
     nb("ls-add", "spine", "--", "lsp-add", "spine", "spine-left", "--", "lsp-add", "spine", "spine-right")
     for leaf in ("left", "right"):
         newer(
-            f"set Logical_Switch_Port spine-{leaf} type=switch peer={leaf}-spine",
-            f"set Logical_Switch_Port {leaf}-spine type=switch peer=spine-{leaf}",
+            f"set Logical_Switch_Port name=spine-{leaf} type=switch peer={leaf}-spine",
+            f"set Logical_Switch_Port name={leaf}-spine type=switch peer=spine-{leaf}",
         )
     nb("--wait=hv", "sync")
     for number, (leaf, host) in enumerate({"left": "hv1", "right": "hv2"}.items(), 1):
@@ -182,7 +185,7 @@ def test_switches_are_joined_without_a_router(
     with Capture(instances["right"].namespace, INTERFACE, "icmp[icmptype] == icmp-echo") as seen:
         assert instances["left"].pings("10.7.0.2", count=3)
         seen.wait("> 02:00:00:00:07:02")
-    newer("set Logical_Switch_Port spine-left peer=")
+    newer("set Logical_Switch_Port name=spine-left peer=")
     until(lambda: not instances["left"].pings("10.7.0.2"), what="the joint to be undone")
 
 
@@ -195,14 +198,17 @@ def test_a_local_mirror_copies_both_directions_to_an_interface(
         *("external_ids:mirror-id=tap",),
     )
     switch.namespace.run("ip", "link", "set", "probe", "up")
-    newer("create Mirror copies type=local filter=both sink=tap", "set Logical_Switch_Port server mirror_rules=copies")
+    newer(
+        "create Mirror name=copies type=local filter=both sink=tap",
+        "set Logical_Switch_Port name=server mirror_rules=(name=copies)",
+    )
     nb("--wait=hv", "sync")
     until(lambda: "copies" in switch.vsctl("list", "Mirror"), what="the mirror")
     with Capture(switch.namespace, "probe", "icmp and host 172.16.8.9") as seen:
         until(lambda: server.pings("172.16.8.9"), what="the other instance to answer")
         seen.wait(r"172\.16\.8\.2 > 172\.16\.8\.9: ICMP echo request")
         seen.wait(r"172\.16\.8\.9 > 172\.16\.8\.2: ICMP echo reply")
-    newer("set Logical_Switch_Port server mirror_rules=")
+    newer("set Logical_Switch_Port name=server mirror_rules=")
     until(lambda: not switch.vsctl("list", "Mirror"), what="the mirror to go")
     switch.vsctl("del-port", "br-int", "probe")
 

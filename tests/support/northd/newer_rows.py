@@ -7,7 +7,7 @@ A line is one of these, without quotes; a record is the first one whose column h
   refer to the new record, and can be left out.
 
 A reference is written as `COLUMN=VALUE` of the record that it is to, in parentheses. Several values are divided by
-commas.
+commas; an optional value that is empty is none.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _value(kind, text: str):
     """Parse a value, or several, as a column's type asks."""
     atom = {"integer": int, "boolean": "true".__eq__}.get(str(kind.key.atomic), str)
     if kind.high == 1:
-        return atom(text)
+        return atom(text) if text or kind.low else None
     return frozenset(atom(each) for each in text.split(",") if each)
 
 

@@ -15,10 +15,9 @@ from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
 from support import ROOT
-from support.northd import newer_columns
 
 PAGES = sorted((ROOT / "tests" / "golden").glob("*.md"))
-BLOCK = re.compile(r"^```(nbctl|newer)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```nbctl[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROOTS = (
     ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD"),
     ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group", "Copp", "Load_Balancer", "DHCP_Relay"),
@@ -78,11 +77,8 @@ class Survey:
         for tables in ROOTS:
             servers.nb.transact(*[{"op": "delete", "table": table, "where": []} for table in tables])
         servers.nb.transact({"op": "update", "table": "NB_Global", "where": [], "row": {"options": ["map", []]}})
-        for kind, body in BLOCK.findall(page.read_text()):
-            if kind == "newer":
-                newer_columns.run(servers.nb, [line for line in body.splitlines() if line.strip()])
-            else:
-                servers.edit(body)
+        for body in BLOCK.findall(page.read_text()):
+            servers.edit(body)
             self.compile(servers, page.stem)
 
     def compile(self, servers, stem) -> None:

@@ -40,7 +40,7 @@ def test_a_port_runs_its_own_rule_and_is_known_to_its_router(cloud):
     before = len(resolved(cloud))
     switch = cloud.nb.store.find(nb.LogicalSwitch.name, "s3")
     cloud.port(switch, "new", "00:00:00:00:03:09 10.3.0.9")
-    assert cloud.wave() == {"switch_port": 1, "port_up": 1}
+    assert cloud.wave() == {"switch_port": 1, "port_up": 1, "only_routers": 1}
     assert len(resolved(cloud)) == before + 1
 
 
