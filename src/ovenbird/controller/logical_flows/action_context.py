@@ -59,10 +59,13 @@ class FlowContext:
 
     Attributes:
         asked: whether the actions mean something else for other flows or at other times.
+        is_local_to_datapath: whether they mean something else in other datapaths of the flow.
         needs: the groups and meters that they refer to.
     """
 
-    __slots__ = ("asked", "datapath", "flow", "is_switch", "needs", "pipeline", "table", "zero_snat")
+    __slots__ = (
+        "asked", "datapath", "flow", "is_local_to_datapath", "is_switch", "needs", "pipeline", "table", "zero_snat",
+    )  # fmt: skip
 
     def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
         self.flow = flow
@@ -72,6 +75,7 @@ class FlowContext:
         self.is_switch = is_switch(datapath)
         self.zero_snat = zero_snat()
         self.asked = False
+        self.is_local_to_datapath = False
         self.needs: list[Fact] = []
 
     @property
@@ -83,7 +87,7 @@ class FlowContext:
     @property
     def datapath_key(self) -> int:
         """The tunnel key of the datapath."""
-        self.asked = True
+        self.asked = self.is_local_to_datapath = True
         return self.datapath.tunnel_key
 
     @property
@@ -106,7 +110,7 @@ class FlowContext:
 
     def port_key(self, name: str) -> int:
         """Return the tunnel key of a port or multicast group, 0 for none."""
-        self.asked = True
+        self.asked = self.is_local_to_datapath = True
         return port_key(name, self.datapath.uuid) or 0
 
     def is_local(self, name: str) -> bool:

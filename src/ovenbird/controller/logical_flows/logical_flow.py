@@ -34,7 +34,7 @@ from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.template_variables import PREFIX
-from ovenbird.lang.templates.action import ActionTemplates
+from ovenbird.lang.templates.action import ActionTemplates, Filled
 from ovenbird.lang.templates.address_set import address_set_template
 from ovenbird.lang.templates.match import Templates
 from ovenbird.lang.text_cache import cached_by_text
@@ -68,6 +68,8 @@ _MAX_DATAPATHS = 4096
 """Of how many datapaths it is remembered how names are looked up."""
 _METADATA_ONES = (1 << 64) - 1
 _PORT_ONES = 0xFFFFFFFF
+_BACKENDS = "(backends="
+"""In actions that choose among the backends of a load balancer."""
 _NAMES = re.compile(r'[@"$]|is_chassis_resident')
 
 _READ = 0
@@ -115,6 +117,7 @@ class FlowTemplate(NamedTuple):
     register: str
     head: tuple[Relation, int, int]
     tail: tuple[bytes, int]
+    needs: list[Fact]
 
 
 class Translator:
@@ -185,7 +188,8 @@ class Translator:
                 continue
             try:
                 if here.is_switch not in templates:
-                    templates[here.is_switch] = self._template(flow, values, here)
+                    templates[here.is_switch] = template = self._template(flow, values, here)
+                    facts += template.needs if template is not None else ()
                 template = templates[here.is_switch]
                 if template is None:
                     facts += self._translation(flow, values, here)
@@ -204,7 +208,11 @@ class Translator:
             return None
         names = self._names(uuid)
         where = (ingress, table_id, here.is_switch, here.zero_snat)
-        filled = self._actions.fill(values[_ACTIONS], where, names.ports.get, lambda: FlowContext(flow, here.row))
+        needs: list[Fact] = []
+        if _BACKENDS in values[_ACTIONS]:
+            filled = _balanced(values[_ACTIONS], FlowContext(flow, here.row), needs)
+        else:
+            filled = self._actions.fill(values[_ACTIONS], where, names.ports.get, lambda: FlowContext(flow, here.row))
         if filled is None:
             return None
         actions, prerequisites = filled
@@ -215,7 +223,7 @@ class Translator:
         if found is None:
             return None
         head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
-        return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
+        return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)), needs)
 
     def _translation(self, flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> Iterator[Fact]:
         """Yield the flows in one datapath, compiled and encoded."""
@@ -291,9 +299,27 @@ def left_out(flow: LogicalFlow, error: str) -> str:
     return f"flow left out: {where} match ({match}) actions ({actions}): {error}"
 
 
+def _balanced(text: str, context: FlowContext, needs: list[Fact]) -> Filled | None:
+    """Encode the actions of a load balancer once for all datapaths; None if they mean something else in each.
+
+    Their texts have nothing in common but a few words, so templates of them would serve one balancer each.
+
+    Arguments:
+        text: the actions.
+        context: the flow's, in any of its datapaths.
+        needs: receives the groups and meters that they refer to.
+    """
+    parsed = parse_actions(text)
+    encoded = encode_actions(parsed.encode(context))
+    if context.is_local_to_datapath:
+        return None
+    needs += context.needs
+    return Filled(encoded, parsed.prerequisites)
+
+
 def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]) -> None:
     """Instantiate a template in one datapath."""
-    matches, values, register, head, tail = template
+    matches, values, register, head, tail, _ = template
     values[0] = here.metadata
     for match in matches:
         form, picked, ports = match

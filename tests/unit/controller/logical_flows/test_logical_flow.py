@@ -9,10 +9,11 @@ import weakref
 import pytest
 
 from ovenbird.controller.facts import FLOW
+from ovenbird.controller.logical_flows import logical_flow
 from ovenbird.controller.logical_flows.logical_flow import Translator
 from ovenbird.engine.engine import Subjects
 from ovenbird.model import sb, vswitch
-from ovenbird.openflow.actions import Conjunction, Nat, Resubmit, SetField
+from ovenbird.openflow.actions import Conjunction, Nat, Resubmit, SetField, encode_actions
 from support.controller.world import World
 
 
@@ -45,6 +46,27 @@ def test_a_group_means_each_of_its_hosted_datapaths(network):
     world.flow([switch, second, unhosted], "1", "next;")
     world.run()
     assert set(world.flows(8)) == {"metadata=0x7", "metadata=0x8"}
+
+
+def test_the_actions_of_a_balancer_are_encoded_once_for_all_datapaths(network, monkeypatch):
+    world, switch = network
+    second = world.switch(8)
+    world.lport(second, "q1", 1)
+    world.port_on_bridge("tap2", 6, iface_id="q1")
+    encodings = []
+    monkeypatch.setattr(logical_flow, "encode_actions", lambda made: encodings.append(made) or encode_actions(made))
+    balance = "ct_lb_mark(backends=10.0.0.2:80,10.0.0.3:80);"
+    flow = world.flow([switch, second], "ct.new && ip4.dst == 10.9.9.9", balance, table_id=12)
+    world.run()
+    assert len(encodings) == 1
+    made = world.flows(20)
+    assert {match.split(",")[0] for match in made} == {"metadata=0x7", "metadata=0x8"}
+    ((first,), (other,)) = made.values()
+    assert first == other
+    world.set(flow, match="ct.new && ip4.dst == 10.9.9.8", actions="ct_lb_mark(backends=10.0.0.2:80,[::3]:80);")
+    world.run()
+    assert len(encodings) == 2
+    assert all(after != (first,) for after in world.flows(20).values())
 
 
 def test_a_flow_with_names_is_translated_by_itself_in_each_of_its_datapaths_in_one_wave(network):
