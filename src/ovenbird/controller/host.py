@@ -23,7 +23,7 @@ from ovenbird.model import vswitch
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ovenbird.controller.edits import Edit
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.openflow.messages import PacketIn
 
+_NO_IDS: Mapping[str, str] = {}
 _TELLING = 1.0
 """Minimum seconds between two updates of this host's findings in Southbound."""
 
@@ -64,6 +65,8 @@ class Host:
         self.switch = BridgeSession(self._waiting, self._confirmed, self._packet)
         self.limits = ZoneLimits(run_directory, self._datapath)
         self.switch.on_met = self.limits.compare
+        self._read_from: Mapping[str, str] = _NO_IDS
+        self._settings = read_settings(_NO_IDS, self.system_id)
         self.report_delay = 0.0
         """Seconds for which the acknowledgement of `nb_cfg` is put off (`debug/delay-nb-cfg-report`)."""
         self.rule_counters = RuleCounters()
@@ -75,9 +78,12 @@ class Host:
 
     @property
     def settings(self) -> Settings:
-        """The present configuration from the local database."""
+        """The present configuration from the local database, parsed once for each value of its column."""
         rows = list(self.vswitch.store.table(vswitch.OpenVSwitch).rows.values())
-        return read_settings(rows[0].external_ids if rows else {}, self.system_id)
+        ids = rows[0].external_ids if rows else _NO_IDS
+        if ids is not self._read_from:
+            self._settings, self._read_from = read_settings(ids, self.system_id), ids
+        return self._settings
 
     @property
     def bridge(self) -> vswitch.Bridge | None:
