@@ -6,10 +6,13 @@ cloud. All else may run at the same time: each test has directories, ports and n
 
 import gc
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has its jobs in the background, and they theirs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("COLUMNS", None)  # pytest-xdist gives it to its processes, and commands would print for that width
 pytest.register_assert_rewrite("support")  # what it asserts is explained, too
 slow = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]  # a fixture for all examples is what is meant

@@ -55,7 +55,7 @@ class FindingWriter:
         findings.watchers.append(self._wake.set)
 
     async def run(self, pause: float = PAUSE) -> None:
-        """Write until cancelled.
+        """Write until cancelled, or until the client is closed.
 
         Arguments:
             pause: seconds from one change of the rows to the next.
@@ -67,6 +67,8 @@ class FindingWriter:
                 self._wake.clear()
                 await self.client.synchronized()
                 await asyncio.sleep(await self._write() or pause)
+        except Disconnected:
+            return  # the client is closed: one that is not connected at the moment is waited for
         finally:
             stop()
 

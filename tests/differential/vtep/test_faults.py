@@ -48,7 +48,7 @@ def test_each_costs_only_itself(site: VtepSite) -> None:
     site.start()
     until(lambda: bound(site) == {"g": ["ps1"]})
     assert {row[0] for row in site.written()["Chassis"]} == {"hv1", "ps1"}, "one of two that have the same endpoint"
-    assert "ps2 has the address for tunnels of ps1, 192.0.2.9" in site.appctl("findings/list")
+    assert "ps2 has the tunnel endpoint of ps1, 192.0.2.9" in site.appctl("findings/list")
     site.vtep("set", "Physical_Switch", "ps2", "tunnel_ips=192.0.2.10")
     until(lambda: {row[0] for row in site.written()["Chassis"]} == {"hv1", "ps1", "ps2"})
     add(site, "n1", "a", at="ps1", logical="l1")
@@ -60,8 +60,8 @@ def test_each_costs_only_itself(site: VtepSite) -> None:
     assert bound(site) == {"g": ["ps1"], "a": [], "b": [], "c": [], "d": ["ps1"], "e": []}
     assert site.appctl("findings/list").splitlines() == [
         "physical switch hv1 has the name of a hypervisor in Southbound, and is left out",
-        "port a: l1 on ps1 belongs to port g; it is not bound",
-        "port b: l1 on ps2 is in another network; it is not bound",
+        "port a: it is not bound, since l1 on ps1 belongs to port g",
+        "port b: it is not bound, since l1 on ps2 is in another network",
     ]
     before = site.written()
     assert site.controller is not None

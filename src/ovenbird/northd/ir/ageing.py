@@ -7,12 +7,11 @@ single number of earlier releases is such an entry.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.model import nb
 from ovenbird.model.options import number
-from ovenbird.net.ip import is_address
+from ovenbird.net.ip import ip_network, is_address
 from ovenbird.net.numbers import integer
 from ovenbird.northd.ir.router_port import number_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import socket
 from typing import TYPE_CHECKING
 
 from ovenbird.openflow.actions.conntrack import Ct, Nat
@@ -57,9 +57,13 @@ def _source(bits: Subfield) -> str:
     return f"NXM_NX_{bits.field.name.upper()}[{bits.ofs}..{bits.ofs + bits.n_bits - 1}]"
 
 
+def _address(packed: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
 def _translation(nat: Nat) -> str:
     """Return what stands between the parentheses of `nat`."""
-    low, high = (str(ip_address(each)) if each else "" for each in (nat.addr_min, nat.addr_max))
+    low, high = (_address(each) if each else "" for each in (nat.addr_min, nat.addr_max))
     if len(nat.addr_min) == 16 and nat.port_min:
         low, high = f"[{low}]", f"[{high}]" if high else ""
     target = f"{low}-{high}" if high else low
