@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,9 @@ from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
-from support.live.newer_rows import NewerRows
 from support.live.traffic import Program, kill
+from support.northd import newer_rows
+from support.northd.oracle import Client
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -216,7 +218,9 @@ def test_acls_are_in_tiers_and_sample_packets(
     """The original's controller carries out the tiers, too; its northd knows none."""
     if ARRANGEMENTS[request.node.callspec.params["lab"]][0] is not None:
         pytest.skip("OVN 23.03 has no tiers")
-    one, edit = instances["a"], NewerRows(lab.layout.remote("nb")).edit
+    one, northbound = instances["a"], Client(lab.layout.socket("nb"), "OVN_Northbound")
+    request.addfinalizer(northbound.close)
+    edit = partial(newer_rows.run, northbound)
     to_b = "direction=to-lport match='outport == \"b\" && icmp4'"
     edit(f"create ACL {to_b} priority=9 tier=1 action=drop in Logical_Switch name=net acls")
     nb("--wait=hv", "sync")

@@ -14,7 +14,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, REMOVAL
 from ovenbird.controller.facts import AGED, MONITOR_CLAUSE, ZONE
 from ovenbird.controller.local import ct_zones
 from ovenbird.controller.local.bridge import ADD_PORT, BRIDGE, DROP_PORT
@@ -23,8 +23,8 @@ from ovenbird.controller.ofctrl.station_use import StationUse
 from ovenbird.controller.physical import encaps
 from ovenbird.controller.physical.mirrors import DROP_MIRROR, NEW_MIRROR
 from ovenbird.controller.physical.queues import DROP_QOS, DROP_QUEUE, NEW_QOS, NEW_QUEUE
-from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP, DROP_GROUP
-from ovenbird.controller.routes.exchange_rules import ADD_LEARNED, DROP_LEARNED
+from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP
+from ovenbird.controller.routes.exchange_rules import ADD_LEARNED
 from ovenbird.controller.rules import make_engine
 from ovenbird.controller.southbound.edit_writers import EditWriter, EditWriters
 from ovenbird.controller.southbound.monitoring import Monitoring
@@ -51,8 +51,8 @@ WATCHES = WatchNames(loop="controller-loop", compute="flow-generation", write="c
 RUNS = 64
 """During the first computation, how many rules run before control returns to the connections."""
 EDITS: tuple[EditRelation[..., Any], ...] = (
-    *(EDIT, EDIT_AFTER_FLOWS, CHASSIS, BRIDGE, ADD_PORT, DROP_PORT, ADD_GROUP, DROP_GROUP),
-    *(NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS, NEW_MIRROR, DROP_MIRROR, ADD_LEARNED, DROP_LEARNED),
+    *(EDIT, EDIT_AFTER_FLOWS, REMOVAL, CHASSIS, BRIDGE, ADD_PORT, DROP_PORT, ADD_GROUP),
+    *(NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS, NEW_MIRROR, DROP_MIRROR, ADD_LEARNED),
 )
 """The relations of facts that ask for changes of databases."""
 

@@ -220,5 +220,36 @@ class ColumnEdits(EditRelation[..., WantedColumns]):
         return WantedColumns(self, type(row), row.uuid, changes, holder.name if holder is not None else "")
 
 
+class SurplusRow(NamedTuple):
+    """A row to delete.
+
+    Arguments:
+        relation: `REMOVAL`.
+        row_class: of the row.
+        uuid: the row's.
+    """
+
+    relation: EditRelation[..., Any]
+    row_class: type[Row]
+    uuid: UUID
+
+    @property
+    def subject(self) -> str:
+        """The row."""
+        return f"the removal of {self.row_class.TABLE} {self.uuid}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Delete the row, if it exists.
+
+        Arguments:
+            store: the database's rows.
+            transaction: on that database.
+        """
+        row = store.table(self.row_class).rows.get(self.uuid)
+        if row is not None:
+            transaction.delete(row)
+
+
 EDIT = ColumnEdits("edit")
 EDIT_AFTER_FLOWS = ColumnEdits("edit after the flows", after_flows=True)
+REMOVAL = EditRelation("row to delete", SurplusRow)

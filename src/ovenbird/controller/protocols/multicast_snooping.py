@@ -16,7 +16,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EDIT, EditRelation, to
+from ovenbird.controller.edits import EDIT, REMOVAL, EditRelation, to
 from ovenbird.controller.facts import HEARD_BEFORE, SNOOPED, WITHDRAWN
 from ovenbird.controller.local.local_data import hosted_row, is_hosted
 from ovenbird.controller.local.local_store import Listeners, progress
@@ -102,36 +102,7 @@ class NewGroup(NamedTuple):
         transaction.insert(IGMPGroup, values | newer)
 
 
-class SurplusGroup(NamedTuple):
-    """A row of IGMP_Group to delete."""
-
-    relation: EditRelation[..., Any]
-    uuid: UUID
-
-    @property
-    def row_class(self) -> type[Row]:
-        """The table that it is about."""
-        return IGMPGroup
-
-    @property
-    def subject(self) -> str:
-        """What it is about, for logs."""
-        return f"the multicast group {self.uuid}"
-
-    def stage(self, store: Store, transaction: Transaction) -> None:
-        """Delete the row, if it exists.
-
-        Arguments:
-            store: Southbound's rows.
-            transaction: on that database.
-        """
-        row = store.table(IGMPGroup).rows.get(self.uuid)
-        if row is not None:
-            transaction.delete(row)
-
-
 ADD_GROUP = EditRelation("multicast group to add", NewGroup)
-DROP_GROUP = EditRelation("multicast group to drop", SurplusGroup)
 
 
 # -- rules ------------------------------------------------------------------------------------------------------------
@@ -206,7 +177,7 @@ def listeners(heard: Listeners) -> Iterator[Fact]:
     me, row = own_chassis(), _own_row(heard.datapath, heard.address)
     ports = frozenset([uuid for uuid in heard.ports if get(PortBinding, uuid) is not None])
     if not ports and row is not None:
-        yield DROP_GROUP(row.uuid)
+        yield REMOVAL(IGMPGroup, row.uuid)
     elif not heard.ports:
         yield WITHDRAWN(heard.datapath, heard.address)
     elif not ports or me is None or not is_hosted(heard.datapath):
@@ -232,7 +203,7 @@ def reported(row: IGMPGroup) -> Iterator[Fact]:
         return
     if datapath is None or not snoops(datapath):
         if progress().settled and not progress().stopping:
-            yield DROP_GROUP(row.uuid)
+            yield REMOVAL(IGMPGroup, row.uuid)
     elif not table(Listeners).index(Listeners.datapath, Listeners.address).rows((datapath, row.address)):
         yield HEARD_BEFORE(datapath, row.address, tuple(sorted(IGMPGroup.ports.raw(row))))
 

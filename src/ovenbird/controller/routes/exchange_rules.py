@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.edits import EditRelation
+from ovenbird.controller.edits import REMOVAL, EditRelation
 from ovenbird.controller.facts import ANNOUNCED_ROUTE, EXCHANGE_SETTLED, EXCHANGED_ROUTER, BoundPort
 from ovenbird.controller.local.local_data import hosted_row, interface_of, is_chassis_resident, is_resident
 from ovenbird.controller.local.local_store import LearnedHere, outcome, progress
@@ -285,36 +285,7 @@ class NewRoute(NamedTuple):
             )  # fmt: skip
 
 
-class SurplusRoute(NamedTuple):
-    """A row of Learned_Route to delete."""
-
-    relation: EditRelation[..., Any]
-    uuid: UUID
-
-    @property
-    def row_class(self) -> type[Row]:
-        """The table that it is about."""
-        return LearnedRoute
-
-    @property
-    def subject(self) -> str:
-        """What it is about, for logs."""
-        return f"the learned route {self.uuid}"
-
-    def stage(self, store: Store, transaction: Transaction) -> None:
-        """Delete the row, if it exists.
-
-        Arguments:
-            store: Southbound's rows.
-            transaction: on that database.
-        """
-        row = store.table(LearnedRoute).rows.get(self.uuid)
-        if row is not None:
-            transaction.delete(row)
-
-
 ADD_LEARNED = EditRelation("learned route to add", NewRoute)
-DROP_LEARNED = EditRelation("learned route to drop", SurplusRoute)
 
 
 @rule(LearnedHere)
@@ -338,4 +309,4 @@ def learned_before(row: LearnedRoute) -> Iterator[Fact]:
         return
     columns = (LearnedHere.datapath, LearnedHere.port, LearnedHere.prefix, LearnedHere.nexthop)
     if not table(LearnedHere).index(*columns).rows((datapath, port, row.ip_prefix, row.nexthop)):
-        yield DROP_LEARNED(row.uuid)
+        yield REMOVAL(LearnedRoute, row.uuid)

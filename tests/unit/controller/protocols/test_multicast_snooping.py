@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird.controller.edits import EDIT
+from ovenbird.controller.edits import EDIT, REMOVAL
 from ovenbird.controller.facts import HEARD_BEFORE, SNOOPED, WITHDRAWN
 from ovenbird.controller.local.local_store import Listeners
 from ovenbird.controller.protocols import multicast_snooping
-from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP, DROP_GROUP, Snoopers
+from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP, Snoopers
 from ovenbird.model import sb
 from ovenbird.net import ethernet, igmp, mld
 from ovenbird.net.addresses import ip_text, ipv4_bytes
@@ -27,7 +27,7 @@ from ovenbird.openflow.messages import PacketIn
 from ovenbird.pipeline.multicast_groups import FLOOD_L2, MROUTER_FLOOD, MROUTERS
 
 JOIN, LEAVE, QUERY = 0x16, 0x17, 0x11
-KINDS = (SNOOPED, HEARD_BEFORE, WITHDRAWN, ADD_GROUP, DROP_GROUP)
+KINDS = (SNOOPED, HEARD_BEFORE, WITHDRAWN, ADD_GROUP, REMOVAL)
 QUERIER = {"querier": True, "eth_src": "02:00:00:00:00:fe", "ip4_src": "10.0.0.254", "ip6_src": "fe80::fe"}
 
 
@@ -82,7 +82,7 @@ class Chassis:
                 columns = ("address", "datapath", "chassis", "protocol", "chassis_name")
                 values = {name: getattr(fact, name) for name in columns}
                 self.world.add(sb.IGMPGroup, **values, ports=frozenset(fact.ports))
-            for fact in self.world.facts[DROP_GROUP]:
+            for fact in self.world.facts[REMOVAL]:
                 self.world.delete(self.world.sb.table(sb.IGMPGroup).rows[fact.uuid])
             for fact in [each for each in self.world.facts[EDIT] if each.row_class is sb.IGMPGroup]:
                 self.world.set(self.world.sb.table(sb.IGMPGroup).rows[fact.uuid], **dict(fact.changes))

@@ -2,11 +2,11 @@
 
 import pytest
 
+from ovenbird.controller.edits import REMOVAL
 from ovenbird.controller.facts import ANNOUNCED_ROUTE, EXCHANGED_ROUTER, MONITOR_CLAUSE, NOTICE, BoundPort
 from ovenbird.controller.local.local_store import LearnedHere, record
 from ovenbird.controller.routes.exchange_rules import (
     ADD_LEARNED,
-    DROP_LEARNED,
     READ,
     beyond_subject,
     route_subject,
@@ -20,7 +20,7 @@ from ovenbird.net.rtnetlink import UNICAST
 from support.controller.world import World
 
 DYNAMIC = {"dynamic-routing": "true"}
-KINDS = (ANNOUNCED_ROUTE, EXCHANGED_ROUTER, NOTICE, ADD_LEARNED, DROP_LEARNED)
+KINDS = (ANNOUNCED_ROUTE, EXCHANGED_ROUTER, NOTICE, ADD_LEARNED, REMOVAL)
 
 
 class Gateway(World):
@@ -197,19 +197,19 @@ def test_what_the_kernel_has_is_added_and_what_it_has_not_is_dropped_once_it_has
     elsewhere = gateway.lport(gateway.router, "far", 9, type="patch")
     row_of(gateway, "52.0.0.0/8", "192.0.2.1", elsewhere)
     gateway.run()
-    assert not gateway.facts[DROP_LEARNED]
+    assert not gateway.facts[REMOVAL]
     known = here(gateway, "50.0.0.0/8", "192.0.2.1")
     here(gateway, "53.0.0.0/8", "192.0.2.1")
     record(gateway.own, table_subject(7), value=READ)
     gateway.run()
-    assert {fact.uuid for fact in gateway.facts[DROP_LEARNED]} == {stale.uuid}
+    assert {fact.uuid for fact in gateway.facts[REMOVAL]} == {stale.uuid}
     assert {fact.ip_prefix for fact in gateway.facts[ADD_LEARNED]} == {"53.0.0.0/8"}
     known.home.delete(known)
     gateway.run()
-    assert {fact.uuid for fact in gateway.facts[DROP_LEARNED]} == {stale.uuid, kept.uuid}
+    assert {fact.uuid for fact in gateway.facts[REMOVAL]} == {stale.uuid, kept.uuid}
     gateway.move_to(gateway.other)
     gateway.run()
-    assert not gateway.facts[DROP_LEARNED]  # whoever has the port now does this
+    assert not gateway.facts[REMOVAL]  # whoever has the port now does this
 
 
 def test_one_more_route_runs_its_own_rules_alone(gateway):
