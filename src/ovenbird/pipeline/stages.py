@@ -49,6 +49,11 @@ class Stage:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def jump(self) -> str:
+        """The action that goes on in this stage, without its semicolon (ovn-sb(5), `next`)."""
+        return f"next(pipeline={self.pipeline},table={self.table})"
+
 
 def _stages(pipeline: str, lines: str) -> tuple[Stage, ...]:
     found = []

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
-    from ovenbird.pipeline.stages import Stage
 
 LOOKUP = stage("ls_in_l2_lkup")
 INPUT = stage("lr_in_ip_input")
@@ -131,10 +130,10 @@ def _requests(relay: Relay) -> Iterator[Fact]:
     port, ip, server = relay.port, relay.subnet.ip, relay.server
     where, hint, meter = port.datapath, port.uuid, port.meters.get("dhcpv4-relay")
     match = f"inport == {port.quoted} && {relay.clients} && ip.frag == 0 && udp.src == 68 && udp.dst == 67"
-    check = f"{RELAYED} = dhcp_relay_req_chk({ip}, {server}); {_jump(RELAY_REQUEST)} /* DHCP_RELAY_REQ */"
+    check = f"{RELAYED} = dhcp_relay_req_chk({ip}, {server}); {RELAY_REQUEST.jump}; /* DHCP_RELAY_REQ */"
     yield flow(INPUT, where, 110, match, check, hint=hint, meter=meter)
     match = f"inport == {port.quoted} && udp.src == 68 && udp.dst == 67"
-    act = f"ip4.src = {ip}; ip4.dst = {server}; udp.src = 67; {_jump(AFTER_INPUT)} /* DHCP_RELAY_REQ */"
+    act = f"ip4.src = {ip}; ip4.dst = {server}; udp.src = 67; {AFTER_INPUT.jump}; /* DHCP_RELAY_REQ */"
     yield flow(RELAY_REQUEST, where, 100, f"{match} && {RELAYED} == 1", act, hint=hint)
     yield flow(RELAY_REQUEST, where, 1, match, "drop;", hint=hint)
 
@@ -145,17 +144,13 @@ def _responses(relay: Relay) -> Iterator[Fact]:
     reply = "udp.src == 67 && udp.dst == 67"
     match = f"ip4.src == {server} && ip4.dst == {ip} && ip.frag == 0 && {reply}"
     yield flow(INPUT, where, 110, match, "next; /* DHCP_RELAY_RESP */", hint=hint)
-    yield flow(RESOLVE, where, 500, match, f"{_jump(RELAY_RESPONSE_CHECK)} /* DHCP_RELAY_RESP */", hint=hint)
+    yield flow(RESOLVE, where, 500, match, f"{RELAY_RESPONSE_CHECK.jump}; /* DHCP_RELAY_RESP */", hint=hint)
     check = f"{RELAY} = ip4.dst; {RELAYED_BACK} = dhcp_relay_resp_chk({ip}, {server}); next; /* DHCP_RELAY_RESP */"
     yield flow(RELAY_RESPONSE_CHECK, where, 100, match, check, hint=hint, meter=meter)
     match = f"ip4.src == {server} && {RELAY} == {ip} && {reply}"
     act = f"eth.src = {port.mac}; ip4.src = {ip}; udp.dst = 68; outport = {port.quoted}; output; /* DHCP_RELAY_RESP */"
     yield flow(RELAY_RESPONSE, where, 100, f"{match} && {RELAYED_BACK} == 1", act, hint=hint)
     yield flow(RELAY_RESPONSE, where, 1, match, "drop;", hint=hint)
-
-
-def _jump(where: Stage) -> str:
-    return f"next(pipeline=ingress, table={where.table});"
 
 
 @rule(nb.DHCPRelay)

@@ -53,11 +53,7 @@ class PolicyPlace(NamedTuple):
 _UNCHAINED = PolicyPlace(first=POLICY, ecmp=POLICY_ECMP, condition="", decided="next;", chosen="next;")
 
 
-def _go_on(to: Stage) -> str:
-    return f"next(pipeline={to.pipeline},table={to.table});"
-
-
-UNDECIDED = _go_on(POLICY_ECMP)
+UNDECIDED = f"{POLICY_ECMP.jump};"
 """How packets that no policy of a chain decides about go on."""
 
 
@@ -66,12 +62,14 @@ def place_of(router: nb.LogicalRouter, chain: str | None) -> PolicyPlace:
     if not chain:
         return _UNCHAINED
     condition = f"{POLICY_CHAIN} == {POLICY_CHAINS.get(chain, scope=router.uuid)} && "
-    return PolicyPlace(first=CHAINS, ecmp=CHAINS_ECMP, condition=condition, decided=UNDECIDED, chosen=_go_on(RESOLVE))
+    return PolicyPlace(
+        first=CHAINS, ecmp=CHAINS_ECMP, condition=condition, decided=UNDECIDED, chosen=f"{RESOLVE.jump};"
+    )
 
 
 def jump(router: nb.LogicalRouter, chain: str) -> str:
     """Return the actions that go on with the policies of a chain."""
-    return f"{POLICY_CHAIN} = {POLICY_CHAINS.get(chain, scope=router.uuid)}; {_go_on(CHAINS)}"
+    return f"{POLICY_CHAIN} = {POLICY_CHAINS.get(chain, scope=router.uuid)}; {CHAINS.jump};"
 
 
 def _jumps(values: list[Any]) -> Iterable[str]:

@@ -262,7 +262,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
     if vip.backends:
         act = f"{note}{made.balance(vip.backends, mark)}"
     elif made.reject:
-        act = f"{note}reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={SNAT.table}); }};"
+        act = f"{note}reg0 = 0; reject {{ outport <-> inport; {SNAT.jump}; }};"
         kind, limit = f"{kind} {REJECT}", how.reject
     else:
         act = "drop;"  # which stands alone: whether there are marks does not matter

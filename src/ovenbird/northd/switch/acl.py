@@ -61,8 +61,8 @@ OFFSET = 1000
 
 _BLOCK = "ct_commit { ct_mark.blocked = 1; }; "
 _REJECT = {
-    "from-lport": f"next(pipeline=egress,table={stage('ls_out_qos_mark').table})",
-    "to-lport": f"next(pipeline=ingress,table={stage('ls_in_l2_lkup').table})",
+    "from-lport": stage("ls_out_qos_mark").jump,
+    "to-lport": stage("ls_in_l2_lkup").jump,
 }
 
 

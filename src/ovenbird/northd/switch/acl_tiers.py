@@ -51,7 +51,7 @@ class AclPlace(NamedTuple):
 
     def jump(self, tier: int) -> str:
         """Return the actions that go on with a tier, 1 to `HIGHEST`, or with the default after the last one."""
-        return f"{TIER} = {self.base + tier}; next(pipeline={self.later.pipeline},table={self.later.table});"
+        return f"{TIER} = {self.base + tier}; {self.later.jump};"
 
     def on(self, tier: int) -> str:
         """Return the action by which a packet that an ACL of a tier allows goes on."""

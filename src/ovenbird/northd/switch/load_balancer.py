@@ -266,7 +266,7 @@ def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
     for limit in limits(row, users, REJECT) if made.reject else ():
         metered = used_by(REJECT, users, limit)
         yield metered.row
-        act = f"reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={AFTER_REJECT.table}); }};"
+        act = f"reg0 = 0; reject {{ outport <-> inport; {AFTER_REJECT.jump}; }};"
         yield flow(BALANCE, metered, priority, match, act, hint=hint, meter=limit or None)
     for limit in limits(row, users, EVENT) if made.event and not vip.configured else ():
         metered = used_by(EVENT, users, limit)
