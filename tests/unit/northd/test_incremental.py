@@ -134,8 +134,8 @@ class Edits(NorthboundEdits):
     def sample_acl(self, number, column, taken):
         if not (acl := self.pick(nb.ACL, number)):
             return
+        self.world.update(acl, **{column: None})  # it has room for one
         if taken:
-            self.world.update(acl, **{column: None})
             return
         if not (collectors := self.table(nb.SampleCollector)):
             values = {"name": "c", "set_id": 7, "probability": 65_535}
