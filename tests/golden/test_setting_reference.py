@@ -11,7 +11,7 @@ HEAD = """\
 # Settings of the cloud
 
 Made by `make docs` from the table that every process reads. `ovenbird settings list` shows the values of a cloud;
-[a cloud on top](../cloud.md#settings) says how they are changed.
+[running a cloud](../cloud.md#settings) says how they are changed.
 
 True and false are also written as yes and no, on and off, 1 and 0, in any case. A domain's final dot may be left out.
 """

@@ -53,7 +53,7 @@ class Wanted(dict[Any, None]):
 
     @cached_property
     def tags(self) -> frozenset[str]:
-        """The values between commas."""
+        """The values that commas separate."""
         return frozenset(tag for value in self for tag in str(value).split(","))
 
 

@@ -140,9 +140,9 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Addresses of IPv4 and IPv6 between commas, or none."""
+    """Addresses of IPv4 and IPv6 separated by commas, or none."""
 
-    allowed = f"at most {MOST_ADDRESSES} IP addresses between commas, or empty"
+    allowed = f"at most {MOST_ADDRESSES} IP addresses separated by commas, or empty"
 
     def read(self, text: str) -> tuple[str, ...]:
         """Return the addresses, as they are written."""

@@ -103,7 +103,7 @@ class _Reader:
         return max(value, least) if value else 0
 
     def listed(self, key: str, accepts: Callable[[str], bool], what: str) -> list[str]:
-        """Return the items between commas that `accepts`; `what` says what the others are not."""
+        """Return the comma-separated items that `accepts`; `what` says what the others are not."""
         items = [item.strip() for item in self.text(key).split(",") if item.strip()]
         for item in items:
             if not accepts(item):
