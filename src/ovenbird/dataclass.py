@@ -1,9 +1,9 @@
 """`dataclasses.dataclass`, made in a tenth of the time: its methods are compiled when they are first called.
 
 A process imports hundreds of classes of messages and actions, and makes no object of most of them. The standard
-decorator compiles six methods for each class, which was half of a controller's start. The classes made here are the
-same to those who use them: fields, arguments and their defaults, equality, hashes, `replace` and `asdict`; there is no
-`InitVar` and no order.
+decorator compiles six methods for each class, which was half of a controller's start. For their users the classes
+behave like the standard's: fields, arguments and their defaults, equality, hashes, `replace` and `asdict`. `InitVar`
+and `order` are not supported.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def text():
         f"| {s.effect} |"
         for s in SETTINGS.values()
     ]
-    head = ["| name | default | is | meaning | a change counts |", "| --- | --- | --- | --- | --- |"]
+    head = ["| name | default | is | meaning | a change takes effect |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([HEAD, *head, *rows, ""])
 
 

@@ -123,7 +123,7 @@ def test_instances_come_and_go_by_command(cloud: Lab) -> None:
         with pytest.raises(CommandError, match="exists already"):
             ovenbird("lab", "boot", "test3", *where)
     finally:
-        assert "test3 is gone" in ovenbird("lab", "delete", "test3")
+        assert "test3 is deleted" in ovenbird("lab", "delete", "test3")
     assert "test3" not in ovenbird("lab", "list")
     with pytest.raises(CommandError, match="no instance is named test3"):
         ovenbird("lab", "exec", "test3", "--", "true")

@@ -81,7 +81,7 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
     until(answers, what="the floating IP to answer")
     assert "hv3 runs in" in host("add", "hv3", "--gateway")
     with Capture(ExternalNetwork(lab.layout).namespace, "br-outside", "arp") as wire:
-        assert "hv1 is dead" in host("kill", "hv1")
+        assert "hv1 is killed" in host("kill", "hv1")
         wire.wait(announced(address))  # lest the segment's switches send to the dead one for long
     rows = {line.split()[0]: line for line in host("list").splitlines() if line.lstrip().startswith("hv")}
     assert rows["hv1"].count("down") == 4

@@ -252,7 +252,7 @@ def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals:
     shutil.rmtree(rundir)  # the record is lost, what runs goes on
     with pytest.raises(NotRunningError):
         Lab.open(rundir)
-    assert "is gone" in run([sys.executable, "-m", "ovenbird.cli", "down", "--rundir", str(rundir)])
+    assert "is removed" in run([sys.executable, "-m", "ovenbird.cli", "down", "--rundir", str(rundir)])
     assert not rundir.exists()
     with pytest.raises(LayoutError, match="has no settings"):
         Lab.up(rundir, ("hv1",), central=programs.originals, settings={"metadata": "true"})

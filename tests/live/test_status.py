@@ -80,7 +80,7 @@ def test_each_fault_is_named_where_it_is(lab: Lab, test1: Instance) -> None:
     )
     code, shown = _status(lab)
     assert code == 1
-    assert "Not as it should be:\n" in shown
+    assert "Problems:\n" in shown
     assert "  api: does not run\n" in shown
     one.plug(test1.device, port_id=test1.port_id, mac=test1.mac)
     for go_on in resume:

@@ -10,9 +10,9 @@ from ovenbird.cli.daemons import DAEMONS
 
 COMMANDS = {
     "up": "Start a cloud network on this machine.",
-    "down": "Remove it, also what is left after a crash.",
-    "status": "Show what runs and where, and what is wrong.",
-    "lab": "Boot, enter and delete instances.",
+    "down": "Remove that cloud, also one that has crashed.",
+    "status": "Show what runs where, and each problem.",
+    "lab": "Boot, enter and delete instances; add hypervisors.",
     "settings": "Show and change the cloud's settings.",
     "trace": "Show what happens to a packet, and why.",
 }

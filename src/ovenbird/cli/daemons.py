@@ -7,7 +7,7 @@ from typing import cast
 DAEMONS = {
     "api": "Serve the network API (Neutron v2.0).",
     "central": "Run databases, compilers and API in one process.",
-    "controller": "Program a hypervisor's switch as ovn-controller does, from Southbound.",
+    "controller": "Program a hypervisor's switch, as ovn-controller does.",
     "db": "Serve OVSDB databases, as ovsdb-server does.",
     "ic": "Exchange ports and routes with other deployments, as ovn-ic does.",
     "metadata": "Answer a hypervisor's instances at 169.254.169.254.",

@@ -15,7 +15,7 @@ from ovenbird.lab.requirements import check
 @click.command("down")
 @rundir_option
 def command(rundir: Path) -> None:
-    """Remove the cloud network with all its processes, namespaces and files. It is no error if there is none."""
+    """Remove the cloud with all its processes, namespaces and files; without one, do nothing and exit with 0."""
     check()
     try:
         lab = Lab.open(rundir)
@@ -25,5 +25,5 @@ def command(rundir: Path) -> None:
             return
         lab = Lab(Layout.make(rundir))  # the lab's record was removed, but its processes may still run
     for space in lab.down():
-        click.echo(f"the namespace {space.name} stays: it {space.whose()}", err=True)
-    click.echo(f"the cloud in {rundir} is gone")
+        click.echo(f"the namespace {space.name} is not removed: it {space.whose()}", err=True)
+    click.echo(f"the cloud in {rundir} is removed")

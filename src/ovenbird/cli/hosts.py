@@ -24,17 +24,17 @@ def host() -> None:
 def add(name: str, gateway: bool, rundir: Path) -> None:
     """Add a hypervisor to the running cloud."""
     added = Lab.open(rundir).add_host(name, gateway=gateway)
-    click.echo(f"{added.name} runs in {added.namespace.name} with {added.encap_address}")
+    click.echo(f"{added.name} runs in namespace {added.namespace.name} with tunnel address {added.encap_address}")
 
 
 @host.command("kill")
 @click.argument("name")
 @rundir_option
 def kill(name: str, rundir: Path) -> None:
-    """Kill a hypervisor's switch and controller as a power cut would."""
+    """Kill a hypervisor's switch and controller, as a power failure does."""
     check()
     Lab.open(rundir).kill_host(name)
-    click.echo(f"{name} is dead")
+    click.echo(f"{name} is killed")
 
 
 @host.command("start")

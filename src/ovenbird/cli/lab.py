@@ -20,7 +20,7 @@ from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 
 @click.group("lab")
 def command() -> None:
-    """Boot, enter and delete instances: network namespaces that stand for virtual machines."""
+    """Boot, enter, list and delete instances: network namespaces that stand for virtual machines."""
 
 
 command.add_command(host)
@@ -28,10 +28,10 @@ command.add_command(host)
 
 @command.command("boot", short_help="Boot an instance and wait until it is ACTIVE.")
 @click.argument("name")
-@click.option("--network", required=True, help="Name or id.")
-@click.option("--host", help="The hypervisor; the one with the fewest instances if not given.")
-@click.option("--security-group", "groups", multiple=True, help="Name or id; the default group if not given.")
-@click.option("--hostname", help="The host name in its metadata (NAME).")
+@click.option("--network", required=True, help="The network's name or id.")
+@click.option("--host", help="The hypervisor; by default the one with the fewest instances.")
+@click.option("--security-group", "groups", multiple=True, help="A group's name or id; by default the default group.")
+@click.option("--hostname", help="The host name in its metadata; by default NAME.")
 @click.option("--key", type=click.File("r"), help="A file with a public key for its metadata.")
 @click.option("--user-data", type=click.File("rb"), help="A file with user data for its metadata.")
 @rundir_option
@@ -61,7 +61,7 @@ def boot(
     member = (
         f"security group {', '.join(groups)}"
         if groups
-        else "the default security group, which admits its own members alone"
+        else "the default security group, which permits traffic from its own members only"
     )
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}, in {member}")
 
@@ -86,13 +86,13 @@ def _recorded(store: UserdataStore, device: str, userdata: InstanceUserdata) -> 
 @click.argument("argv", metavar="-- COMMAND", nargs=-1, required=True, type=click.UNPROCESSED)
 @rundir_option
 def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
-    """Run a command in an instance; options come before the instance's name."""
+    """Run a command in an instance. Options of `exec` come before the instance's name."""
     check()
     command_line = argv[1:] if argv[0] == "--" else argv
     if not command_line:
         raise click.UsageError("no command is given")
     if command_line[0].startswith("-"):
-        raise click.UsageError(f"{command_line[0]} is not a command: options come before the instance's name")
+        raise click.UsageError(f"{command_line[0]} is not a command: options of `exec` come before the instance's name")
     line = Lab.open(rundir).instance(name).namespace.enter(*command_line)
     os.execvpe(line[0], line, environment())  # noqa: S606 - the command takes this process's place, terminal and exit status
 
@@ -106,7 +106,7 @@ def delete(name: str, rundir: Path) -> None:
     lab = Lab.open(rundir)
     lab.delete(name)
     UserdataStore(lab.layout.boots).remove(f"lab-{name}")
-    click.echo(f"{name} is gone")
+    click.echo(f"{name} is deleted")
 
 
 @command.command("list")

@@ -73,7 +73,7 @@ def found(database: str, rundir: Path) -> str:
     for socket in places:
         if os.access(socket, os.F_OK):
             return f"unix:{socket}"
-    raise click.ClickException(f"{NAMES[database]} is not at {' or '.join(map(str, places))}: name its place with --db")
+    raise click.ClickException(f"{NAMES[database]} is not at {' or '.join(map(str, places))}: give its remote by --db")
 
 
 def key_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -31,8 +31,8 @@ def cloud(status: Status) -> RenderableType:
 def health(problems: Sequence[str]) -> RenderableType:
     """Show each problem in a line, or that there are none."""
     if not problems:
-        return Text("All parts answer as they should.", style="green")
-    return Paragraphs(Text("Not as it should be:", style="bold red"), problems)
+        return Text("No problems: all parts answer.", style="green")
+    return Paragraphs(Text("Problems:", style="bold red"), problems)
 
 
 def _endpoints(status: Status) -> Sheet:
@@ -100,7 +100,7 @@ def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
     for line, meaning in (
         (f"{program} lab boot test3{place} --network {NETWORK} --security-group {SECURITY_GROUP}", "one more instance"),
         (f"{program} lab exec{place} test1 -- ping -c 3 {target}", "a command in an instance"),
-        (f"{program} lab host add hv9{place} --gateway", "one more hypervisor, and way out"),
+        (f"{program} lab host add hv9{place} --gateway", "one more hypervisor, which is also a gateway"),
         (f"curl {layout.api}/v2.0/ports", "the API; the openstack client works as well"),
         (f"ovsdb-client dump {layout.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's tool"),
         (f"{program} down{place}", "remove everything"),

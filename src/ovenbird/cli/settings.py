@@ -76,8 +76,7 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="REMOTE",
             envvar="OVENBIRD_CLOUD_DB",
             show_envvar=True,
-            help="Cloud: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; that of the run directory if not given, or else of "
-            "OVN's.",
+            help="Cloud: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; by default that of the run directory, else of OVN's.",
         ),
     ):
         placed = option(placed)
@@ -86,14 +85,14 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("settings")
 def command() -> None:
-    """Show and change the cloud's settings, which all its processes share. No daemon needs a restart."""
+    """Show and change the cloud's settings, which all its processes share. A change needs no restart."""
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @place_options
 def list_settings(*, place: Place, as_json: bool) -> None:
-    """List all settings with value, default and meaning."""
+    """List all settings with their values, defaults and meanings."""
     found = place.options()
     if as_json:
         click.echo(json.dumps([_entry(setting, found) for setting in SETTINGS.values()], indent=2))
@@ -186,5 +185,5 @@ def _tell(before: dict[str, str], now: dict[str, str]) -> None:
     """Print the new and the old values of settings, and when a change takes effect."""
     for name, text in now.items():
         old = _text(SETTINGS[name], before)
-        told = "as before" if old == text else f"it was {quoted(old)}; counts {SETTINGS[name].effect}"
+        told = "unchanged" if old == text else f"it was {quoted(old)}; takes effect {SETTINGS[name].effect}"
         click.echo(f"{name} is {quoted(text)}: {told}")

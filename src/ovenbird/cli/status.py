@@ -14,12 +14,12 @@ from ovenbird.lab.status import Status
 @rundir_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(rundir: Path, as_json: bool) -> None:
-    """Show what runs where, and each problem in a line. The exit status is 0 if there is none.
+    """Show what runs where, and one line for each problem. The exit status is 0 without problems, else 1.
 
-    Asked are processes, namespaces and their links, the databases for a transaction, the API, switches and their
-    tunnels, whether packets go from one host to the next, whether northd, controllers and metadata services acknowledge
-    a new number of Northbound (nb_cfg), and instances for their ports and addresses. What does not answer within 3
-    seconds is named.
+    The command checks processes, namespaces and their links, whether each database executes a transaction, the API,
+    switches and their tunnels, whether packets reach each host from the next, whether northd, controllers and metadata
+    services acknowledge a new number in Northbound (nb_cfg), and whether instances have their ports and addresses. A
+    part that does not answer within 3 seconds is a problem.
     """
     status = Status.examined(Lab.open(rundir))
     if as_json:

@@ -49,8 +49,7 @@ STYLES = {
     metavar="REMOTE",
     envvar="OVN_SB_DB",
     show_envvar=True,
-    help="Southbound: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; that of the run directory if not given, or else of "
-    "OVN's.",
+    help="Southbound: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; by default that of the run directory, else of OVN's.",
 )
 @click.option(
     *("--nb", "nb_remote"),
@@ -110,22 +109,24 @@ def command(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Trace a packet through the logical network, and say what decided: which flow, ACL, security group rule.
+    """Trace a packet through the logical network, and show which flow, ACL or security group rule decides.
 
-    MICROFLOW is an expression of ovn-trace(8): inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4 ... DATAPATH is
-    a switch, router or network, by name or UUID; that of the inport if not given. The databases may be any OVN's.
+    MICROFLOW is an expression as in ovn-trace(8): inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4 ... DATAPATH
+    is the name or UUID of a switch, router or network; by default it is that of the inport. The databases may be those
+    of any OVN deployment.
 
-    With --from and --to the expression is made as the sender would make the packet: by its DHCP routes, and the MAC
-    address of its next hop. WHO outside is a network with a physical network, for a host beyond it
-    (192.0.2.1, 2001:db8::1), or an address that no port has; from there a port is sent to at its floating IP.
+    With --from and --to, the packet is what the sender would send: it follows the routes that DHCP gave the sender, and
+    has the MAC address of the next hop. A host outside is given by an address that no port has, or by the name of a
+    network on a physical network, which stands for a host beyond it (192.0.2.1, 2001:db8::1). A packet from outside to a
+    port is sent to the port's floating IP.
 
-    Connections are followed: the first packet is new, its answer (--reply) belongs to the connection it began.
+    The trace keeps track of connections: the packet is the first of a new one, and its reply (--reply) belongs to it.
     """
     kinds = {"--tcp": tcp is not None, "--udp": udp is not None, "--icmp": icmp, "--arp": arp, "--dhcp": dhcp}
     kind = _one_of(kinds)
     form = _one_of({"--detailed": detailed, "--summary": summary, "--minimal": minimal, "--json": as_json})
     if everything and form in ("--summary", "--minimal"):
-        raise click.UsageError(f"--all is of --detailed: {form} shows no stages")
+        raise click.UsageError(f"--all applies to --detailed only: {form} shows no stages")
     datapath, text = _arguments(words, source, target, kind)
     query = None
     if source is not None:
@@ -162,7 +163,7 @@ def _arguments(words: tuple[str, ...], source: str | None, target: str | None, k
     """Return datapath and microflow; with --from there is no microflow."""
     if source is not None:
         if len(words) > 1:
-            raise click.UsageError("a question has no microflow: give [DATAPATH] --from WHO --to WHO")
+            raise click.UsageError("--from takes no microflow: give [DATAPATH] --from WHO --to WHO")
         return words[0] if words else None, ""
     if target is not None or kind:
         raise click.UsageError(
@@ -171,7 +172,7 @@ def _arguments(words: tuple[str, ...], source: str | None, target: str | None, k
     if len(words) not in (1, 2):
         raise click.UsageError("give [DATAPATH] MICROFLOW, or [DATAPATH] --from WHO --to WHO")
     if not any(sign in words[-1] for sign in " =(!"):
-        raise click.UsageError(f"{words[-1]} describes no packet; between two ports: --from WHO --to WHO")
+        raise click.UsageError(f"{words[-1]} is not a microflow; for a packet between ports give --from WHO --to WHO")
     return words[0] if len(words) == 2 else None, words[-1]
 
 
@@ -203,7 +204,7 @@ def _tracer(
             except (UnreachableDatabaseError, click.ClickException) as error:
                 if source(option) is ParameterSource.COMMANDLINE:
                     raise
-                click.echo(f"ovenbird: {error}: flows are shown without what is behind them", err=True)
+                click.echo(f"ovenbird: {error}: flows are shown without the rows behind them", err=True)
                 stores.append(None)
         northbound, cloud_store = stores
         provenance = Provenance(

@@ -19,12 +19,14 @@ from ovenbird.model.settings import SettingError, assignments
 
 @click.command("up")
 @rundir_option
-@click.option("--host", "hosts", multiple=True, default=DEFAULT_HOSTS, help="A hypervisor; repeat it for more.")
-@click.option("--prefix", help="The prefix of namespace names.")
+@click.option(
+    "--host", "hosts", multiple=True, default=DEFAULT_HOSTS, help="The name of a hypervisor; repeat it for more."
+)
+@click.option("--prefix", help="The prefix of the namespaces' names.")
 @click.option("--api-port", default=9696, show_default=True, help="TCP port of the API; 0 picks a free one.")
-@click.option("--nb-port", default=6641, show_default=True, help="TCP port of Northbound; 0 for none.")
-@click.option("--sb-port", default=6642, show_default=True, help="TCP port of Southbound; 0 for none.")
-@click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 for none.")
+@click.option("--nb-port", default=6641, show_default=True, help="TCP port of Northbound; 0 means none.")
+@click.option("--sb-port", default=6642, show_default=True, help="TCP port of Southbound; 0 means none.")
+@click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 means none.")
 @click.option("--metadata/--no-metadata", default=True, help="Whether to provide the metadata service.")
 @click.option("--set", "words", metavar="NAME=VALUE", multiple=True, help="A setting of the cloud; repeat it for more.")
 @click.option("--scene/--no-scene", "demo", default=True, help="Whether to create a demonstration network.")
@@ -43,9 +45,10 @@ def command(
 ) -> None:
     """Start a cloud network on this machine, in the background.
 
-    Databases, compilers, API, and hypervisors that are network namespaces with Open vSwitch in them; then a network
-    with two instances on it, which ping each other over IPv4 and IPv6, a router and a floating IP between them and a
-    namespace that plays the outside world, and what the metadata service tells the first instance.
+    The cloud has databases, compilers, the API, and hypervisors, which are network namespaces with Open vSwitch. With
+    --scene the command then makes a network with two instances, which ping each other over IPv4 and IPv6, connects it
+    by a router and a floating IP to a namespace that stands for the external network, and shows what the metadata
+    service answers the first instance.
     """
     try:
         settings = ({"metadata": "true"} if metadata else {}) | assignments(words)
@@ -90,6 +93,6 @@ def _demonstrate(lab: Lab, progress: Progress) -> tuple[demo_topology.DemoTopolo
         if lab.layout.metadata:
             demonstrations.append(demo_topology.ask_metadata(topology.instances[0], progress))
     except LabError as error:
-        error.add_note("The cloud runs all the same: `ovenbird status` says how it is, `ovenbird down` removes it.")
+        error.add_note("The cloud itself runs: `ovenbird status` shows its state, `ovenbird down` removes it.")
         raise
     return topology, demonstrations

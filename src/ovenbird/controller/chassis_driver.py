@@ -3,8 +3,8 @@
     a change in Southbound or Open_vSwitch → one wave of the rules → flows to the switch in one bundle, edits to the
     databases in one transaction each → the switch confirms → edits that waited for that
 
-The first computation, which is long, gives way again and again: the databases' rows stay as they are meanwhile, but
-what comes next is received, so that their servers work too; and the switch takes what earlier waves have sent.
+The first computation takes long and is therefore done in small portions. Between these the databases' updates are
+received, but not applied, so that their servers can continue, and the switch installs what earlier waves have sent.
 """
 
 from __future__ import annotations

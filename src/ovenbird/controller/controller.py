@@ -1,8 +1,8 @@
-"""The controller: keeps one chassis's switch as Southbound and the local database say.
+"""The controller: keeps the switch of one chassis as Southbound and the local database require.
 
-It waits until the local database says who the chassis is and where Southbound is, follows that Southbound and the
-integration bridge until it says otherwise, and then the next ones. If the connection to Southbound is lost, the switch
-keeps its flows, and rows keep their last values until it is back.
+It waits until the local database names the chassis and the remote of Southbound, and follows that Southbound and the
+integration bridge until the database names others. If the connection to Southbound is lost, the switch keeps its flows,
+and rows keep their last values until it is back.
 """
 
 from __future__ import annotations

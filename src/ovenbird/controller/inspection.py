@@ -1,6 +1,6 @@
-"""What a controller tells about its state: the texts of ovn-controller(8)'s commands that list something.
+"""The state of a controller, as the commands of ovn-controller(8) that list something print it.
 
-Each is made from the present rows when it is asked for; its cost is that of what it lists.
+A text is made from the present rows when it is requested, at a cost in proportion to its length.
 """
 
 from __future__ import annotations

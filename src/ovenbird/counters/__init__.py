@@ -1,1 +1,1 @@
-"""What this process counts and times about itself, for whoever watches it; nothing of networks."""
+"""Counters and stopwatches by which a process can be monitored; independent of networks."""

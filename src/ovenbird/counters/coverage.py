@@ -1,7 +1,7 @@
 """Coverage counters: how often something has happened in this process, in total and lately (ovsdb-server(1)).
 
-A counter is made where its event happens, when the module is imported, and costs one addition for each event. Those for
-events that Open vSwitch or OVN count too have the originals' names, so that what reads `coverage/show` finds them.
+A counter is made where its event happens, when the module is imported, and costs one addition for each event. Counters
+of events that Open vSwitch or OVN count too have the originals' names, for programs that read `coverage/show`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stopwatches: how long something takes that this process does again and again, as OVN's `stopwatch/show` says it.
+"""Stopwatches: the durations of repeated operations, as OVN's `stopwatch/show` prints them.
 
 A stopwatch keeps no samples: two moving averages, and an estimate of the 95th percentile by the algorithm P2 (Jain and
 Chlamtac, 1985), whose five markers are all that it needs.

@@ -26,8 +26,8 @@ OPTIONS = {
         text="start as a backup that makes its databases equal to those of SERVER, as unix:FILE, tcp:HOST:PORT or "
         "ssl:HOST:PORT",
     ),
-    "sync-exclude-tables": value("DB:TABLE,...", text="as a backup, leave these tables as they are"),
-    "active": flag("with --sync-from: start as what a backup follows, to be told later"),
+    "sync-exclude-tables": value("DB:TABLE,...", text="as a backup, do not replicate these tables"),
+    "active": flag("with --sync-from: start as the active server; a command can make it a backup later"),
 }
 
 PROBE = 60.0

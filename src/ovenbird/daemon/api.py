@@ -47,7 +47,7 @@ OPTIONS = {
     "ovnsb-db": value("REMOTE", text="where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
     "host": value("ADDRESS", text="the address to listen on (127.0.0.1)"),
     "port": value("PORT", text="the TCP port to listen on (9696)"),
-    "no-compile": flag("serve only; another process compiles, and tells Nova"),
+    "no-compile": flag("serve the API only; another process compiles and notifies Nova"),
     **auth_options.OPTIONS,
     **https.OPTIONS,
     **nova.OPTIONS,

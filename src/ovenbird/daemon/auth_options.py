@@ -24,14 +24,14 @@ OPTIONS: Mapping[str, Option] = {
     "auth": value(
         "HOW",
         text="none: every caller may do everything (default), and the API listens on a loopback address only; "
-        "basic:FILE: HTTP "
-        "Basic, users and bcrypt hashes as `htpasswd -B FILE USER` writes them, a user's project has the user's name; "
-        "keystone:FILE: tokens of Keystone, FILE has section [keystone_authtoken] as neutron.conf has it: auth_url, "
-        "username, password, project_name, ...",
+        "basic:FILE: HTTP Basic, with the users and bcrypt hashes that `htpasswd -B FILE USER` writes; a user's project "
+        "has the user's name; keystone:FILE: tokens of Keystone; FILE has a section [keystone_authtoken] as in "
+        "neutron.conf, with auth_url, username, password, project_name, ...",
     ),
     "admin": value("USER", text="with basic: an administrator (admin)", repeats=True),
     "policy-file": value(
-        "FILE", text="rules that replace Neutron's default ones (YAML, as oslo.policy's); read again when it changes"
+        "FILE",
+        text="policy rules that override Neutron's defaults (YAML, as for oslo.policy); read again when it changes",
     ),
 }
 

@@ -48,28 +48,28 @@ ROOTS = {
 
 OPTIONS = {
     "rundir": value(
-        "DIR", text="where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are; needed"
+        "DIR",
+        text="the directory of the journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock); required",
     ),
     "api-port": value("PORT", text="TCP port of the API (9696)"),
     "host": value("ADDRESS", text="address that the API listens on (127.0.0.1)"),
     "set": value(
         "NAME=VALUE",
-        text="give the cloud a setting, such as metadata=true; `ovenbird settings list` shows all",
+        text="change a setting of the cloud, such as metadata=true; `ovenbird settings list` shows all",
         repeats=True,
     ),
     **{
         f"{name}-port": value(
             "PORT",
-            text=f"TCP port of {database} on 127.0.0.1 ({port}); 0: none; a remote at this port that the table "
-            f"Connection "
-            f"or --{name}-remote names takes its place",
+            text=f"TCP port of {database} on 127.0.0.1 ({port}), 0 for none; a remote with the same port in the table "
+            f"Connection or in --{name}-remote replaces it",
         )
         for name, database, port in (("nb", "Northbound", 6641), ("sb", "Southbound", 6642), ("cloud", "Cloud", 6643))
     },
     **{
         f"{name}-remote": value(
             "REMOTE",
-            text=f"serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST], punix:FILE too (ovsdb-server(1), --remote)",
+            text=f"also serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST] or punix:FILE (ovsdb-server(1), --remote)",
             repeats=True,
         )
         for name, database in (("nb", "Northbound"), ("sb", "Southbound"), ("cloud", "Cloud"))

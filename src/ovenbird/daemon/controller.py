@@ -29,11 +29,11 @@ USAGE = Usage(
     summary="program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does",
     synopsis="[OPTION]... [OVS-DATABASE]",
     about="""\
-where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The rest of the configuration is there, in
-external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.""",
+where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). external_ids of its table Open_vSwitch has the rest
+of the configuration: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.""",
     notes="""\
-At SIGTERM and SIGINT everything stays as it is for the next controller: flows, tunnels, the chassis and its bindings.
-The command `exit` takes chassis, bindings and tunnels away; `exit --restart` leaves them too.""",
+At SIGTERM and SIGINT the controller leaves flows, tunnels, the chassis and its bindings for its successor. The command
+`exit` removes chassis, bindings and tunnels; `exit --restart` leaves them as well.""",
 )
 
 

@@ -1,4 +1,4 @@
-"""The options for a damaged journal, of all daemons that serve databases: what to do is the operator's decision."""
+"""The options for a damaged journal, of all daemons that serve databases: the operator decides what to do with it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 OPTIONS: Mapping[str, Option] = {
     "damaged": value(
         "HOW",
-        text="what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy "
-        "beside it and "
-        "go on with what comes before the damage (set-aside)",
+        text="what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy beside it "
+        "and continue with the transactions before the damage (set-aside)",
     )
 }
 

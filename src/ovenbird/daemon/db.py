@@ -50,8 +50,10 @@ OPTIONS = {
         "ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database",
         repeats=True,
     ),
-    "create": value("SCHEMA", text=f"make a DATABASE that is not there: {', '.join(SCHEMAS)}, or a file (.ovsschema)"),
-    "no-dbs": flag("serve no database at first where none is named; `ovsdb-server/add-db` adds some"),
+    "create": value(
+        "SCHEMA", text=f"create each DATABASE that does not exist: {', '.join(SCHEMAS)}, or a file (.ovsschema)"
+    ),
+    "no-dbs": flag("without DATABASE, serve no database until `ovsdb-server/add-db` adds one"),
     "run": value("COMMAND", text="serve only while COMMAND runs"),
     "disable-file-column-diff": flag("write changed columns to the file in full, for releases before 2.16"),
     **active_backup.OPTIONS,

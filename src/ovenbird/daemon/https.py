@@ -24,9 +24,7 @@ OPTIONS: Mapping[str, Option] = {
         text="serve the API over TLS (https) with this key, and --api-certificate; both are read again when "
         "they change",
     ),
-    "api-certificate": value(
-        "FILE", text="the certificate of the API's server, and those between it and its authority"
-    ),
+    "api-certificate": value("FILE", text="the certificate of that key, followed by those of intermediate authorities"),
 }
 
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from ovenbird.metadata.provider import Provider
 
 OPTIONS = {
-    "nova": value("URL", text="pass requests on to Nova's metadata service, as http://controller:8775"),
-    "secret-file": value("FILE", text="the secret shared with it"),
-    "nova-ca-cert": value("FILE", text="trust these authorities for https, instead of the system's"),
+    "nova": value("URL", text="forward requests to Nova's metadata service, such as http://controller:8775"),
+    "secret-file": value("FILE", text="the secret that Nova's metadata service shares"),
+    "nova-ca-cert": value("FILE", text="the authorities to trust for https, instead of the system's"),
     "boots": value("DIRECTORY", text="answer from files DEVICE_ID.json, with the user data and keys of each instance"),
     "namespace": value("NAME", text="the integration bridge is in this network namespace"),
-    "prefix": value("TEXT", text="begin the names of the networks' namespaces with this"),
+    "prefix": value("TEXT", text="a prefix of the names of the networks' namespaces"),
     "chassis": value("NAME", text="the chassis's name, instead of system-id"),
 }
 
@@ -37,11 +37,11 @@ USAGE = Usage(
     summary="serve each network's instances on this hypervisor at 169.254.169.254 and fe80::a9fe:a9fe",
     synopsis="(--nova=URL --secret-file=FILE | --boots=DIRECTORY) [OPTION]... [OVS-DATABASE]",
     about="""\
-where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The chassis's name, the integration bridge and
-Southbound's address are there, in external_ids of Open_vSwitch, as for the controller.""",
+where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). external_ids of its table Open_vSwitch names the
+chassis, the integration bridge and the remotes of Southbound, as for the controller.""",
     notes="""\
-What was made stays when the daemon ends, for the next to take over; `ovs-appctl -t ovenbird-metadata exit --cleanup`
-ends it and removes everything.""",
+The daemon leaves namespaces and interfaces for its successor when it ends; `ovs-appctl -t ovenbird-metadata exit
+--cleanup` ends it and removes them.""",
 )
 
 

@@ -53,12 +53,15 @@ PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
 OPTIONS = {
     "ovnnb-db": value("REMOTE", text="where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
     "ovnsb-db": value("REMOTE", text="where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
-    "cloud-db": value("REMOTE", text="where Cloud is served, whose table Finding gets the findings (nowhere)"),
+    "cloud-db": value(
+        "REMOTE",
+        text="where Cloud is served; findings are written to its table Finding (by default they are not written)",
+    ),
     "dry-run": flag("start paused"),
     "n-threads": Option(
         Takes.VALUE,
         "N",
-        text="accepted: there is one thread, and a warning if N is another number",
+        text="accepted: northd has one thread, and warns if N is not 1",
         no_effect=one_thread,
     ),
 }

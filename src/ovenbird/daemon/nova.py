@@ -20,9 +20,8 @@ OPTIONS = {
     ),
     "nova-account": value(
         "FILE",
-        text="this service's account at Nova: section [nova] of a file like neutron.conf, with auth_url, "
-        "username, password, "
-        "project_name; without it Nova is told without a token",
+        text="a file with the account for Nova: a section [nova] as in neutron.conf, with auth_url, username, password "
+        "and project_name; without it the requests have no token",
     ),
 }
 

@@ -82,47 +82,47 @@ def optional(stands_for: str, *, text: str, repeats: bool = False) -> Option:
 
 GROUPS: Mapping[str, Mapping[str, Option]] = {
     "Process": {
-        "detach": flag("run in the background; the command returns once the daemon works"),
+        "detach": flag("run in the background; the command returns when the daemon is ready"),
         "monitor": flag("start the daemon again when a programming error kills it (SIGSEGV, SIGABRT and their like)"),
-        "user": value("USER[:GROUP]", text="become this user and group, without any capability; only root can"),
+        "user": value("USER[:GROUP]", text="switch to this user and group, without capabilities; needs root"),
         "no-chdir": flag("with --detach: stay in this directory, instead of going to /"),
-        "no-self-confinement": flag("accepted: has no effect: no daemon here confines itself to certain directories"),
-        "pidfile": optional(
-            "FILE", text="write the process's number there (RUNDIR/PROGRAM.pid), locked while it lives"
-        ),
+        "no-self-confinement": flag("accepted, no effect: no daemon restricts itself to certain directories"),
+        "pidfile": optional("FILE", text="write the process id to this file (RUNDIR/PROGRAM.pid), and keep it locked"),
         "overwrite-pidfile": flag("with --pidfile: start even if a running process holds the file"),
-        "unixctl": value("SOCKET", text="the control socket (RUNDIR/PROGRAM.PID.ctl); none: there is none"),
+        "unixctl": value("SOCKET", text="the control socket (RUNDIR/PROGRAM.PID.ctl); `none` for no control socket"),
     },
     "Log": {
         "verbose": optional(
             "SPEC",
-            text="levels of the log, as `file:info` or `ovsdb.replica:syslog:warn`; alone, everything",
+            text="log levels, such as `file:info` or `ovsdb.replica:syslog:warn`; without a value, all messages",
             repeats=True,
         ),
-        "log-file": optional("FILE", text="write the log to this file too (LOGDIR/PROGRAM.log)"),
+        "log-file": optional("FILE", text="also write the log to this file (LOGDIR/PROGRAM.log)"),
         "log-format": value(
-            "FORM", text="text, lines as Open vSwitch writes them (default), or json, an object a line"
+            "FORM", text="text: lines in the format of Open vSwitch (default); json: one JSON object in each line"
         ),
         "syslog-method": value(
             "METHOD",
-            text="the way to syslog: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD",
+            text="how to reach syslog: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD",
         ),
-        "syslog-target": value("HOST:PORT", text="send the lines for syslog to this UDP port too"),
+        "syslog-target": value("HOST:PORT", text="also send the lines for syslog to this UDP port"),
     },
     "TLS": {
-        "private-key": value("FILE", text="this program's key, PEM"),
-        "certificate": value("FILE", text="its certificate"),
-        "ca-cert": value("FILE", text="the authority that must have signed the peers' certificates; none: any"),
-        "bootstrap-ca-cert": value(
-            "FILE", text="likewise; a missing file is made from the certificate that the first peer presents"
+        "private-key": value("FILE", text="this program's private key (PEM)"),
+        "certificate": value("FILE", text="the certificate of that key (PEM)"),
+        "ca-cert": value(
+            "FILE", text="the authority that must have signed the peers' certificates; `none` accepts any"
         ),
-        "peer-ca-cert": value("FILE", text="further certificates of authorities to present to peers"),
-        "ssl-protocols": value("PROTOCOLS", text="versions of TLS, as TLSv1.2,TLSv1.3 (default)"),
-        "ssl-ciphers": value("CIPHERS", text="ciphers of TLS 1.2, in OpenSSL's notation"),
+        "bootstrap-ca-cert": value(
+            "FILE", text="like --ca-cert; if the file does not exist, it is created from the first peer's certificate"
+        ),
+        "peer-ca-cert": value("FILE", text="further certificates of authorities, which are presented to peers"),
+        "ssl-protocols": value("PROTOCOLS", text="the permitted versions of TLS (TLSv1.2,TLSv1.3)"),
+        "ssl-ciphers": value("CIPHERS", text="the permitted ciphers of TLS 1.2, in OpenSSL's notation"),
     },
     "Help": {
-        "help": flag("print this"),
-        "options": flag("print the options alone"),
+        "help": flag("print this help"),
+        "options": flag("print the options only, for shells"),
         "version": flag("print the version"),
     },
 }

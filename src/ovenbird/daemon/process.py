@@ -2,9 +2,9 @@
 
 `run` does for every daemon what ovs-vswitchd(8) describes under "Daemon Options": with `--detach` the process goes to
 the background and the command returns once the daemon is ready, so that scripts can rely on it; a pid file is locked
-while the process lives; SIGTERM, SIGINT and the command `exit` end it cleanly, SIGHUP reopens the log. Only `exit` says
-that the daemon is not coming back: a service manager, or a machine that reboots, sends SIGTERM.
-Invariant: a daemon that ends without having been told to has logged the reason, and its exit status is not 0.
+while the process lives; SIGTERM, SIGINT and the command `exit` end it cleanly, SIGHUP reopens the log. Only `exit`
+means that the daemon will not be started again: a service manager, or a machine that reboots, sends SIGTERM. Invariant:
+a daemon that ends without having been told to has logged the reason, and its exit status is not 0.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ USAGE = Usage(
     summary="connect physical switches to OVN's networks, as ovn-controller-vtep(8) does",
     synopsis="[OPTION]...",
     notes="""\
-At SIGTERM and SIGINT everything stays as it is for the next controller. The command `exit` takes chassis and bindings
-away from Southbound, and tunnel keys and remote MACs from the switches' database.""",
+At SIGTERM and SIGINT the process leaves all rows for its successor. The command `exit` removes chassis and bindings
+from Southbound, and tunnel keys and remote MACs from the switches' database.""",
 )
 
 

@@ -1,4 +1,4 @@
-"""How often the rules and views of an engine have run, as `inc-engine/show-stats` of ovn-northd(8) says it.
+"""How often the rules and views of an engine have run, as `inc-engine/show-stats` of ovn-northd(8) prints it.
 
 A node is a rule or a view here. *recompute* counts its runs while everything is computed for the first time, *compute*
 those since then, for what changes, and *abort* the runs of rules that failed, whose facts are left out.

@@ -1,9 +1,9 @@
 """Rules that branch: one subject, several computations, each with dependencies of its own.
 
-A rule may find that what it has to say falls into parts which change apart, such as a row that means something else in
-each of a hundred places. It then yields one `Branches`, and nothing else: the engine runs the rule's `branch` for the
-subject and each argument, in the same wave. A branch runs again by itself when something that it read changes, and ends
-when the rule no longer yields its argument, or fails.
+The facts of a rule may consist of parts that change separately, such as those of a row that has another meaning in each
+of a hundred datapaths. The rule then yields one `Branches`, and nothing else: the engine runs the rule's `branch` for
+the subject and each argument, in the same wave. A branch runs again by itself when something that it read changes, and
+ends when the rule no longer yields its argument, or fails.
 """
 
 from __future__ import annotations

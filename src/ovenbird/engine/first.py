@@ -1,8 +1,9 @@
 """The first values of each group, up to a limit: "the rows of another zone that are used".
 
-A ``First`` is a ``GroupedValues`` that bounds what its readers make of rows whose number others decide. Which values
-are the first does not depend on the order in which they came. A reader that asks about a value depends on that value's
-place alone: one value more or less costs the logarithm of the group's size, and moves one other value at most.
+A ``First`` is a ``GroupedValues`` that bounds the work of its readers where others decide on the number of rows. Which
+values are the first does not depend on the order in which they were added. A reader that asks about a value depends on
+that value's position alone: adding or removing a value costs the logarithm of the group's size, and moves at most one
+other value into the limit or out of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What is taken from other zones: so many zones, so many rows of each, and texts of so many characters.
+"""Bounds on what is used of other zones: the number of zones, of rows of each zone, and of characters of a text.
 
-Any client that may write to Interconnection Southbound can fill it with rows of any content. What is beyond a
-bound is left out as if it were not there. Of rows of one kind the first by UUID are taken, so that a zone that has too
-many costs only its own, and a restart changes nothing.
+Any client that may write to Interconnection Southbound can fill it with rows of any content. Rows beyond a bound are
+treated as if they did not exist. Of the rows of one kind the first ones by UUID are used, so that a zone with too many
+rows affects only itself, and a restart changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The compiler between zones: one engine over Northbound, Southbound and the two Interconnection databases.
 
 It reads and writes all four: Interconnection Southbound (this zone's rows, and the tunnel keys of transit switches),
-Northbound (transit switches, remote ports, learned routes), Southbound (remote chassis, and where remote ports are) and
-Interconnection Northbound (the number of the last changes that all zones have applied). It does no I/O: a
+Northbound (transit switches, remote ports, learned routes), Southbound (remote chassis, and the bindings of remote
+ports) and Interconnection Northbound (the number of the last changes that all zones have applied). It does no I/O: a
 driver runs waves, has each output plan its edits, and commits them.
 """
 

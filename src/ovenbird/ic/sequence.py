@@ -1,9 +1,9 @@
 """Sequence numbers, by which clients of Interconnection Northbound learn that all zones have applied their changes.
 
-`ovn-ic-nbctl --wait=sb` increments IC_NB_Global.nb_ic_cfg. Each zone copies the number to its own row, together with
-what it makes of the changes; what all zones have reached becomes IC_SB_Global.nb_ic_cfg, and once it is seen there
-IC_NB_Global.sb_ic_cfg, which the client waits for (ovn-ic-nb(5), ovn-ic-sb(5), since 24.09). Servers of before have no
-such columns: the numbers are 0 then, and nothing is written. All zones write the same number of all.
+`ovn-ic-nbctl --wait=sb` increments IC_NB_Global.nb_ic_cfg. Each zone copies the number to its own row, in the
+transaction that applies the changes. The least number of all zones is written to IC_SB_Global.nb_ic_cfg, and once it is
+seen there to IC_NB_Global.sb_ic_cfg, which the client waits for (ovn-ic-nb(5), ovn-ic-sb(5), since 24.09). All zones
+compute the same least number. Older servers lack these columns; the numbers are 0 then, and nothing is written.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 ovn-sb(5), Logical_Flow, "Templates", and ovn-nb(5), Chassis_Template_Var. Variables are expanded once, before the text
 is parsed: a `^NAME` inside a value is not expanded. A variable without a value becomes its name without the `^`. In
-strings and comments `^` has no special meaning, but in those of `commit_lb_aff`, which are an address and a port each:
-OVN leaves them as they are, so that its templates have no affinity.
+strings and comments `^` has no special meaning, except in the strings of `commit_lb_aff`, which are an address and a
+port each. OVN does not expand these, so that its template load balancers have no affinity.
 """
 
 from __future__ import annotations

@@ -77,11 +77,11 @@ class Setting(Generic[T]):
         return self.default if found is None else found
 
     def given(self, store: Store) -> T | None:
-        """Return the value that the database has, or None where it has none of use; likewise."""
+        """Return the value in the database, or None if it has no valid one; likewise."""
         return cast("T | None", _given(store, self))
 
     def among(self, options: Mapping[str, str]) -> T | None:
-        """Return the value that options have, or None where they have none of use."""
+        """Return the value in the options, or None if they have no valid one."""
         text = options.get(self.name)
         if text is None:
             return None
@@ -126,14 +126,14 @@ GATEWAY_SCHEDULER = Setting(
     "gateway_scheduler",
     Choice(("leastloaded", "chance")),
     "leastloaded",
-    "how gateways are scheduled on chassis: by load, or at random",
+    "how gateways are scheduled on chassis: by load, or by a hash",
     effect="at once: gateways may move",
 )
 MIGRATION_ACTIVATION = Setting(
     "live_migration_activation_strategy",
     Choice(("rarp", "")),
     "rarp",
-    "what activates a port on the new host of its instance: a RARP, or (empty) nothing",
+    "what activates a migrating port on its new host: a RARP of the instance; if empty, the port is active at once",
 )
 DNS_DOMAIN = Setting(
     "dns_domain",
@@ -240,16 +240,16 @@ def checked(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def assignments(words: Iterable[str]) -> dict[str, str]:
-    """Return what words `NAME=VALUE` say, as it is stored.
+    """Return the settings that words `NAME=VALUE` give, as they are stored.
 
     Raises:
-        SettingError: a word is none, one setting is given twice, or as for `checked`.
+        SettingError: a word has another form, a setting is given twice, or as for `checked`.
     """
     given: dict[str, str] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise SettingError(f"{quoted(word)}: NAME=VALUE is needed")
+            raise SettingError(f"{quoted(word)} is not of the form NAME=VALUE")
         if name in given:
             raise SettingError(f"{quoted(name)} is given twice")
         given[name] = value
@@ -268,7 +268,7 @@ def complaints(options: Mapping[str, str]) -> Iterator[str]:
         try:
             named(name).canonical(options[name])
         except SettingError as error:
-            kept = f"{quoted(SETTINGS[name].default_text)}, the default, holds" if name in SETTINGS else "it is ignored"
+            kept = f"the default {quoted(SETTINGS[name].default_text)} is used" if name in SETTINGS else "it is ignored"
             yield f"settings of the cloud: {error}; {kept}"
     if len(wrong) > _COMPLAINTS:
         yield f"settings of the cloud: {len(wrong) - _COMPLAINTS} more have no effect"

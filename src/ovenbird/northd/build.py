@@ -4,8 +4,8 @@
 goes back up (a port's state, sequence numbers) to Northbound. It does no I/O: a driver runs waves, has each output
 plan its edits, and commits them.
 
-A Southbound database that another northd wrote is taken over: rows are known again by their keys, tunnel keys are kept,
-and what is not called for is removed.
+A Southbound database that another northd wrote is taken over: rows are recognised by their keys, tunnel keys are kept,
+and rows that no rule calls for are removed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Features: what logical networks can do, one file each.
 
 ``FEATURES`` is all of them, in the order in which a packet meets them; northd is a loop over it. A feature owns its
-flows in every stage, the rows that it writes and what is to say about both (``northd.ir.feature``); what several share
-is in ``northd.ir`` and ``northd.shared``.
+flows in every stage, the rows that it writes, and the explanations of both (``northd.ir.feature``); parts that several
+features share are in ``northd.ir`` and ``northd.shared``.
 """
 
 from ovenbird.northd.router import (

@@ -1,4 +1,4 @@
-"""The calls of a client to its server (JSON-RPC 1.0): which answers are awaited, and what becomes of late ones."""
+"""The calls of a client to its server (JSON-RPC 1.0): which replies are awaited, and how late ones are handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors in questions about a network."""
+"""Errors in queries about a network."""
 
 from __future__ import annotations
 

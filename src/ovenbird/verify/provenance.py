@@ -1,9 +1,8 @@
-"""What a logical flow was made for: its Northbound row, and the row of Neutron's that this row was made for.
+"""What a logical flow was made for: its Northbound row, and the Neutron resource that this row was made for.
 
 Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)), or of a Southbound row's
-that a chassis has written, such as a learned route. What such a row is in words
-the features say that make the flows (``pipeline.explanations``). Rows made for Neutron carry the UUIDs of its objects
-(`neutron:security_group_rule_id`).
+that a chassis has written, such as a learned route. The features that make the flows describe these rows in words
+(``pipeline.explanations``). Rows made for Neutron carry the UUIDs of its objects (`neutron:security_group_rule_id`).
 """
 
 from __future__ import annotations

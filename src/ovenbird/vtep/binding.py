@@ -1,8 +1,8 @@
 """Ports of type `vtep`: which are bound to the chassis of their physical switch.
 
 A port names a physical switch and a logical switch of it (ovn-nb(5), `vtep-physical-switch`, `vtep-logical-switch`). A
-logical switch belongs to one network, and has one port on each physical switch: further ones are left out, and those
-that are bound already go before others.
+logical switch belongs to one network, and has one port on each physical switch: further ones are left out, and ports
+that are bound already take precedence.
 """
 
 from __future__ import annotations

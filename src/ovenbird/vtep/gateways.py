@@ -1,7 +1,8 @@
 """Physical switches as chassis in Southbound, each with its VXLAN endpoint and the logical switches of its VLANs.
 
-A chassis row is ours exactly while a physical switch has its name: it is taken over, kept equal, and removed with the
-switch. What could harm others is left out: a physical switch with the name of a hypervisor, or another one's address.
+A chassis row belongs to this process as long as a physical switch has its name: an existing row is taken over, kept up
+to date, and removed with the switch. Physical switches that would affect others are left out: those with the name of a
+hypervisor, or with the address of another chassis.
 """
 
 from __future__ import annotations

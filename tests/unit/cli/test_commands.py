@@ -150,7 +150,7 @@ def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch:
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
     monkeypatch.setattr("ovenbird.cli.lab.os.execvpe", lambda program, line, env: lines.append(line))
     place = ("lab", "exec", "--rundir", str(lab.layout.rundir), "test1")
-    assert "options come before the instance's name" in _run(*place, "--rundir", "/x", "--", "true").output
+    assert "options of `exec` come before the instance's name" in _run(*place, "--rundir", "/x", "--", "true").output
     for command in (("--", "ping", "-c", "1", "--", "x"), ("ping", "-c", "1", "--", "x")):
         assert _run(*place, *command).exit_code == 0
     inside = ("ip", "netns", "exec", f"{lab.layout.prefix}vm-test1", "ping", "-c", "1", "--", "x")

@@ -73,13 +73,13 @@ async def served(tmp_path):
 async def test_settings_are_set_listed_read_and_unset(served):
     assert await served.said("get", "metadata") == "false\n"
     assert await served.said("set", "metadata=TRUE", "live_migration_activation_strategy=", "quota_port=-1") == (
-        "metadata is true: it was false; counts for networks made from now on, and subnets made, or given DHCP, from "
+        "metadata is true: it was false; takes effect for networks made from now on, and subnets made, or given DHCP, from "
         "now on\n"
-        "live_migration_activation_strategy is '': it was rarp; counts at once\n"
-        "quota_port is -1: it was 500; counts at once\n"
+        "live_migration_activation_strategy is '': it was rarp; takes effect at once\n"
+        "quota_port is -1: it was 500; takes effect at once\n"
     )
     assert served.options == [{"metadata": "true", "live_migration_activation_strategy": "", "quota_port": "-1"}]
-    assert await served.said("set", "metadata=true") == "metadata is true: as before\n"
+    assert await served.said("set", "metadata=true") == "metadata is true: unchanged\n"
     lines = {line.split()[0]: line.split()[1:3] for line in (await served.said("list")).splitlines()[3:] if line}
     assert list(lines) == list(SETTINGS)
     assert (lines["metadata"], lines["max_routes"]) == (["true", "false"], ["30", "30"])
@@ -90,9 +90,9 @@ async def test_settings_are_set_listed_read_and_unset(served):
     assert [entries["quota_port"][key] for key in ("value", "is_set", "default")] == ["-1", True, "500"]
     assert [entries["max_routes"][key] for key in ("value", "is_set", "default")] == ["30", False, "30"]
     assert await served.said("unset", "quota_port", "max_routes", "live_migration_activation_strategy") == (
-        "quota_port is 500: it was -1; counts at once\n"
-        "max_routes is 30: as before\n"
-        "live_migration_activation_strategy is rarp: it was ''; counts at once\n"
+        "quota_port is 500: it was -1; takes effect at once\n"
+        "max_routes is 30: unchanged\n"
+        "live_migration_activation_strategy is rarp: it was ''; takes effect at once\n"
     )
     assert served.options == [{"metadata": "true"}]
 
@@ -105,7 +105,7 @@ async def test_settings_are_set_listed_read_and_unset(served):
         (("set", "metadata=t\0rue"), "metadata='t\\x00rue': metadata is true or false"),
         (("set", "metadata=" + "x" * 1_000_000), f"metadata={'x' * 60!r}... (1000000 characters): {WHAT}"),
         (("set", "metadata=true", "metadata=false"), "metadata is given twice"),
-        (("set", "metadata"), "metadata: NAME=VALUE is needed"),
+        (("set", "metadata"), "metadata is not of the form NAME=VALUE"),
         (("set",), "Missing argument 'NAME=VALUE...'."),
         (("get", "metdta"), "there is no setting metdta: is metadata meant?"),
         (("unset", "max_routes", "quota_prt"), "there is no setting quota_prt: is quota_port meant?"),
@@ -122,12 +122,12 @@ async def test_settings_written_past_the_checks_are_reported_and_can_be_removed(
     done = await served.run("get", "metadata")
     assert done.stdout == "false\n"
     assert done.stderr.splitlines() == [
-        f"{SAID}metadata=banana: metadata is true or false; false, the default, holds",
+        f"{SAID}metadata=banana: metadata is true or false; the default false is used",
         f"{SAID}there is no setting 'a\\nb': `ovenbird settings list` shows all; it is ignored",
         f"{SAID}there is no setting metdta: is metadata meant?; it is ignored",
     ]
     assert await served.said("unset", "a\nb", "metdta", "metadata") == (
-        "metadata is false: as before\n'a\\nb' is removed\nmetdta is removed\n"
+        "metadata is false: unchanged\n'a\\nb' is removed\nmetdta is removed\n"
     )
     assert served.options == [{"max_routes": "7"}]
 
@@ -141,7 +141,7 @@ async def test_where_cloud_is(served, tmp_path):
     assert (await served.run("get", "--db", here, "max_routes", place=False, env=elsewhere)).stdout == "30\n"
     assert await served.refused("get", "--db", here, "max_routes") == "give one of --db and --rundir"
     empty = tmp_path / "empty"
-    why = f"Cloud is not at {empty}/cloud.sock: name its place with --db"
+    why = f"Cloud is not at {empty}/cloud.sock: give its remote by --db"
     assert await served.refused("list", "--rundir", str(empty), place=False) == why
     assert not empty.exists()
     gone = f"unix:{tmp_path}/gone"

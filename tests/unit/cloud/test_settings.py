@@ -9,7 +9,7 @@ def test_a_row_without_effect_is_a_finding_until_it_is_corrected(world, caplog):
     world.configure(metadata="banana", metdta="true", max_routes="5")
     world.settle()
     wrong = [
-        "settings of the cloud: metadata=banana: metadata is true or false; false, the default, holds",
+        "settings of the cloud: metadata=banana: metadata is true or false; the default false is used",
         "settings of the cloud: there is no setting metdta: is metadata meant?; it is ignored",
     ]
     assert list(findings) == wrong

@@ -12,7 +12,7 @@ from ovenbird.daemon.central import main
         (["--set=metadata=banana"], "metadata=banana: metadata is true or false"),
         (["--set", "metadata=true", "--set=max_routes=many"], "max_routes=many: max_routes is a whole number"),
         (["--set=metadata=true", "--set=metadata=false"], "metadata is given twice"),
-        (["--set=metadata"], "metadata: NAME=VALUE is needed"),
+        (["--set=metadata"], "metadata is not of the form NAME=VALUE"),
     ],
 )
 def test_settings_that_make_no_sense(words, why, tmp_path, capsys):

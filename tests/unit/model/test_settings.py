@@ -90,7 +90,7 @@ def test_no_values(setting, text):
         (["metdta=true"], "there is no setting metdta: is metadata meant?"),
         (["METADATA=true"], "there is no setting METADATA: `ovenbird settings list` shows all"),
         (["=true"], "there is no setting '': `ovenbird settings list` shows all"),
-        (["metadata"], "metadata: NAME=VALUE is needed"),
+        (["metadata"], "metadata is not of the form NAME=VALUE"),
         (["metadata=banana"], "metadata=banana: metadata is true or false"),
         (["metadata="], "metadata='': metadata is true or false"),
         (["metadata= true"], "metadata=' true': metadata is true or false"),
@@ -118,7 +118,7 @@ def test_assignments():
 def test_invalid_settings_in_the_database_are_reported():
     said = list(complaints({"metadata": "banana", "metdta": "true", "max_routes": "7", "dns_domain": ""}))
     assert said == [
-        "settings of the cloud: metadata=banana: metadata is true or false; false, the default, holds",
+        "settings of the cloud: metadata=banana: metadata is true or false; the default false is used",
         "settings of the cloud: there is no setting metdta: is metadata meant?; it is ignored",
     ]
 

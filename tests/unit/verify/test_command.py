@@ -93,8 +93,8 @@ def test_the_running_cloud_is_the_default(served):
         (("--from", "p1", "--to", "p2", "--icmp", "--tcp", "0"), 2, "not --tcp and --icmp"),
         (("--from", "p1", "--to", "p2", "--json", "--summary"), 2, "not --summary and --json"),
         (("--from", "p1", "--to", "p2", "--all", "--minimal"), 2, "--minimal shows no stages"),
-        (("--from", "p1", "--to", "p2", "sw0", SSH), 2, "a question has no microflow"),
-        (("p1", "p2"), 2, "p2 describes no packet; between two ports: --from WHO --to WHO"),
+        (("--from", "p1", "--to", "p2", "sw0", SSH), 2, "--from takes no microflow"),
+        (("p1", "p2"), 2, "p2 is not a microflow; for a packet between ports give --from WHO --to WHO"),
         (("--to", "p2", SSH), 2, "--to needs --from"),
         (("--udp", "0", SSH), 2, "--udp needs --from"),
         (("--from", "p1"), 1, "a target is needed"),
@@ -157,7 +157,7 @@ def test_a_run_directory_on_the_command_line_goes_before_the_environment(served,
     assert "/nowhere/nb.sock" in found.output
     assert "give one of --db and --rundir" in run("--rundir", rundir, "--db", served["sb"], SSH).output
     found = run("--db", served["sb"], SSH)  # what others have set does not stand in the way
-    assert (found.exit_code, "shown without what is behind them" in found.output) == (0, True)
+    assert (found.exit_code, "shown without the rows behind them" in found.output) == (0, True)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
@@ -186,4 +186,4 @@ def test_databases_are_read_by_tls(two, tmp_path):
 def test_without_a_cloud_that_is_said(tmp_path):
     found = run("--rundir", str(tmp_path), SSH)
     assert found.exit_code == 1
-    assert f"Southbound is not at {tmp_path}/sb.sock: name its place with --db" in found.output
+    assert f"Southbound is not at {tmp_path}/sb.sock: give its remote by --db" in found.output

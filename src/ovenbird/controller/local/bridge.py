@@ -1,6 +1,6 @@
 """The integration bridge: it is created if it does not exist, and does no switching of its own.
 
-Here are also the edits by which any rule adds a port to a bridge, or removes one.
+The module also has the edits by which rules add ports to bridges and remove them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The controller's own tables: what is in no database, but rules read it like anything else.
+"""The controller's own tables: values that are in no database, for rules that read them as rows.
 
 `Progress`, `ProtocolState`, `Listeners` and `LearnedHere` hold what comes from outside of the rules. `Attachment` is
-derived: facts of one wave are its rows in the next, so that who reads them depends on one of them and not on all.
+derived: facts of one wave are its rows in the next, so that a reader of one row does not depend on the others.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which learned MAC addresses are used: the times in FDB from which northd counts their age.
+"""The use of learned MAC addresses: the timestamps in FDB, from which northd computes their age.
 
-In a switch with `fdb_age_threshold` a MAC address expires unless its host sends. The switch counts what the flows of
-`lookup_fdb` match; counts are compared several times before a row could expire, and the row of a MAC address that has
-sent since gets a new time, but not more often than needed. As in OVN, three sixteenths of the threshold are between two
-readings, and are the least age of a time that is replaced.
+In a switch with `fdb_age_threshold` a MAC address expires unless its host sends. The switch counts the packets that the
+flows of `lookup_fdb` match. The counters are read several times before a row could expire, and the row of a host that
+has sent since the last reading gets a new timestamp. As in OVN, the interval between two readings, and the least age of
+a timestamp that is replaced, are three sixteenths of the threshold.
 """
 
 from __future__ import annotations

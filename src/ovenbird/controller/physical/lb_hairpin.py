@@ -1,8 +1,8 @@
 """Load balancing back to the sender: a client that is itself one of the backends (ovn-sb(5), chk_lb_hairpin).
 
-Table 68 matches packets whose load-balanced destination is their own source, and learns into table 69 how their replies
-look; table 70 replaces the source by the virtual address, so that the reply returns this way. Logical flows keep the
-virtual address in reg1 or xxreg1, and its port in reg2, before load balancing.
+Table 68 matches packets whose load-balanced destination is their own source, and learns flows for their replies into
+table 69; table 70 replaces the source by the virtual address, so that the reply returns this way. Logical flows keep
+the virtual address in reg1 or xxreg1, and its port in reg2, before load balancing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A row's records map names in lower case to addresses, and reverse names to names. A query that they cannot answer
 continues to the name server that it was sent to; but if the name is in a row with `ovn-owned`, it is refused, so that
-who asks does not wait for a server that knows nothing.
+the client does not wait for a server that has no answer.
 """
 
 from __future__ import annotations

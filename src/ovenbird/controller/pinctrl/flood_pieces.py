@@ -1,4 +1,4 @@
-"""Large floods in pieces: the switch makes the first copies, and gets the packet again for each further piece.
+"""Large floods in pieces: the controller returns a flooded packet to the switch once for each further piece.
 
 See `physical.flood`.
 """

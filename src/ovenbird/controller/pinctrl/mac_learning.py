@@ -1,6 +1,6 @@
-"""What packets taught and report, to be written to Southbound: neighbours (MAC_Binding), stations (FDB), virtual ports.
+"""What is learned from packets and written to Southbound: neighbours (MAC_Binding), stations (FDB), virtual ports.
 
-Events for the cloud (Controller_Event) are written with it.
+Events for the CMS (Controller_Event) are written as well.
 
 A neighbour that is known already costs nothing; if its MAC address has changed, the row is updated with a new
 timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis receive too,

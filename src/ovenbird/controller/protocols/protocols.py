@@ -1,4 +1,4 @@
-"""All protocols that a chassis speaks: gratuitous ARP, router advertisements, BFD, prefix delegation, probes, IGMP."""
+"""All protocols of a chassis: gratuitous ARP, router advertisements, BFD, prefix delegation, probes, IGMP."""
 
 from __future__ import annotations
 

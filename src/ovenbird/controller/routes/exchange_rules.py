@@ -3,9 +3,9 @@
 ovn-nb(5) of OVN 25.03, Logical_Router and Logical_Router_Port, `options:dynamic-routing…`; ovn-sb(5), Advertised_Route
 and Learned_Route. A router's routes are exchanged on the chassis of a gateway router, and on those of the distributed
 gateway ports of another one. The number of the table is the datapath's tunnel key, unless the router names one. A route
-is announced with the metric 100 where the port that it tracks is, and 1000 elsewhere; as a blackhole, since the kernel
-is not to forward packets by it, or through the next hop that the router gives. What is learned comes from other
-programs' routes in that table (`route_exchange`).
+is announced with the metric 100 on the chassis of the port that it tracks, and with 1000 on others. It is a blackhole
+route, since the kernel must not forward packets by it, unless the router names a next hop. The routes of other programs
+in that table are learned (`route_exchange`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The kernel's routing tables, by netlink(7): changes, the content of a table, and what others change.
+"""The kernel's routing tables, by netlink(7): changes, the content of a table, and changes by other programs.
 
-The kernel carries out a request before `send` returns, so that its answer is there at once. Memory for what others
-change is bounded; if it overflows, the kernel says so (ENOBUFS), and everything has to be read again.
+The kernel executes a request before `send` returns, so that its answer can be read at once. The socket's buffer for
+notifications is bounded; if it overflows, the kernel reports that (ENOBUFS), and everything must be read again.
 """
 
 from __future__ import annotations

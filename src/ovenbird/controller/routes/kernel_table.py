@@ -1,8 +1,8 @@
-"""One routing table of the kernel: what it has, what it is to have, and what is learned from it; without I/O.
+"""One routing table of the kernel: its routes, the routes that it should have, and the learned ones; without I/O.
 
-A table is read as a whole once, and then follows the kernel's notifications. Where these leave a doubt it is *stale*,
-and has to be read again: a route that was replaced, a route that went and was not known, an interface that went down
-(the kernel drops the IPv4 routes over it silently).
+A table is read completely once, and then kept up to date by the kernel's notifications. Where these are incomplete it
+is *stale* and must be read again: after a route was replaced, a route that was not known was deleted, or an interface
+went down (the kernel deletes its IPv4 routes without a notification).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The exchange of routes with the kernel: keeps its tables as rules want them, and records what others put there.
+"""The exchange of routes with the kernel: writes the routes that rules call for, and records those of other programs.
 
-One task does the work: a table at a time, a few routes at once, so that others have their turns. A route that the
-kernel refuses costs that route alone. While a controller starts, routes are only added: what it finds is removed when
-all routes to announce are known, so that a restart withdraws nothing.
+One task processes the tables one after another, a few routes at a time, so that it does not delay other tasks. A route
+that the kernel refuses does not affect others. While a controller starts, routes are only added: routes of a previous
+run are removed when all routes to announce are known, so that a restart withdraws nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The edits of Southbound and of the local database, and the writers of both.
 
-Each database has a writer of its own, which works beside the waves: a slow Southbound does not delay flows.
+Each database has a writer of its own, which runs concurrently with the waves: a slow Southbound does not delay flows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""After how long what chassis learned expires: thresholds by address, and how many rows may expire at once.
+"""The expiry of what chassis have learned: thresholds by address, and how many rows may expire at once.
 
 ovn-nb(5) of OVN 24.03 and later, Logical_Router, `options:mac_binding_age_threshold`: entries `[CIDR:]SECONDS` between
 semicolons, of which the longest prefix around an address counts, and the one without a CIDR for other addresses. The

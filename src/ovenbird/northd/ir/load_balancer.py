@@ -1,9 +1,9 @@
 """Load balancers as features see them: virtual addresses and backends read into values, and who uses which balancer.
 
 ovn-nb(5), Load_Balancer. A virtual address is a key of `vips`, its backends the value: an IP address, with a port or
-without. In a *template* either part may be a variable, `^NAME`, that each chassis fills in; which IP version it is of,
-`options:address-family` says. An entry that cannot be read, or a backend that does not go with its virtual address, is
-left out and found fault with; the others count. (ovn-northd drops a virtual address whole for one such backend.)
+without. In a *template* either part may be a variable, `^NAME`, whose value each chassis inserts; its IP version is
+that in `options:address-family`. An entry that cannot be parsed, or a backend that does not fit its virtual address, is
+left out with a finding; the others are used. (For one such backend ovn-northd omits the whole virtual address.)
 
 Two thousand balancers in a group that five hundred switches use must not cost a million steps, so flows are for the
 datapaths of *users*: the groups that a balancer is in, and itself where datapaths refer to it directly. Balancers with

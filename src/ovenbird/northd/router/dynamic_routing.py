@@ -1,8 +1,8 @@
-"""Dynamic routing: routes that are exchanged with the world outside through the kernels of gateways.
+"""Dynamic routing: routes that are exchanged with external networks through the kernels of gateways.
 
 ovn-nb(5) of OVN 25.03, Logical_Router, `options:dynamic-routing`. Controllers write the rows of Advertised_Route into a
 routing table of their host's kernel, from which a routing daemon such as FRR announces them. What that daemon learns,
-they write into Learned_Route. A Southbound server that lacks these tables has neither.
+they write into Learned_Route. With a Southbound server that lacks these tables no routes are exchanged.
 """
 
 from __future__ import annotations

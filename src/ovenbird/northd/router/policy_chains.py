@@ -1,9 +1,9 @@
 """Chains of router policies: where the policies of each take effect, and which jumps would never end.
 
 ovn-nb(5), Logical_Router_Policy, `chain` and `jump_chain`. OVN since 24.09 compares the number of the chain in the flow
-of every policy. Here the policies of no chain stay as they are in a router without chains. A `jump` leads to a stage
-behind all others, which holds the policies of chains behind comparisons with the chain's number, and from there back to
-the stage after that of policies. What no policy of a chain decides about is left to the routes.
+of every policy. Here the flows of policies without a chain are the same as in a router without chains. A `jump` leads
+to a stage after all others, whose flows, the policies of chains, also compare the chain's number, and from there back
+to the stage after that of policies. Packets that no policy of a chain decides are routed by the routes.
 """
 
 from __future__ import annotations

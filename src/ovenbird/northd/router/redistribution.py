@@ -1,8 +1,8 @@
 """Which routes a router redistributes, and at which of its ports: the options of dynamic routing.
 
-ovn-nb(5) of OVN 25.03, Logical_Router and Logical_Router_Port, `options:dynamic-routing…`. A port's list takes the
-place of its router's. Some keys are those of later releases: `-no-learning`, `-redistribute-local-only`, `-vrf-id`,
-`-v4-prefix-nexthop`, `-v6-prefix-nexthop`.
+ovn-nb(5) of OVN 25.03, Logical_Router and Logical_Router_Port, `options:dynamic-routing…`. A port's list overrides its
+router's. Some keys are of later releases: `-no-learning`, `-redistribute-local-only`, `-vrf-id`, `-v4-prefix-nexthop`,
+`-v6-prefix-nexthop`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Load balancing in a router: what goes to a virtual address is led to a backend where the router has a gateway.
+"""Load balancing in a router: connections to a virtual address go to one of its backends, at the router's gateway.
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 4" to "8", "Egress Table 1" and "3". A gateway router, and a
 router without any gateway, balances wherever it is; a router with distributed gateway ports on the chassis that one of
-them is active on, in the zone in which it translates both ways. A gateway router may force a source of its own on what
-it balances (`lb_force_snat_ip`), so that replies come back to it; a balancer may be excepted (`skip_snat`).
+them is active on, in the zone in which it translates both ways. A gateway router may replace the source of balanced
+connections by an address of its own (`lb_force_snat_ip`), so that replies return to it; a balancer may be exempted
+(`skip_snat`).
 
-What is the same for all routers that balance in one way is one flow for all (``BalancingMode``). Who answers for the
-virtual addresses is in ``load_balancer_addresses``.
+A flow that is the same for all routers that balance in one way is one row for all of them (``BalancingMode``).
+``load_balancer_addresses`` decides which routers answer for the virtual addresses.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Samples of packets that ACLs match: those of new connections, and those of established ones.
 
-ovn-nb(5), ACL, `sample_new` and `sample_est`; Sample, Sample_Collector, Sampling_App. OVN since 24.09 samples in stages
-of its own. Here the action stands in the flows of the ACL itself, since these tell apart the states of connections. A
-sample has as its observation point the number of its row, or the ACL's label if it has one. Replies, and packets that
-are related to a connection, match no ACL: their connections are committed with that number as label, and are known
-again by it.
+ovn-nb(5), ACL, `sample_new` and `sample_est`; Sample, Sample_Collector, Sampling_App. OVN since 24.09 has stages for
+samples. Here the action is part of the ACL's own flows, which distinguish the states of connections. The observation
+point of a sample is the number of its row, or the ACL's label if it has one. Replies, and packets that are related to a
+connection, match no ACL: their connections are committed with that number as label, by which they are recognised.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Tiers of ACLs: what no ACL of one tier decides is left to the next tier, and in the end to the default.
+"""Tiers of ACLs: packets that no ACL of one tier decides go to the next tier, and finally to the default.
 
-ovn-nb(5), ACL, `tier` and `pass`. OVN since 23.06 compares a counter in every ACL's flow. Here the ACLs of tier 0 stay
-as they are in a switch without tiers, in the stages of OVN 23.03. What none of them decides, or one passes on, goes to
-a stage behind all others, which holds the ACLs of the tiers above 0 behind comparisons of the tier's register, and from
-there back to the stage after the one that it came from. So the flows of tier 0 do not depend on whether there are
-tiers, and a switch without tiers has no flows for them. Two sets of `from-lport` ACLs, before and after load balancing,
-share a stage; their tiers have different numbers in the register.
+ovn-nb(5), ACL, `tier` and `pass`. OVN since 23.06 compares a counter in every ACL's flow. Here the flows of the ACLs of
+tier 0 are the same as in a switch without tiers, in the stages of OVN 23.03. Packets that none of these ACLs decides,
+or that one passes on, go to a stage after all others, whose flows, the ACLs of higher tiers, also compare the tier's
+register, and from there back to the stage after the one that they came from. So the flows of tier 0 do not depend on
+whether there are tiers, and a switch without tiers has no additional flows. Two sets of `from-lport` ACLs, before and
+after load balancing, share a stage; their tiers have different numbers in the register.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Load balancing in a switch: what goes to a virtual address is led to a backend, its replies come from there.
+"""Load balancing in a switch: connections to a virtual address go to one of its backends.
 
-ovn-northd(8), "Ingress Table 5", "6", "11" to "16", "Egress Table 1" and "2". The connection tracker remembers which
-backend a connection has, so all IP of such a switch passes it. A backend that reaches itself by the virtual address is
-sent the packet back at the port that it came from, with the virtual address as source (*hairpin*), by flows of the
-chassis' own, which it makes from Southbound's Load_Balancer rows.
+ovn-northd(8), "Ingress Table 5", "6", "11" to "16", "Egress Table 1" and "2". The connection tracker stores the backend
+of a connection, so all IP packets of such a switch pass the tracker. If a backend connects to its own virtual address
+and is chosen itself, the packet returns through the port that it came from, with the virtual address as its source
+(*hairpin*). This is done by flows that each chassis makes from Southbound's Load_Balancer rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""VTEP gateways: what comes from hosts behind physical switches passes no ingress ACL, and finds gateways of routers.
+"""VTEP gateways: packets from hosts behind physical switches pass no ingress ACL, and are sent to gateways of routers.
 
-ovn-northd(8), "Ingress Table 0" and "16": such packets go on at the stage of hairpins, and from there to the lookup of
-their destination. Where a distributed gateway port of a router is active, they pass the stages in between.
+ovn-northd(8), "Ingress Table 0" and "16": such packets continue in the stage of hairpins, and from there in the lookup
+of their destination. On the chassis where a distributed gateway port of a router is active, they pass the stages in
+between.
 """
 
 from __future__ import annotations
