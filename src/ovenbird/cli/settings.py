@@ -76,7 +76,7 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="REMOTE",
             envvar="OVENBIRD_CLOUD_DB",
             show_envvar=True,
-            help="Cloud: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; by default that of the run directory, else of OVN's.",
+            help="Cloud: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; by default that of the run directory, else OVN's.",
         ),
     ):
         placed = option(placed)

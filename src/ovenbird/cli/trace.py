@@ -49,7 +49,7 @@ STYLES = {
     metavar="REMOTE",
     envvar="OVN_SB_DB",
     show_envvar=True,
-    help="Southbound: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; by default that of the run directory, else of OVN's.",
+    help="Southbound: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; by default that of the run directory, else OVN's.",
 )
 @click.option(
     *("--nb", "nb_remote"),
@@ -117,8 +117,8 @@ def command(
 
     With --from and --to, the packet is what the sender would send: it follows the routes that DHCP gave the sender, and
     has the MAC address of the next hop. A host outside is given by an address that no port has, or by the name of a
-    network on a physical network, which stands for a host beyond it (192.0.2.1, 2001:db8::1). A packet from outside to a
-    port is sent to the port's floating IP.
+    network on a physical network, which stands for a host beyond it (192.0.2.1, 2001:db8::1). A packet from outside to
+    a port is sent to the port's floating IP.
 
     The trace keeps track of connections: the packet is the first of a new one, and its reply (--reply) belongs to it.
     """

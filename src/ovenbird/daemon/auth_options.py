@@ -24,7 +24,7 @@ OPTIONS: Mapping[str, Option] = {
     "auth": value(
         "HOW",
         text="none: every caller may do everything (default), and the API listens on a loopback address only; "
-        "basic:FILE: HTTP Basic, with the users and bcrypt hashes that `htpasswd -B FILE USER` writes; a user's project "
+        "basic:FILE: HTTP Basic, with users and bcrypt hashes as `htpasswd -B FILE USER` writes them; a user's project "
         "has the user's name; keystone:FILE: tokens of Keystone; FILE has a section [keystone_authtoken] as in "
         "neutron.conf, with auth_url, username, password, project_name, ...",
     ),

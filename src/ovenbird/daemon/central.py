@@ -49,7 +49,7 @@ ROOTS = {
 OPTIONS = {
     "rundir": value(
         "DIR",
-        text="the directory of the journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock); required",
+        text="directory of the journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock); required",
     ),
     "api-port": value("PORT", text="TCP port of the API (9696)"),
     "host": value("ADDRESS", text="address that the API listens on (127.0.0.1)"),
@@ -69,7 +69,7 @@ OPTIONS = {
     **{
         f"{name}-remote": value(
             "REMOTE",
-            text=f"also serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST] or punix:FILE (ovsdb-server(1), --remote)",
+            text=f"also serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST] or punix:FILE (ovsdb-server(1))",
             repeats=True,
         )
         for name, database in (("nb", "Northbound"), ("sb", "Southbound"), ("cloud", "Cloud"))

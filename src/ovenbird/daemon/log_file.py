@@ -47,7 +47,7 @@ class LogFile(logging.Handler):
         except OSError as error:
             self.lost += 1
             if self.lost == 1:  # this line comes back here, and is counted like any other
-                _log.warning("%s: write failed (%s): lines are lost until it works", self.path, error.strerror)
+                _log.warning("%s: write failed (%s): lines are lost until writes succeed", self.path, error.strerror)
         else:
             self.lost = 0
 

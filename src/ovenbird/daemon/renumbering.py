@@ -61,7 +61,7 @@ class Renumbering:
             log.error(
                 "the same networks have other ids now: Cloud was restored by a server that gives rows new UUIDs. "
                 "Northbound stays as it is. Restore the backup's file, which has the ids (docs/operate.md); if the new "
-                "ids are to stay, say cloud/accept-ids"
+                "ids are right, use the command cloud/accept-ids"
             )
 
     def _renumbered(self, changes: Sequence[RowChange]) -> frozenset[UUID]:

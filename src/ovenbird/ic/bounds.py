@@ -144,4 +144,4 @@ def too_many_zones() -> Iterator[Fact]:
     """Report more zones than are taken."""
     if zones.exceeds(_ALL):
         for row in rows(nb.NBGlobal):
-            yield finding(row, f"there are more than {zones.limit} other zones: those beyond are left out")
+            yield finding(row, f"there are more than {zones.limit} other zones: the others are left out")

@@ -40,7 +40,7 @@ def run(
     except FileNotFoundError:
         raise RequirementError(f"the program {argv[0]} is missing") from None
     except subprocess.TimeoutExpired:
-        raise CommandError(argv, -9, f"no end within {timeout:g} s") from None
+        raise CommandError(argv, -9, f"it did not end within {timeout:g} s") from None
     if done.returncode != 0:
         raise CommandError(argv, done.returncode, done.stderr)
     return done.stdout

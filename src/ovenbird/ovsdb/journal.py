@@ -221,7 +221,9 @@ class Journal:
             with contextlib.suppress(OSError):  # else the next write has to do it first
                 self.cut(self.size)
             if not self.failure:
-                _log.warning("%s: write failed (%s): changes are refused until it works", self.path, error.strerror)
+                _log.warning(
+                    "%s: write failed (%s): changes are refused until writes succeed", self.path, error.strerror
+                )
             self.failure = f"cannot write to {self.path}: {error.strerror}"
             raise InputOutputError(self.failure) from error
         if self.failure:
@@ -449,5 +451,5 @@ def _remove_leftovers(path: Path) -> None:
     """Remove the files that compactions or creations of this journal left when they were killed."""
     for other in path.parent.iterdir():
         if other.name.startswith(path.name) and _LEFTOVER.fullmatch(other.name, len(path.name)):
-            _log.info("%s: removed, which a killed compaction left", other)
+            _log.info("%s: removed; a killed compaction had left it", other)
             other.unlink(missing_ok=True)

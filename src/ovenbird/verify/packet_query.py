@@ -107,7 +107,7 @@ def microflow(network: LogicalNetwork, query: PacketQuery, datapath: str | None 
     terms = [f'inport == "{sender.port.logical_port}"', f"eth.src == {sender.mac}"]
     if protocol is Protocol.ARP:
         if source.version == 6:
-            raise VerifyError(f"ARP asks for IPv4 addresses, and {target} is of IPv6: neighbour discovery asks for it")
+            raise VerifyError(f"ARP is for IPv4, and {target} is an IPv6 address, which uses neighbour discovery")
         terms += [f"eth.dst == {_EVERYBODY}", f"arp.op == 1 && arp.sha == {sender.mac}"]
         return sender.switch, " && ".join([*terms, f"arp.spa == {source} && arp.tpa == {target}"])
     ip = f"ip{source.version}"
@@ -173,7 +173,7 @@ def _way_outside(network: LogicalNetwork, name: str, within: Datapath | None = N
             raise VerifyError(f"{name} is a router: name one of its addresses, {known}")
         found = [port for port in datapath.ports.values() if port.type == "localnet"]
         if not found:
-            raise VerifyError(f"{name} is a network that nothing physical belongs to: name one of its ports")
+            raise VerifyError(f"{name} is a network without a physical network: name one of its ports")
     if len(found) > 1:
         raise VerifyError(f"{len(found)} ports lead to {name}: {', '.join(sorted(map(label, found)))}")
     return found[0]
@@ -258,7 +258,7 @@ def _addresses(network: LogicalNetwork, sender: _Sender, target: str) -> list[Ad
             port = outside
     if port.type == "localnet":
         if port == sender.port:
-            raise VerifyError(f"what goes from {label(port)} to itself never comes in here")
+            raise VerifyError(f"a packet from {label(port)} to itself never enters this network")
         return list(BEYOND)
     if sender.is_outside and port.datapath != sender.port.datapath:
         floating = _address(port.external_ids.get("neutron:port_fip", ""))

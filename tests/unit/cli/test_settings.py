@@ -73,8 +73,8 @@ async def served(tmp_path):
 async def test_settings_are_set_listed_read_and_unset(served):
     assert await served.said("get", "metadata") == "false\n"
     assert await served.said("set", "metadata=TRUE", "live_migration_activation_strategy=", "quota_port=-1") == (
-        "metadata is true: it was false; takes effect for networks made from now on, and subnets made, or given DHCP, from "
-        "now on\n"
+        "metadata is true: it was false; takes effect for networks made from now on, and subnets made, or given "
+        "DHCP, from now on\n"
         "live_migration_activation_strategy is '': it was rarp; takes effect at once\n"
         "quota_port is -1: it was 500; takes effect at once\n"
     )

@@ -138,7 +138,7 @@ def test_a_full_disk_costs_lines_and_says_so(logs, tmp_path, monkeypatch, caplog
     for _ in range(3):
         log.warning("lost")
     assert path.read_text() == before, "no half lines"
-    told = f"{path}: write failed (No space left on device): lines are lost until it works"
+    told = f"{path}: write failed (No space left on device): lines are lost until writes succeed"
     assert sorted(caplog.messages[1:]) == [told, "lost", "lost", "lost"], "which other destinations get"
     room = 10_000
     log.warning("found")

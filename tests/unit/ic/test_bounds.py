@@ -100,7 +100,7 @@ def test_of_too_many_zones_the_first_are_taken(shared, east, monkeypatch):
     shared.settle()
     first = sorted((row.uuid, row.name) for row in shared.all(ic_sb.AvailabilityZone) if row.name != "east")[:2]
     assert taken(east)[2] == {f"10.{name.removeprefix('zone')}.0.0/16" for _, name in first}
-    assert list(east.findings) == ["there are more than 2 other zones: those beyond are left out"]
+    assert list(east.findings) == ["there are more than 2 other zones: the others are left out"]
 
 
 LONG = "x" * 256

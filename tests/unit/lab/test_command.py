@@ -19,7 +19,7 @@ def test_failures_are_told_apart() -> None:
     with pytest.raises(CommandError, match="failed with status 3: oops") as caught:
         run(["sh", "-c", "echo oops >&2; exit 3"])
     assert (caught.value.status, caught.value.stderr) == (3, "oops")
-    with pytest.raises(CommandError, match=r"no end within 0\.05 s"):
+    with pytest.raises(CommandError, match=r"did not end within 0\.05 s"):
         run(["sleep", "5"], timeout=0.05)
     with pytest.raises(RequirementError, match="no-such-program is missing"):
         run(["no-such-program"])

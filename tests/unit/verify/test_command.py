@@ -99,7 +99,7 @@ def test_the_running_cloud_is_the_default(served):
         (("--udp", "0", SSH), 2, "--udp needs --from"),
         (("--from", "p1"), 1, "a target is needed"),
         (("--from", "p1", "--to", "p2", "--dhcp"), 1, "leave the target out"),
-        (("--from", "p1", "--to", "fd00::2", "--arp"), 1, "ARP asks for IPv4 addresses"),
+        (("--from", "p1", "--to", "fd00::2", "--arp"), 1, "ARP is for IPv4"),
         (("--from", "p1", "--dhcp", "--reply"), 1, "so there is no reply"),
         (("--ct", "old", SSH), 1, "old is not a connection tracking flag"),
     ],

@@ -150,7 +150,7 @@ def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol
         (PacketQuery(source="out", protocol=Protocol.DHCP), "DHCP requests are sent by instances"),
         (
             PacketQuery(source="p1", target="fd00::fe", protocol=Protocol.ARP),
-            "ARP asks for IPv4 addresses, and fd00::fe is of IPv6",
+            "ARP is for IPv4, and fd00::fe is an IPv6 address",
         ),
         (PacketQuery(source="p1", target="p1"), "is the sender's own address"),
         (PacketQuery(source="p1", target="127.0.0.1"), "never leaves its sender"),
@@ -160,14 +160,14 @@ def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol
             "r is a router: name one of its addresses, 10.0.0.254, 172.16.0.1, fd00::fe",
         ),
         (PacketQuery(source="p1", target="r"), "r is a router"),
-        (PacketQuery(source="sw0", target="p1"), "sw0 is a network that nothing physical belongs to"),
+        (PacketQuery(source="sw0", target="p1"), "sw0 is a network without a physical network"),
         (PacketQuery(source="r-in", target="p1"), "leads to another network and sends nothing"),
         (PacketQuery(source="to-r-in", target="p1"), "leads to another network"),
         (
             PacketQuery(source="10.0.0.99", target="p1"),
             "no port has 10.0.0.99, which is in 10.0.0.0/24, an internal network",
         ),
-        (PacketQuery(source="out", target="out"), "never comes in here"),
+        (PacketQuery(source="out", target="out"), "never enters this network"),
         (PacketQuery(source="out", target="172.16.0.77"), "no port on out has the address 172.16.0.77"),
         (
             PacketQuery(source="out", target="10.9.0.1"),

@@ -281,7 +281,7 @@ class Policy:
         except (OSError, ValueError) as error:
             raise PolicyError(f"{file}: {error}") from error
         if not isinstance(given, dict):
-            raise PolicyError(f"{file}: rules by name are needed")
+            raise PolicyError(f"{file}: the file is not a mapping of names to rules")
         try:
             self._rules = parse(self._defaults, given)
         except PolicyError as error:
@@ -324,4 +324,4 @@ def _examine(name: str, check: Any, rules: Mapping[str, Any], above: tuple[str, 
     elif isinstance(check, oslo.NotCheck):
         _examine(name, check.rule, rules, above)
     elif getattr(check, "kind", "") in ("http", "https"):
-        raise PolicyError(f"{name}: rules that ask another server are not available")
+        raise PolicyError(f"{name}: rules that query another server are not supported")

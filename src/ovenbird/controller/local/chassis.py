@@ -163,7 +163,7 @@ def configuration() -> Iterator[Fact]:
         if kind not in ENCAP_PREFERENCE:
             yield warning(f"Unknown tunnel type: {kind}")
     if not wanted_encaps(mine):
-        yield warning("Need to specify an encap type and ip; until then Southbound is told nothing of this chassis")
+        yield warning("Need to specify an encap type and ip; until then this chassis is not registered in Southbound")
     for network, name in mine.bridge_mappings.items():
         if find(Bridge.name, name) is None:
             yield warning(f"bridge '{name}' not found for network '{network}'")

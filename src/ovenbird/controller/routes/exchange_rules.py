@@ -159,14 +159,14 @@ def exchanged_router(row: DatapathBinding) -> Iterator[Fact]:
     if found is None:
         if table_number(row) in NO_TABLES and _exchanging_ports(row.uuid):
             yield warning(
-                f"{what}: its routes are not exchanged, since {table_number(row)} is no table for it: "
+                f"{what}: its routes are not exchanged, since the kernel reserves table {table_number(row)}: "
                 "set dynamic-routing-vrf-id, or requested-tnl-key"
             )
         return
     yield EXCHANGED_ROUTER(datapath=row.uuid, table=found.table, vrf=found.vrf, ports=found.ports)
     given = {port.options.get("dynamic-routing-vrf-name", "") for port in _exchanging_ports(row.uuid)} - {""}
     if found.vrf and given and found.vrf not in given:
-        yield warning(f"{what}: {min(given)!r} is no name of a VRF device: {found.vrf} is used")
+        yield warning(f"{what}: {min(given)!r} is not a valid name of a VRF device: {found.vrf} is used")
     if found.vrf and (refusal := outcome(vrf_subject(found.vrf))):
         yield warning(f"{what}: no VRF device {found.vrf}, only table {found.table}: the kernel says {refusal}")
     if outcome(beyond_subject(found.table)):
@@ -197,7 +197,7 @@ def announced_route(row: AdvertisedRoute) -> Iterator[Fact]:
     try:
         network = ip_network(row.ip_prefix)
     except PacketError:
-        yield warning(f"{what} is not announced: this is no IP network")
+        yield warning(f"{what} is not announced: it is not an IP network")
         return
     metric = ELSEWHERE
     if AdvertisedRoute.tracked_port.raw(row) is not None:

@@ -177,12 +177,12 @@ def test_every_request_about_what_is_derived_has_its_rule(derived):
     ("text", "message"),
     [
         ("a: [", "while parsing"),
-        ("- a", "rules by name"),
+        ("- a", "mapping of names"),
         ("a: 3", "a: 3 is not a rule"),
         ("a: role:admin or", "is not a rule"),
         ("a: rule:none", "there is no rule none"),
         ("a: rule:b\nb: not rule:a", "refers to itself"),
-        ("a: http://127.0.0.1/", "not available"),
+        ("a: http://127.0.0.1/", "not supported"),
         ("a: field:shared", "is needed"),
     ],
 )

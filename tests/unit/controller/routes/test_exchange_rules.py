@@ -106,7 +106,7 @@ def test_the_kernel_s_own_tables_are_nobody_s(gateway):
     gateway.advertise("10.0.0.0/8")
     gateway.set(gateway.router, tunnel_key=254)
     assert not gateway.routes()
-    assert any("254 is no table for it" in text for text in gateway.notices())
+    assert any("the kernel reserves table 254" in text for text in gateway.notices())
 
 
 def test_one_bad_route_costs_itself(gateway):
