@@ -188,7 +188,7 @@ def decode_route(body: bytes) -> KernelRoute | None:
     """Return the route that a message is about; None for one of other families than IP.
 
     Raises:
-        PacketError: it is cut off.
+        PacketError: it is cut off, or has an address of neither IPv4's length nor IPv6's.
     """
     if len(body) < _ROUTE.size:
         raise PacketError("a message about a route is cut off")
@@ -236,7 +236,10 @@ def _number(value: bytes) -> int:
 def _gateway(found: dict[int, bytes]) -> bytes:
     """Return the address of a next hop, which may be of the other family than the route; empty for none."""
     via = found.get(_VIA, b"")
-    return found.get(_GATEWAY, b"") or via[2:]
+    gateway = found.get(_GATEWAY, b"") or via[2:]
+    if gateway and len(gateway) not in _WIDTHS.values():
+        raise PacketError(f"a next hop's address of {len(gateway)} bytes")
+    return gateway
 
 
 def _hops(data: bytes) -> tuple[Hop, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import select
 import socket
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ovenbird.net.rtnetlink import KernelRoute, NetlinkMessage
+
+log = logging.getLogger(__name__)
 
 _NETLINK_ROUTE, _SOL_NETLINK, _STRICT_CHECK = 0, 270, 12
 _LINKS, _IPV4_ADDRESSES, _IPV4_ROUTES, _IPV6_ROUTES = 0x1, 0x10, 0x40, 0x400
@@ -120,7 +123,7 @@ class Kernel:
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def routes(self, table: int) -> Iterator[list[KernelRoute]]:
-        """Yield the routes of a table, a few hundred at a time.
+        """Yield the routes of a table, a few hundred at a time; one that cannot be understood is left out.
 
         Raises:
             OSError: the kernel does not answer, or refuses.
@@ -130,7 +133,7 @@ class Kernel:
             found: list[KernelRoute] = []
             for message in self._answers(rtnetlink.encode_dump(family, table=table)):
                 if message.kind == rtnetlink.NEW_ROUTE:
-                    route = rtnetlink.decode_route(message.body)
+                    route = _understood(message.body)
                     if route is not None and route.table == table:
                         found.append(route)
                 elif message.kind in (rtnetlink.DONE, rtnetlink.ERROR):
@@ -159,6 +162,18 @@ class Kernel:
                         self._on_message(message)
             except PacketError:
                 self._on_loss()
+            except Exception:  # one message; those behind it have their turn, and all is read again
+                log.exception("what the kernel says of its routes was not taken in")
+                self._on_loss()
+
+
+def _understood(body: bytes) -> KernelRoute | None:
+    """Return the route that a message is about, if it is one of IP that can be understood."""
+    try:
+        return rtnetlink.decode_route(body)
+    except PacketError as error:
+        log.debug("a route of the kernel's is left out: %s", error)
+        return None
 
 
 def _netlink(groups: int) -> socket.socket:

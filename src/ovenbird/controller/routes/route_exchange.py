@@ -175,6 +175,9 @@ class KernelExchange:
                     await self._settle(self._tables[number])
                 except (OSError, PacketError) as error:
                     self._fail(self._tables[number], error)
+                except Exception as error:  # one table; the others have their turns
+                    log.exception("routing table %d is left as it is for now", number)
+                    self._fail(self._tables[number], error)
 
     def _fail(self, table: KernelTable, error: Exception) -> None:
         """Report that a table cannot be read, and try again later."""

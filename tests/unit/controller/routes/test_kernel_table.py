@@ -1,9 +1,16 @@
 """A routing table as the kernel tells of it: what is missing, surplus and learned, and when there is a doubt."""
 
+import contextlib
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ovenbird.controller.facts import EXCHANGED_ROUTER, BoundPort
 from ovenbird.controller.routes import kernel_table
 from ovenbird.controller.routes.kernel_table import KernelTable
 from ovenbird.net import rtnetlink
+from ovenbird.net.errors import PacketError
 from ovenbird.net.rtnetlink import APPEND, DEL_ROUTE, NEW_ROUTE, REPLACE, UNICAST, Hop, KernelRoute
 
 OURS = KernelRoute(table=7, address=bytes((10, 0, 0, 0)), length=8, priority=100)
@@ -112,3 +119,21 @@ def test_a_port_may_learn_only_over_one_interface():
     assert not learned(exchanged(other(1, 1), interface="no-such-interface"))
     looped = other(1, 1, hops=(Hop(bytes((192, 0, 2, 1)), 1),))
     assert learned(exchanged(looped, interface="lo"))
+
+
+ATTRIBUTES = st.lists(st.tuples(st.sampled_from([1, 4, 5, 6, 9, 15, 18, 30]), st.binary(max_size=24)), max_size=4)
+FLAGS = st.sampled_from([0, REPLACE, APPEND])
+
+
+@given(st.lists(st.tuples(st.sampled_from([2, 10]), st.integers(0, 128), ATTRIBUTES, FLAGS, st.booleans()), max_size=5))
+def test_no_message_of_the_kernels_breaks_a_table(messages):
+    table = exchanged()
+    for family, length, attributes, flags, goes in messages:
+        body = struct.pack("=8BI", family, length, 0, 0, 7, 186, 0, UNICAST, 0)
+        for kind, value in attributes:
+            body += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+        with contextlib.suppress(PacketError):
+            if route := rtnetlink.decode_route(body):
+                table.hear(DEL_ROUTE if goes else NEW_ROUTE, route, flags=flags)
+    assert all(count > 0 for count in table.hops.values())
+    learned(table)
