@@ -19,7 +19,7 @@ from ovenbird.pipeline.registers import POLICY_CHAIN
 from ovenbird.pipeline.stages import Stage, stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Mapping
 
 POLICY = stage("lr_in_policy")
 POLICY_ECMP = stage("lr_in_policy_ecmp")
@@ -86,23 +86,59 @@ def jumps(router: nb.LogicalRouter) -> frozenset[tuple[str, str]]:
     return frozenset((row.chain or "", row.jump_chain or "") for row in JUMPS.rows(router.uuid, ""))
 
 
-def returns(router: nb.LogicalRouter, chain: str, *, to: str) -> bool:
+@view
+def _components(router: nb.LogicalRouter) -> dict[str, str]:
+    """Return a chain of each set of chains that packets can go round in, by the chains of the set (Kosaraju)."""
+    onward: dict[str, list[str]] = {}
+    back: dict[str, list[str]] = {}
+    for here, there in jumps(router):
+        onward.setdefault(here, []).append(there)
+        back.setdefault(there, []).append(here)
+    ended: dict[str, None] = {}  # chains, each after those that it leads to, but for circles
+    for start in sorted(onward):
+        ended |= dict.fromkeys(_reached(onward, start, known=ended))
+    found: dict[str, str] = {}
+    for start in reversed(ended):
+        if start not in found:
+            found |= dict.fromkeys(_reached(back, start, known=found), start)
+    return found
+
+
+def _reached(ways: Mapping[str, list[str]], start: str, *, known: Container[str]) -> list[str]:
+    """Return the chains that can be reached from one, each after those that are reached by it; itself last.
+
+    Arguments:
+        ways: the chains that each chain leads to.
+        start: where to begin.
+        known: chains that are left out.
+    """
+    ended: list[str] = []
+    if start in known:
+        return ended
+    seen, open_ = {start}, [(start, iter(ways.get(start, ())))]
+    while open_:
+        here, further = open_[-1]
+        there = next((each for each in further if each not in seen and each not in known), None)
+        if there is None:
+            ended.append(here)
+            open_.pop()
+        else:
+            seen.add(there)
+            open_.append((there, iter(ways.get(there, ()))))
+    return ended
+
+
+@view
+def returns(router: nb.LogicalRouter, chain: str, there: str) -> bool:
     """Return whether packets that jump from one chain to another can come back to the first.
 
     Arguments:
         router: whose policies.
         chain: where the jump is; empty for no chain.
-        to: where it leads to.
+        there: where it leads to.
     """
-    ways = jumps(router)
-    reached, new = {to}, [to]
-    while new:
-        here = new.pop()
-        for each, there in ways:
-            if each == here and there not in reached:
-                reached.add(there)
-                new.append(there)
-    return chain in reached
+    found = _components(router)
+    return found.get(chain) == found.get(there) is not None
 
 
 def hops_of(row: nb.LogicalRouterPolicy) -> list[str]:
