@@ -6,10 +6,24 @@ import random
 
 import pytest
 
-from ovenbird.controller.edits import EDIT
-from ovenbird.controller.facts import MONITOR_CLAUSE, NOTICE, PROBED_BACKEND
+from ovenbird.controller.edits import EDIT, REMOVAL
+from ovenbird.controller.facts import (
+    ANNOUNCED_ROUTE,
+    EXCHANGED_ROUTER,
+    HEARD_BEFORE,
+    MONITOR_CLAUSE,
+    NOTICE,
+    PROBED_BACKEND,
+    SESSION,
+    SNOOPED,
+    WITHDRAWN,
+)
+from ovenbird.controller.local.local_store import LearnedHere
 from ovenbird.controller.physical.mirrors import DROP_MIRROR, NEW_MIRROR
 from ovenbird.controller.physical.queues import DROP_QOS, DROP_QUEUE, NEW_QOS, NEW_QUEUE
+from ovenbird.controller.protocols.multicast_snooping import ADD_GROUP
+from ovenbird.controller.routes.exchange_rules import ADD_LEARNED
+from ovenbird.engine.serial_uuids import serial_uuids
 from ovenbird.model import sb, vswitch
 from support.controller.world import World
 
@@ -23,9 +37,28 @@ FLOWS = (
     ("ip4.dst == ^virtual && tcp.dst == ^number", "next;"),
 )
 SWITCH_EDITS = (NEW_MIRROR, DROP_MIRROR, NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS)
-OUTPUTS = (*SWITCH_EDITS, MONITOR_CLAUSE, NOTICE, PROBED_BACKEND)
+OUTPUTS = (
+    *(*SWITCH_EDITS, MONITOR_CLAUSE, NOTICE, PROBED_BACKEND, ANNOUNCED_ROUTE, EXCHANGED_ROUTER, HEARD_BEFORE, SESSION),
+    *(SNOOPED, WITHDRAWN, ADD_GROUP, ADD_LEARNED, REMOVAL),
+)
 """What the rules of features yield besides flows, which has no numbers of its own."""
-EDITED = (sb.PortBinding, vswitch.Interface, vswitch.Mirror, vswitch.Queue)
+EDITED = (sb.PortBinding, vswitch.Interface, vswitch.Mirror, vswitch.Queue, sb.BFD, sb.IGMPGroup)
+HOME = {"l3gateway-chassis": "hv1"}
+HUGE = "\U0001f985" * 300
+ROUTING = [
+    {}, {"dynamic-routing": "true"}, {"dynamic-routing": "true", "dynamic-routing-maintain-vrf": "true"},
+    {"dynamic-routing": "true", "dynamic-routing-maintain-vrf": "true", "dynamic-routing-vrf-name": HUGE},
+    {"dynamic-routing": "true", "dynamic-routing-port-name": "p1"}, {"dynamic-routing": HUGE},
+    {"dynamic-routing": "true", "dynamic-routing-no-learning": "true"},
+    {"dynamic-routing": "true", "dynamic-routing-redistribute-local-only": "true"},
+]  # fmt: skip
+ROUTER = [
+    {}, {"dynamic-routing-vrf-id": "77"}, {"dynamic-routing-vrf-id": "254"}, {"dynamic-routing-vrf-id": HUGE},
+    {"dynamic-routing-v4-prefix-nexthop": "192.0.2.1", "dynamic-routing-v6-prefix-nexthop": HUGE},
+    {"dynamic-routing-v4-prefix-nexthop": "fd00::1", "dynamic-routing-v6-prefix-nexthop": "192.0.2.1"},
+]  # fmt: skip
+PREFIXES = ["10.9.0.0/16", "10.9.0.1", "fd00::/64", "10.9.0.0/99", "", HUGE, "0.0.0.0/0", "10.9.0.1/16"]
+NUMBERS = [None, 0, -1, 5, 2**62]
 
 
 class Written:
@@ -68,6 +101,13 @@ class Scene:
         self.set = self.world.add(sb.AddressSet, name="as", addresses=frozenset(["10.0.0.1"]))
         self.mirrors, self.monitors, self.sinks = {}, {}, {}
         self.variables = self.world.add(sb.ChassisTemplateVar, chassis="hv1")
+        self.router = self.world.add(sb.DatapathBinding, tunnel_key=9, external_ids={"logical-router": "9"})
+        mac = frozenset(["0a:00:00:00:00:09 10.9.0.254/16 fd00::254/64"])
+        place = {"type": "l3gateway", "chassis": self.world.me.uuid, "options": HOME}
+        for n in (1, 2):
+            self.world.lport(self.router, f"lr{n}", n, mac=mac, **place)
+        self.rows = {row_class: [] for row_class in (sb.AdvertisedRoute, sb.LearnedRoute, sb.BFD, sb.IGMPGroup)}
+        self.snooping = [self.world.add(sb.IPMulticast, datapath=switch.uuid) for switch in self.switches]
         self.uplinks = [self.world.port_on_bridge(name, ofport) for name, ofport in (("eth0", 50), ("eth1", 51))]
         for _ in range(30):
             self.network()
@@ -77,7 +117,8 @@ class Scene:
         if self.random.random() < 0.3:
             self.network()
         else:
-            self.random.choice((self.mirror, self.queue, self.template, self.monitor, self.write))()
+            features = (self.mirror, self.queue, self.template, self.monitor, self.write, self.routing, self.snoop)
+            self.random.choice((*features, self.watch))()
 
     def mirror(self) -> None:
         """Add, change or remove a mirror or the sink of a local one, or attach a port to it or detach it."""
@@ -135,6 +176,62 @@ class Scene:
             world.set(self.monitors[name], **values)
         if name in self.ports:
             world.set(self.ports[name][0], mac=frozenset(["0a:00:00:00:00:01 10.0.0.1"]), up=choose([True, False]))
+
+    def gateway(self):
+        """Return one of the router's ports."""
+        return self.world.sb.find(sb.PortBinding.logical_port, f"lr{self.random.randint(1, 2)}")
+
+    def insert_or_drop(self, row_class, **values) -> None:
+        """Add a row, or remove one that was added so."""
+        rows = self.rows[row_class]
+        if rows and self.random.random() < 0.4:
+            self.world.delete(rows.pop(self.random.randrange(len(rows))))
+        else:
+            rows.append(self.world.add(row_class, **values))
+
+    def routing(self) -> None:
+        """Change what a router exchanges with the kernel, or routes of either side."""
+        choose, world, port = self.random.choice, self.world, self.gateway()
+        ports = [port.uuid, *(row.uuid for row, _ in self.ports.values())]
+        match self.random.randint(0, 5):
+            case 0:
+                world.set(port, options=HOME | choose(ROUTING), chassis=choose([None, world.me.uuid, world.other.uuid]))
+            case 1:
+                world.set(self.router, external_ids={"logical-router": "9"} | choose(ROUTER))
+            case 2:
+                values = {"ip_prefix": choose(PREFIXES), "tracked_port": choose([None, *ports])}
+                self.insert_or_drop(sb.AdvertisedRoute, datapath=self.router.uuid, logical_port=port.uuid, **values)
+            case 3:
+                values = {"ip_prefix": choose(PREFIXES), "nexthop": choose(["10.9.0.2", "fd00::2", "", HUGE])}
+                self.insert_or_drop(sb.LearnedRoute, datapath=self.router.uuid, logical_port=choose(ports), **values)
+            case _:
+                table = world.own.table(LearnedHere)
+                if table.rows and self.random.random() < 0.4:
+                    table.delete(choose([*table.rows.values()]))
+                else:
+                    values = [self.router.uuid, port.uuid, choose(PREFIXES), choose(["10.9.0.2", "fd00::2"])]
+                    table.insert(serial_uuids(1)[0], values)
+
+    def snoop(self) -> None:
+        """Change how a switch snoops, or the rows of groups."""
+        choose, world = self.random.choice, self.world
+        if self.random.random() < 0.5:
+            addresses = {"eth_src": choose(["", "0a:00:00:00:00:aa", HUGE]), "ip4_src": choose(["10.0.0.1", HUGE])}
+            counts = {name: choose(NUMBERS) for name in ("idle_timeout", "query_interval", "query_max_resp")}
+            flags = {"enabled": choose([None, True]), "querier": choose([None, True]), "table_size": choose(NUMBERS)}
+            world.set(choose(self.snooping), ip6_src=choose(["", "fe80::1", HUGE]), **addresses, **counts, **flags)
+            return
+        ports = frozenset(row.uuid for row, _ in self.ports.values() if self.random.random() < 0.5)
+        values = {"address": choose(["239.1.1.1", "mrouters", HUGE]), "chassis": choose([None, world.me.uuid])}
+        self.insert_or_drop(sb.IGMPGroup, datapath=choose([None, self.switches[0].uuid]), ports=ports, **values)
+
+    def watch(self) -> None:
+        """Have the router watch a next hop, or no more."""
+        choose = self.random.choice
+        values = {"min_tx": choose(NUMBERS[1:]), "min_rx": choose(NUMBERS[1:]), "detect_mult": choose(NUMBERS[1:])}
+        place = {"logical_port": choose(["lr1", "lr2", "p1", HUGE]), "dst_ip": choose(["10.9.0.2", "fd00::2", HUGE])}
+        status = choose(["down", "admin_down", HUGE])
+        self.insert_or_drop(sb.BFD, status=status, src_port=49152, disc=1, **place, **values)
 
     def write(self) -> None:
         """Write one of the edits of the switch that are outstanding."""
@@ -194,6 +291,8 @@ class Scene:
                     table.delete(row)
                 for row in store.table(table.row_class).rows.values():
                     table.insert(row.uuid, list(row.values))
+        for row in self.world.own.table(LearnedHere).rows.values():
+            again.own.table(LearnedHere).insert(row.uuid, list(row.values))
         return again
 
 

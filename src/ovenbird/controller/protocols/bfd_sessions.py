@@ -138,6 +138,7 @@ class Sessions:
         self._wake = wake
         self._runs: dict[str, _Run] = {}
         self._by_number: dict[int, _Run] = {}
+        self._by_ends: dict[tuple[str, str], dict[str, _Run]] = {}  # own address and the other's; by UUID
 
     def absorb(self, *, added: Iterable[BfdSession], removed: Iterable[BfdSession]) -> None:
         """Process a wave's facts; a changed session continues with its new parameters."""
@@ -179,7 +180,7 @@ class Sessions:
 
     def _between(self, mine: str, other: str) -> _Run | None:
         """Return the session between two addresses, for a packet without our discriminator."""
-        return next((run for run in self._runs.values() if (run.fact.source, run.fact.address) == (mine, other)), None)
+        return next(iter(self._by_ends.get((mine, other), {}).values()), None)
 
     def _begin(self, fact: BfdSession) -> None:
         (_, number), (min_tx, min_rx, mult) = fact.numbers, fact.times
@@ -192,6 +193,7 @@ class Sessions:
             now=now,
         )
         run = self._runs[fact.uuid] = self._by_number[number] = _Run(fact, session)
+        self._by_ends.setdefault((fact.source, fact.address), {})[fact.uuid] = run
         self._configure(run)
 
     def _configure(self, run: _Run) -> None:
@@ -212,6 +214,11 @@ class Sessions:
             run.timer.cancel()
         if self._by_number.get(run.session.discriminator) is run:
             del self._by_number[run.session.discriminator]
+        ends = run.fact.source, run.fact.address
+        alike = self._by_ends[ends]
+        del alike[uuid]
+        if not alike:
+            del self._by_ends[ends]
         record(self._own, uuid, value=None)
         self._wake()
 
