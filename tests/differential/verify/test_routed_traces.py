@@ -10,10 +10,10 @@ from collections import Counter
 
 import pytest
 
+from support.northd.newer_oracle import DIRECTORY
 from support.verify import routed_topology
 from support.verify import topology as verify_topology
 from support.verify.bout import ENOUGH, EVERY, STATES, Bout
-from support.verify.world import WHOSE
 
 PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "15"))
 MULTICAST = max(PACKETS // 5, 1)
@@ -30,13 +30,16 @@ def counts():
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
 def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
     dice = random.Random(seed)
-    made = routed_topology.make(dice)
+    made = routed_topology.make(dice, newer=bool(DIRECTORY))
     world.build(made.commands, made.net.joined)
     counts["topologies"] += 1
-    networks = {whose: world.network(whose) for whose in WHOSE}
+    networks = world.networks()
     bout = Bout(world, networks, counts, original=not made.whole_networks, sources=made.sources)
     for _ in range(PACKETS):
         datapath, microflow = routed_topology.packet(dice, made)
+        if DIRECTORY:
+            bout.forced(datapath, microflow, [dice.choice(["new", "est", "est,rpl"])] * ENOUGH)
+            continue
         bout.followed(datapath, microflow)
         if EVERY:
             bout.every(datapath, microflow)
@@ -44,7 +47,9 @@ def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
             bout.forced(datapath, microflow, [dice.choice(STATES)] * ENOUGH)
     for _ in range(MULTICAST):  # with little time to live: routers may relay in circles
         datapath, microflow = verify_topology.multicast_packet(dice, made.net.ports, ttl=2)
-        bout.followed(datapath, microflow)
+        if not DIRECTORY:
+            bout.followed(datapath, microflow)
+        bout.forced(datapath, microflow, [verify_topology.dice_of(dice).choice(["new", "est"])] * ENOUGH)
     bout.settle()
     counts["asked of an ovn-trace of its own"] = world.alone
 

@@ -68,9 +68,15 @@ class Routed:
         return [leg for router in self.routers for leg in router.legs if leg.switch == switch]
 
 
-def make(dice: random.Random, *, balancers: bool = True) -> Routed:
-    """Make switches, one to three routers between them, one or two networks outside, and load balancers if wanted."""
-    made = Routed(verify_topology.make(dice, routed=True))
+def make(dice: random.Random, *, balancers: bool = True, newer: bool = False) -> Routed:
+    """Make switches, one to three routers between them, and one or two networks outside.
+
+    Arguments:
+        dice: what is thrown.
+        balancers: whether there are load balancers.
+        newer: whether there are tiers of ACLs, chains of policies, and translations with a match.
+    """
+    made = Routed(verify_topology.make(dice, routed=True, newer=newer))
     add = made.net.add
     for number in range(dice.randint(1, 3)):
         router = Router(f"r{number}", number, home=dice.random() < 0.3)
@@ -210,7 +216,7 @@ def _routes(made: Routed, dice: random.Random, router: Router) -> None:
             flags = []  # such a route has the priority of the flow that drops what there is no route for
         if dice.random() < 0.1:
             add(*flags, "lr-route-add", router.name, prefix, "discard")
-        elif dice.random() < 0.2:
+        elif dice.random() < 0.2 and not made.net.newer:  # which numbers equal ways in an order of its own
             made.equal_ways = True
             kind = dice.choice(["--ecmp", "--ecmp-symmetric-reply"])
             for hop in dice.sample(hops, 2):
@@ -241,11 +247,34 @@ def _policies(made: Routed, dice: random.Random, router: Router) -> None:
         mark = ["pkt_mark=7"] if dice.random() < 0.3 else []
         if action == "reroute":
             hops = _hops(made, router, six=version == 6)
-            chosen = dice.sample(hops, min(len(hops), dice.choice([1, 1, 2])))
+            chosen = dice.sample(hops, min(len(hops), dice.choice([1, 1, 1 if made.net.newer else 2])))
             made.equal_ways |= len(chosen) > 1
             made.net.add("lr-policy-add", router.name, priority, match, action, ",".join(chosen), *mark)
         else:
             made.net.add("lr-policy-add", router.name, priority, match, action, *(mark if action == "allow" else []))
+    if made.net.newer:
+        _chains(made, verify_topology.dice_of(dice), router)
+
+
+CHAINS = ("", "one", "two", "three")
+
+
+def _chains(made: Routed, dice: random.Random, router: Router) -> None:
+    """Add policies in chains, of which each jumps to later ones."""
+    for number in range(dice.choice([0, 2, 4, 6])):
+        place = dice.randrange(len(CHAINS))
+        action = dice.choice(["jump", "jump", "jump", "allow", "drop", "reroute"] if place < 3 else ["drop", "reroute"])
+        match = dice.choice(["ip4", "ip6", "ip4 && tcp", "ip && udp", "ip4.dst == 10.0.0.0/16", "ip.ttl < 5"])
+        columns = [f"priority={dice.randrange(200, 300) * 10 + number}", f'match="{match}"', f"action={action}"]
+        columns += [f"chain={CHAINS[place]}"] if place else []
+        if action == "jump":
+            columns.append(f"jump_chain={dice.choice(CHAINS[place + 1 :])}")
+        elif action == "reroute":
+            columns[1] = 'match="ip4"'
+            columns.append(f"nexthops={dice.choice(_hops(made, router))}")
+        name = f"@policy-{router.name}-{number}"
+        made.net.add(f"--id={name}", "create", "Logical_Router_Policy", *columns)
+        made.net.add("add", "Logical_Router", router.name, "policies", name)
 
 
 def _translations(made: Routed, dice: random.Random, router: Router) -> None:
@@ -291,6 +320,7 @@ def _translations(made: Routed, dice: random.Random, router: Router) -> None:
         # With two gateway ports, ovn-northd writes the flows for peers of stateless translations for either.
         if dice.random() < 0.25 and (len(router.gateways) < 2 or "options:stateless=true" not in columns):
             columns.append(f"{dice.choice(['allowed_ext_ips', 'exempted_ext_ips'])}=@peers{version}")
+        columns += _matched(verify_topology.dice_of(dice), version, n) if made.net.newer else []
         mac = next((c[14:-1] for c in columns if c.startswith("external_mac")), leg.mac)
         name = f"@nat-{router.name}-{n}"
         created = [f"--id={name}", "create", "NAT", f'external_ip="{outer}"', f'logical_ip="{inner}"', *columns]
@@ -302,6 +332,12 @@ def _translations(made: Routed, dice: random.Random, router: Router) -> None:
         router.outers.append((outer, mac))
         if kind == "snat" and outer != leg.ip:
             made.sources.add(outer)
+
+
+def _matched(dice: random.Random, version: int, number: int) -> list[str]:
+    """Return the columns of a translation for some packets alone, or none."""
+    match = f"ip{version} && {dice.choice(['tcp', 'udp', 'ip.ttl > 1', '1'])}"
+    return [f'match="{match}"', f"priority={number}"] if dice.random() < 0.3 else []
 
 
 def _names(made: Routed, dice: random.Random) -> None:
@@ -339,8 +375,9 @@ def _balancers(made: Routed, dice: random.Random) -> None:
         there, to = (vip, behind) if not port else (f"[{vip}]:{port}", f"[{behind}]:8080") if six else (
             f"{vip}:{port}", f"{behind}:8080")  # fmt: skip
         empty = dice.random() < 0.2
-        add(*dice.choice([[], ["--reject"]]), "lb-add", name, there, "" if empty else to, *([proto] if port else []))
-        if dice.random() < 0.2:
+        answer = dice.choice([[], ["--reject"]])
+        add(*answer, "lb-add", name, there, "" if empty else to, *([proto] if port else []))
+        if dice.random() < 0.2 and (answer or not empty):  # ovn-northd of 23.03 writes a drop that is no action then
             add("set", "Load_Balancer", name, "options:skip_snat=true")
         for user in dice.sample(users, min(len(users), dice.choice([1, 2]))):
             add("lr-lb-add" if user.startswith("r") else "ls-lb-add", user, name)

@@ -39,6 +39,7 @@ class Topology:
     routed: bool = False  # whether each switch has networks of its own
     joined: list[tuple[str, list[str]]] = field(default_factory=list)  # addresses of groups, and ports of one switch
     vips: list[str] = field(default_factory=list)  # virtual addresses of load balancers on switches
+    newer: bool = False  # whether there is what OVN 25.03 has and 23.03 lacks
 
     def subnet(self, switch: str) -> tuple[str, str]:
         """Return what a switch's IPv4 and IPv6 addresses begin with."""
@@ -49,9 +50,15 @@ class Topology:
         self.commands += ["--", *words] if self.commands else words
 
 
-def make(dice: random.Random, *, routed: bool = False) -> Topology:
-    """Make one to four switches with everything that L2, ACLs and DHCP know; ``routed`` if routers are to join them."""
-    made = Topology(whole_networks=dice.random() < 0.15, routed=routed)
+def make(dice: random.Random, *, routed: bool = False, newer: bool = False) -> Topology:
+    """Make one to four switches with everything that L2, ACLs and DHCP know.
+
+    Arguments:
+        dice: what is thrown.
+        routed: whether routers are to join them.
+        newer: whether ACLs have tiers, and some of them pass.
+    """
+    made = Topology(whole_networks=dice.random() < 0.15, routed=routed, newer=newer)
     for name, value in (("default_acl_drop", "true"), ("use_ct_inv_match", "false")):
         if dice.random() < 0.12:
             made.add("set", "NB_Global", ".", f"options:{name}={value}")
@@ -198,6 +205,12 @@ def _add_acl(made: Topology, dice: random.Random, owner: str, priority: int) -> 
         flags.append("--apply-after-lb")
     if action in ("allow", "allow-related") and dice.random() < 0.2:
         flags.append("--label=77")
+    if made.newer:
+        tiers = dice_of(dice)
+        flags.append(f"--tier={tiers.choice([0, 0, 1, 2, 3])}")
+        action = tiers.choice([action, action, action, "pass"])
+        if action == "pass" and "--label=77" in flags:
+            flags.remove("--label=77")
     made.add("--may-exist", *flags, "acl-add", owner, direction, str(priority), match, action)
 
 
@@ -206,7 +219,12 @@ def _add_qos(made: Topology, dice: random.Random, switch: str, priority: int) ->
     match = expression(dice, made, "inport" if direction == "from-lport" else "outport", 1)
     mark, limit = [f"dscp={dice.randint(0, 63)}"], [f"rate={dice.randint(1, 9000)}"]
     limit += dice.choice([[], ["burst=100"]])
-    made.add("qos-add", switch, direction, str(priority), match, *dice.choice([mark, mark, limit, mark + limit]))
+    what = dice.choice([mark, mark, limit, mark + limit])
+    if made.newer:
+        what = (
+            mark + limit
+        )  # the first rule that matches does all there, and here one for the mark and one for the rate
+    made.add("qos-add", switch, direction, str(priority), match, *what)
 
 
 def expression(dice: random.Random, made: Topology, field_: str, depth: int) -> str:

@@ -19,6 +19,7 @@ from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.network import LogicalNetwork
+from support.northd.newer_oracle import DIRECTORY
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -209,11 +210,17 @@ class World:
         self.numbers = itertools.count()
         names = ("OVN_RUNDIR", "OVS_RUNDIR", "OVN_LOGDIR", "OVS_LOGDIR", "OVN_DBDIR", "OVS_DBDIR")
         self.environment = os.environ | dict.fromkeys(names, str(directory))
+        if DIRECTORY:
+            self.environment["PATH"] = f"{DIRECTORY}:{self.environment['PATH']}"
 
     def start(self) -> None:
-        for name, schema in (("nb", "nb"), ("theirs", "sb"), ("ours", "sb")):
+        for name, model in (("nb", nb), ("theirs", sb), ("ours", sb)):
             path = self.directory / f"{name}.db"
-            subprocess.run(["ovsdb-tool", "create", str(path), str(SCHEMAS / f"ovn-{schema}.ovsschema")], check=True)
+            schema = SCHEMAS / f"ovn-{model.__name__.rpartition('.')[2]}.ovsschema"
+            if DIRECTORY:
+                schema = path.with_suffix(".ovsschema")
+                schema.write_text(json.dumps(model.schema().to_json()))
+            subprocess.run(["ovsdb-tool", "create", str(path), str(schema)], check=True)
             self._spawn("ovsdb-server", f"--remote=p{self.remote(name)}", f"--unixctl={path}.ctl", str(path))
         for name in ("nb", "theirs", "ours"):
             Rpc(self.directory / f"{name}.sock").socket.close()
@@ -304,6 +311,15 @@ class World:
         ) as southbound:
             southbound.read(*SOUTHBOUND, sb.LogicalFlow)
             return LogicalNetwork(southbound.store)
+
+    def networks(self) -> dict[str, LogicalNetwork]:
+        """Read what our own trace follows in the place of each Southbound.
+
+        A newer compiler uses fields and actions that our trace does not know; there it follows packets in ours alone.
+        """
+        if DIRECTORY:
+            return dict.fromkeys(WHOSE, self.network("ours"))
+        return {whose: self.network(whose) for whose in WHOSE}
 
     def ovn_traces(self, whose: str, questions: list[Question]) -> list[str | None]:
         """Return what ovn-trace says of a Southbound, in its minimal form; None where it gave up.
