@@ -53,7 +53,7 @@ def test_help_shows_every_option_once(name, capsys):
 
 
 @pytest.mark.parametrize("program", option_reference.ORIGINALS)
-def test_what_an_original_takes_is_taken_or_refused_for_a_reason(program):
+def test_every_option_of_an_original_is_accepted_or_refused_with_a_reason(program):
     if shutil.which(program) is None:
         pytest.skip(f"needs {program}")
     said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout

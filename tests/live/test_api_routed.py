@@ -149,7 +149,7 @@ def kill_central(lab):
     until(lambda: not process.alive, what="central to die")
 
 
-def test_what_happens_while_the_api_is_dead_is_known_when_it_is_back(lab, nova, port):
+def test_an_api_that_was_killed_notifies_nova_of_changes_in_the_meantime(lab, nova, port):
     nova.away = True
     kill_central(lab)
     plug(lab, port)

@@ -105,7 +105,7 @@ def test_addresses_are_given_once(cloud: Lab, neutron: Neutron, network: str, un
     assert port(security_groups=["nope"])[0] in {400, 404}
 
 
-def test_what_is_in_use_stays(cloud: Lab, neutron: Neutron, network: str, untouched: None) -> None:
+def test_resources_in_use_cannot_be_deleted(cloud: Lab, neutron: Neutron, network: str, untouched: None) -> None:
     subnet = neutron.find("subnet", demo_topology.NETWORK)["id"]
     group = neutron.find("security_group", demo_topology.SECURITY_GROUP)["id"]
     assert _refusal(lambda: neutron.delete("network", network)) == (409, "NetworkInUse")

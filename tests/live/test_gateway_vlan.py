@@ -76,12 +76,12 @@ def see_request(lab: Lab, wanted: str) -> None:
         until(lambda: any("echo request" in line for line in wire.lines), what=f"an echo request: {wanted}")
 
 
-def test_what_leaves_the_network_goes_by_its_vlan_to_the_gateway(lab: Lab) -> None:
+def test_packets_to_outside_reach_the_gateway_in_the_networks_vlan(lab: Lab) -> None:
     nbctl(lab, "--wait=hv", "lrp-set-options", "r-net", "reside-on-redirect-chassis=true")
     see_request(lab, f"vlan {TAG} and ether src {MAC} and ether dst {ROUTER_MAC}")
 
 
-def test_what_a_host_has_routed_goes_by_the_outside_s_network_to_the_gateway(lab: Lab) -> None:
+def test_packets_routed_on_a_host_reach_the_gateway_in_the_external_network(lab: Lab) -> None:
     for host, mac in HOST_MACS.items():
         mapping = f'external_ids:ovn-chassis-mac-mappings="{external_network.PHYSICAL_NETWORK}:{mac}"'
         lab.hypervisor(host).vsctl("set", "Open_vSwitch", ".", mapping)

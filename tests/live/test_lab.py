@@ -116,7 +116,7 @@ def test_an_instance_without_a_lease_leaves_nothing(originals_lab: Lab) -> None:
 @pytest.mark.parametrize(
     "name", ["northd", "db-sb", "hv1-ovsdb-server", "hv1-controller", "supervisor", "standby", "one-dhcp"]
 )
-def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(originals_lab: Lab, switch: str, name: str) -> None:
+def test_a_killed_process_is_restarted_and_no_other_is(originals_lab: Lab, switch: str, name: str) -> None:
     lab = originals_lab
     one = lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
     try:

@@ -101,7 +101,7 @@ def test_an_instance_is_reached_where_it_is_and_where_it_comes_to(lab: Lab) -> N
     until(lambda: other.pings(ADDRESS, wait=0.3), what="the instance to answer where it has come to")
 
 
-def test_what_no_tunnel_carries_is_answered_on_a_physical_network(lab: Lab) -> None:
+def test_packets_too_large_for_the_tunnel_are_answered_on_a_physical_network(lab: Lab) -> None:
     add = ("lsp-add", "s", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
     nbctl(lab, *add, "--", "lsp-set-options", "ln", f"network_name={PHYSICAL_NETWORK}")
     nbctl(lab, "lsp-set-options", "p1", "requested-chassis=hv1,hv2")

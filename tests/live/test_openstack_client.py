@@ -322,7 +322,7 @@ async def test_a_floating_ip_moves(routed):
     assert not list(routed.nb.store.table(nb.LoadBalancer))
 
 
-async def test_what_ports_can_have(openstack):
+async def test_attributes_of_ports(openstack):
     openstack.chassis("hv1")
     await openstack.several(
         "network create --disable-port-security --dns-domain example.org. --mtu 1400 plain",

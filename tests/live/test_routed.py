@@ -167,7 +167,7 @@ def test_a_running_ping_goes_over_to_the_second_gateway_and_comes_back(
 
 
 @pytest.mark.usefixtures("instance")
-def test_what_a_gateway_learned_is_forgotten_in_time(lab: Lab, nb: Nbctl, instance: Instance) -> None:
+def test_learned_neighbours_of_a_gateway_expire(lab: Lab, nb: Nbctl, instance: Instance) -> None:
     def learned() -> bool:
         command = ("--bare", "--columns=ip", "find", "MAC_Binding", f"ip={external_network.ADDRESS}")
         return bool(run(["ovn-sbctl", f"--db={lab.layout.remote('sb')}", *command]).strip())

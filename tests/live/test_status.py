@@ -91,7 +91,7 @@ def test_each_fault_is_named_where_it_is(lab: Lab, test1: Instance) -> None:
 
 
 @pytest.mark.parametrize("name", ["db-nb", "db-sb", "northd", "hv1-ovs-vswitchd", "hv1-ovsdb-server"])
-def test_what_follows_from_a_frozen_process_is_left_out(lab: Lab, test1: Instance, name: str) -> None:
+def test_a_stopped_process_is_the_only_problem_reported(lab: Lab, test1: Instance, name: str) -> None:
     resume = _stop(lab, name)
     (problem,) = _problems(lab)
     assert problem.startswith(name if name.startswith(("db", "northd")) else name.replace("-", ": ", 1))

@@ -78,7 +78,7 @@ def test_show_names_what_the_api_made(cloud: Lab, nb: Tool, sb: Tool) -> None:
         assert f'Port_Binding "{instance.port_id}"' in section
 
 
-def test_what_nbctl_makes_works_when_it_returns(cloud: Lab, nb: Tool, switch: str) -> None:
+def test_packets_pass_when_nbctl_wait_hv_returns(cloud: Lab, nb: Tool, switch: str) -> None:
     try:
         one, _ = _plugged(cloud, switch)
         nb("--wait=hv", "sync")

@@ -109,7 +109,7 @@ def test_objects_that_are_not_compared_are_themselves():
     assert len({Plain(1), Plain(1)}) == 2
 
 
-def test_what_a_class_says_of_itself_stays():
+def test_methods_that_a_class_defines_itself_are_kept():
     assert repr(Named("n")) == "n"
     assert (Named("n") == Named("m"), hash(Named("n"))) == (True, 7)
 

@@ -15,7 +15,7 @@ def test_the_first_true_value_is_returned():
     assert until(lambda: next(looks)) == "there"
 
 
-def test_what_an_assertion_says_is_not_so_yet():
+def test_a_failed_assertion_is_waited_for():
     looks = iter([1, 2, 3])
 
     def third():

@@ -170,7 +170,7 @@ class Api:
         return status != 403 and not (verb == "update" and status == 404)
 
 
-async def test_what_neutron_forbids_is_forbidden_and_nothing_else():
+async def test_callers_get_403_or_404_for_the_same_requests_as_in_neutron():
     theirs = iter(neutrons_answers())
     api = Api()
     different = []

@@ -145,7 +145,7 @@ def test_the_rows_are_the_originals(deployments):
 
 
 @pytest.mark.parametrize(("first", "second"), [(THEIRS, OURS), (OURS, THEIRS)], ids=["ours after it", "it after ours"])
-def test_who_takes_over_writes_nothing(deployments, first, second):
+def test_an_instance_that_takes_over_writes_no_row(deployments, first, second):
     deployment = deployments()
     deployment.start_ic(east=first, west=first)
     connect(deployment)

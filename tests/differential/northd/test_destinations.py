@@ -15,7 +15,7 @@ WORDS = (
 )
 
 
-def test_what_is_for_a_router(oracle):
+def test_flows_for_router_ports_are_the_originals(oracle):
     """Each kind of port, in a physical network and in none, with each form of addresses at its switch."""
     numbers, commands = count(1), []
     for kind, physical, texts in product(("central", "resides", "plain"), (True, False), WORDS):

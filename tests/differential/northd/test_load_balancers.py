@@ -236,7 +236,7 @@ def world(oracle):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_a_load_balancer_adds(world, case):
+def test_flows_of_each_load_balancer_are_the_originals(world, case):
     before = [flows(client) for client in (world.theirs, world.ours)]
     run(world, lines(BALANCERS))
     assert [flows(client) for client in (world.theirs, world.ours)] == before  # nobody uses them yet

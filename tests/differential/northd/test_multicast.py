@@ -195,7 +195,7 @@ def test_options_and_groups(oracle):
     assert not any("s0: ls_in_l2_lkup 90" in flow for flow in flows(oracle.ours))
 
 
-def test_what_a_chassis_heard_goes_with_it(oracle):
+def test_igmp_groups_of_a_deleted_chassis_are_removed(oracle):
     world(oracle)
     same(oracle)
     for client in (oracle.theirs, oracle.ours):

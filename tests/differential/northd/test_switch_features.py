@@ -121,7 +121,7 @@ def world(oracle):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_a_feature_adds(world, case):
+def test_flows_of_each_feature_are_the_originals(world, case):
     before = [flows(client) for client in (world.theirs, world.ours)]
     run(world, lines(CASES[case]))
     after = [flows(client) for client in (world.theirs, world.ours)]

@@ -152,7 +152,7 @@ def heard(client) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("whose", ["theirs", "ours"])
-def test_what_chassis_heard_stays(cloud, whose):
+def test_multicast_memberships_survive_an_exchange_of_northd(cloud, whose):
     cloud.sync()
     cloud.stop_northd()
     cloud.wait = "none"

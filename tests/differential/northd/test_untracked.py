@@ -44,7 +44,7 @@ def traces(oracle):
     return found
 
 
-def test_what_is_dropped_is_dropped_whatever_the_router_found(routed):
+def test_packets_that_an_acl_drops_are_dropped_in_every_connection_state(routed):
     found = traces(routed)
     assert all(said["ours"] == said["theirs"] for said in found.values()), found
     assert not any("output" in line for state in STATES for line in found[state, 22, "in"]["ours"])

@@ -65,7 +65,7 @@ async def test_an_empty_bridge_is_sent_flows_ahead_and_has_them_all_at_once(swit
         assert follower.table.take() == {}
 
 
-async def test_what_is_doubted_while_a_bundle_is_open_is_looked_at_afterwards(switch):
+async def test_flows_are_read_again_only_after_an_open_bundle_is_committed(switch):
     target, _ = switch
     async with await OpenFlowSession.connect(target) as session, following(target) as follower:
         tell(follower, FLOWS[:100])

@@ -12,7 +12,7 @@ from ovenbird.ovsdb.errors import ConstraintViolation
 from ovenbird.ovsdb.server import Server
 
 
-async def test_what_completes_a_change_that_was_contested_may_be_contested_too():
+async def test_a_follow_up_write_is_repeated_after_a_conflict():
     databases = Databases(Server().add(Database(cloud.schema(), cloud.ROWS)))
     done = []
 

@@ -112,7 +112,7 @@ async def test_settings_are_set_listed_read_and_unset(served):
         (("list", "--private-key", "x"), "TLS needs all of --private-key, --certificate and --ca-cert"),
     ],
 )  # fmt: skip
-async def test_what_makes_no_sense_changes_nothing(served, words, why):
+async def test_invalid_assignments_change_no_setting(served, words, why):
     served.write({"max_routes": "7"})
     assert await served.refused(*words) == why
 

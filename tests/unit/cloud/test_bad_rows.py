@@ -120,7 +120,7 @@ def storable(column, value):
     return True
 
 
-def test_whatever_a_row_holds_others_are_compiled(world):
+def test_invalid_values_in_a_row_do_not_affect_other_rows(world):
     tried = 0
     for row in world.rows:
         for column in type(row).COLUMNS:

@@ -54,11 +54,11 @@ def test_names(version, name, value, expected):
         ("tag:ipxe,67", "pxe.0"),
     ],
 )
-def test_what_is_left_out(name, value):
+def test_unsupported_and_invalid_options_are_left_out(name, value):
     assert named_for_ovn({name: value}, 4) == {}
 
 
-def test_what_bare_metal_boots():
+def test_tagged_boot_options_are_for_bare_metal_only():
     given = {"tag:!ipxe,67": "undionly", "tag:ipxe,bootfile-name": "http://a/x.ipxe", "tag:other,67": "y"}
     assert named_for_ovn(given, 4, bare_metal=True) == {
         "bootfile_name_alt": '"undionly"',

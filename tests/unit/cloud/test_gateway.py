@@ -107,7 +107,7 @@ def test_gateways_move_with_cause_alone(world):
     assert placed(world) == before
 
 
-def test_what_a_chassis_says_moves_gateways(world):
+def test_gateways_move_when_their_chassis_stops_offering_itself(world):
     """A chassis loses its way to the physical network, its will to be a gateway, its zone; and has them again."""
     one, two = world.chassis("gw1"), world.chassis("gw2")
     add_gateways(world, 4)

@@ -180,7 +180,7 @@ def test_a_port_that_stands_for_a_physical_switch(world):
     assert row.options == {"vtep-physical-switch": "tor", "vtep-logical-switch": "ls0"}
 
 
-def test_what_hardware_can_do_is_told(world):
+def test_capabilities_of_hardware_are_in_external_ids(world):
     world.port(world.network(), vnic_type="direct", binding_profile='{"capabilities": ["switchdev", "x"]}')
     world.settle()
     assert world.one(nb.LogicalSwitchPort).external_ids["neutron:port_capabilities"] == "switchdev;x"
@@ -196,7 +196,7 @@ def test_a_load_balancers_address_is_not_answered_for_by_its_port(world):
     assert world.one(nb.LogicalSwitchPort).addresses == {f"{MAC} 10.0.0.5"}
 
 
-def test_what_checks_a_load_balancers_members_is_on_every_chassis(world):
+def test_the_port_of_a_health_monitor_is_a_localport(world):
     world.port(world.network(), device_owner="ovn-lb-hm:distributed", port_security_enabled=False)
     world.settle()
     row = world.one(nb.LogicalSwitchPort)

@@ -284,7 +284,7 @@ def test_distributed_floating_ips_while_the_port_is_up(scene):
         assert (row.external_mac, row.logical_port) == (("fa:16:3e:00:00:44", port.uuid) if up else (None, None))
 
 
-def test_what_a_change_runs(scene):
+def test_a_change_of_a_port_runs_the_rules_about_it_only(scene):
     for i in range(10):
         scene.port(scene.inner, [(scene.inner_subnet, f"10.0.0.{i + 20}")], mac_address=f"fa:16:3e:00:01:{i:02x}")
     port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")

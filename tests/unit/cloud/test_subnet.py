@@ -121,7 +121,7 @@ def servers(world):
     return {row.cidr: row.options.get("dns_server") for row in world.all(nb.DHCPOptions)}
 
 
-def test_who_is_asked_for_names(world, resolvers):
+def test_name_servers_are_the_subnets_or_the_settings_or_the_hosts(world, resolvers):
     network = world.network()
     named = world.subnet(network, dns_nameservers={0: "8.8.8.8"})
     world.subnet(network, cidr="10.1.0.0/24", gateway_ip="10.1.0.1")

@@ -64,7 +64,7 @@ def test_a_tag_and_what_is_no_ip():
 @pytest.mark.parametrize(
     "text", ["ip4 && ip6", "tcp || udp", "ip4.src == 10.0.0.0/24 ||", '(inport == "a" || inport == "b")']
 )
-def test_what_is_no_single_packet_is_refused(text):
+def test_expressions_that_describe_no_single_packet_are_refused(text):
     with pytest.raises(LangError):
         read(text)
 

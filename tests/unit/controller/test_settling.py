@@ -38,7 +38,7 @@ def test_rules_run_again_for_no_row_that_stays_when_what_is_monitored_has_come()
         assert {name: count for name, count in world.run().items() if count > 1} == {}
 
 
-def test_what_is_left_over_goes_only_when_what_is_monitored_has_come():
+def test_left_over_rows_and_ports_are_removed_only_after_all_rows_have_arrived():
     world = full()
     world.set(world.progress, settled=False)
     for row_class in (sb.Chassis, sb.PortBinding):

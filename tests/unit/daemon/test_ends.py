@@ -120,7 +120,7 @@ def test_a_command_that_is_run_ends_with_the_server(tmp_path):
         ("db", "--sync-exclude-tables=Port", "can't parse excluded table"),
     ],
 )
-async def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
+async def test_options_that_are_not_implemented_are_refused(tmp_path, daemon, option, words):
     name, _, value = option.partition("=")
     argv = [f"--unixctl={tmp_path / 'ctl'}", "--log-file=log", "--detach", *NEEDED.get(daemon, ())]
     if daemon == "central" and name != "--rundir":
@@ -136,7 +136,7 @@ async def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
 
 
 @pytest.mark.parametrize(("count", "said"), [("1", ""), ("4", "--n-threads=4 has no effect"), ("x", "no effect")])
-def test_what_has_no_effect_is_said_and_a_daemon_without_commands_works(tmp_path, count, said):
+def test_options_without_effect_are_logged_and_a_daemon_works_without_a_control_socket(tmp_path, count, said):
     environment = {**os.environ, "OVN_RUNDIR": str(tmp_path), "OVS_LOGDIR": str(tmp_path)}
     argv = (*OVENBIRD, "northd", f"--n-threads={count}", "--unixctl=none", "--log-file=x.log", *DAEMONS["northd"])
     process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)

@@ -78,7 +78,7 @@ def test_lines_that_are_wanted_each_are_limited_by_their_logger(name):
     assert lines.records[burst].left_out == 1
 
 
-def test_what_an_exception_holds_goes_with_its_line():
+def test_an_exceptions_objects_are_freed_after_its_line_is_logged():
     class Large:
         pass
 

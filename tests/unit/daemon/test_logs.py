@@ -69,7 +69,7 @@ def test_a_bad_spec_is_refused(logs):
         logs.set("PATTERN:file:%99999m")
 
 
-def test_what_holds_for_a_module_holds_for_those_below_it(logs):
+def test_a_level_of_a_package_applies_to_its_modules(logs):
     logging.getLogger("ovenbird.northd.build")
     logs.set("northd:console:dbg", known=True)
     assert logs.destinations["console"].filter(record(level=logging.DEBUG))

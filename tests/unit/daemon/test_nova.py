@@ -32,7 +32,7 @@ def test_an_account_is_a_section_of_its_own(tmp_path):
     "argv",
     [["--nova-url=nova:8774"], ["--nova-account=/x"], ["--nova-url=http://n", "--nova-account=/nowhere/nova.conf"]],
 )
-def test_what_makes_no_sense_is_refused(argv):
+def test_invalid_options_of_nova_are_refused(argv):
     with pytest.raises(UsageError):
         telling(*argv)
 

@@ -102,7 +102,7 @@ async def test_a_default_that_cannot_be_had_is_an_error(served):
         ("nonsense", False),
     ],
 )
-def test_what_takes_the_place_of_a_default(target, answer):
+def test_remotes_that_replace_the_default_listener(target, answer):
     assert replaces(target, remote="ptcp:6641:127.0.0.1") is answer
 
 

@@ -58,7 +58,7 @@ async def test_new_ids_can_be_accepted(world):
     assert world.driver.paused, "once more"
 
 
-async def test_what_people_do_is_nothing_of_the_kind(world):
+async def test_networks_that_users_create_and_delete_are_not_a_renumbering(world):
     world.change(add=("a",), remove=world.ids[:1])  # of two missed changes, say: the other network is as it was
     rest = list(world.client.store.table(cloud.Network).rows)
     world.change(add=("c", "d"), remove=rest)

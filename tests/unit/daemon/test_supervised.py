@@ -370,7 +370,7 @@ async def world():
         made.server.close()
 
 
-async def test_whatever_becomes_of_its_database_a_daemon_waits_works_and_ends(world):
+async def test_a_daemon_waits_works_and_ends_whatever_state_its_database_is_in(world):
     turns = asyncio.Semaphore(AT_ONCE)
     failures = []
 
@@ -526,7 +526,7 @@ async def test_a_daemon_that_ends_before_it_is_ready_is_reported(cell, number):
 
 
 @told("api", "--cloud-db=unix:AT")
-async def test_what_cannot_be_had_is_told_before_a_daemon_is_in_the_background(cell):
+async def test_errors_at_start_are_reported_before_the_daemon_detaches(cell):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         cell.start("--detach", f"--port={taken.getsockname()[1]}")
         assert await ended(cell.process) == 1

@@ -70,7 +70,7 @@ async def test_replies_are_json_where_a_connection_asks_for_it(ctl):
     ]  # fmt: skip
 
 
-async def test_what_is_not_here_says_why(ctl):
+async def test_commands_that_are_not_implemented_give_the_reason(ctl):
     ctl.refuse(["nope"], "there is nothing to say no to")
     assert await ask(ctl.path, ("nope",)) == ['"nope" is not here, because there is nothing to say no to\n']
     assert "nope" not in ctl.answer("list-commands", [])[0]
@@ -117,7 +117,7 @@ async def test_a_command_has_a_longest_length_and_a_time(ctl, monkeypatch):
         writer.close()
 
 
-async def test_who_does_not_read_is_asked_no_more_and_then_dropped(ctl, monkeypatch):
+async def test_a_caller_that_does_not_read_is_throttled_and_then_disconnected(ctl, monkeypatch):
     monkeypatch.setattr(unixctl, "CALL_TIMEOUT", 0.2)
     monkeypatch.setattr(unixctl, "UNREAD", 1 << 16)
     ctl.register("long", lambda _: "x" * 100_000)

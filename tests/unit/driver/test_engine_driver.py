@@ -120,7 +120,7 @@ def test_a_database_that_refuses_everything_is_asked_more_and_more_rarely(caplog
     assert sum("read-only" in record.message for record in caplog.records) == 1
 
 
-def test_what_is_in_the_way_of_a_row_may_go_away(caplog):
+def test_a_refused_row_is_written_when_the_conflicting_row_is_gone(caplog):
     async def run():
         world = World()
         target = world.local_target()
@@ -166,7 +166,7 @@ class Unsteady:
         self.connected = True
 
 
-def test_what_a_lost_connection_took_along_is_written_when_it_is_back_without_any_news():
+def test_writes_lost_with_a_connection_are_repeated_when_it_is_back():
     async def run():
         world = World()
         world.wish({"a": ("a", "")})

@@ -56,7 +56,7 @@ def test_a_moment_concerns_only_those_who_wait_for_it():
     assert w.engine.alarms.pause is None
 
 
-def test_what_is_late_already_goes_in_the_next_wave():
+def test_an_alarm_in_the_past_goes_off_in_the_next_wave():
     w = World()
     w.add("a", 10)
     w.engine.run()

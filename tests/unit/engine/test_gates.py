@@ -59,7 +59,7 @@ def test_rules_run_where_the_condition_is_met():
     assert engine.idle
 
 
-def test_what_a_condition_reads_of_others_counts():
+def test_a_gate_depends_on_other_rows_that_it_reads():
     store, _, (small, big), engine = world()
     box = store.table(Box).insert("box", ["b", frozenset([small.uuid, big.uuid]), {}])
     engine.run()

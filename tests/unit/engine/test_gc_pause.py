@@ -35,7 +35,7 @@ def test_an_exception_ends_a_pause_and_keeps_nothing_from_the_collector():
     assert gc.get_freeze_count() == 0
 
 
-def test_what_a_cold_start_keeps_is_not_visited_any_more():
+def test_the_collector_does_not_visit_objects_of_a_cold_start():
     with GcPause() as pause:
         pause.keep()
         assert gc.isenabled()

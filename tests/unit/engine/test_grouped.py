@@ -55,7 +55,7 @@ class World:
 
 
 @pytest.mark.parametrize("rules", [[held, sizes], [sizes, held]], ids=["first", "last"])
-def test_what_is_gathered_is_read_in_the_same_wave_whichever_runs_first(rules):
+def test_grouped_values_are_read_in_the_wave_in_which_they_change(rules):
     w = World(rules)
     w.put("x", "a", "b")
     w.resize("b", 2)

@@ -79,7 +79,7 @@ def test_seeds_survive_a_restart_and_unclaimed_ones_are_dropped():
     assert sorted(w.numbers().values()) == [1, 2, 3, 4]
 
 
-def test_who_wants_a_number_gets_it_and_who_held_it_by_chance_moves():
+def test_a_requested_number_is_taken_from_a_holder_that_did_not_request_it():
     w = World()
     w.add("a")
     assert w.numbers() == {"a": 1}

@@ -48,7 +48,7 @@ def labels(store):
     return sorted((row.name, row.note) for row in rows)
 
 
-def test_what_is_said_of_a_group_is_said_of_each_member_once():
+def test_a_fact_about_a_group_is_one_fact_for_each_member():
     store, engine = world(said, member)
     boxes, things = store.table(Box), store.table(Thing)
     box = boxes.insert(UUID("b"), ["g", frozenset(), {}])

@@ -85,7 +85,7 @@ def test_a_routers_own_routes_are_not_touched(shared, zones):
         ("2001:db8::/32", "fd00::9", {}),  # the transit port has no IPv6 address that others could reach
     ],
 )
-def test_what_is_not_told(shared, zones, prefix, nexthop, values):
+def test_routes_that_are_not_advertised(shared, zones, prefix, nexthop, values):
     before = [row.ip_prefix for row in shared.all(ic_sb.Route)]
     add_route(zones[0], "r1", prefix, nexthop, **values)
     assert [row.ip_prefix for row in shared.all(ic_sb.Route)] == before

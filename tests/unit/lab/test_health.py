@@ -42,7 +42,7 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
-def test_what_hangs_or_is_absent_is_named_once_and_not_waited_for(lab: Lab) -> None:
+def test_missing_and_hanging_parts_are_reported_once_without_waiting(lab: Lab) -> None:
     said = [str(problem) for problem in examine(lab, patience=0.2).problems]
     prefix = lab.layout.prefix
     assert sorted(line for line in said if not line.startswith("the API: ")) == [

@@ -40,7 +40,7 @@ def test_an_empty_directory_stays_where_it_is_needed_unless_what_needs_it_fails(
     assert [place.name for place in tmp_path.iterdir()] == ["kept"]
 
 
-def test_who_shares_keeps_out_who_does_not(tmp_path: Path) -> None:
+def test_shared_locks_exclude_exclusive_ones(tmp_path: Path) -> None:
     both = locked(tmp_path, BUSY, shared=True), locked(tmp_path, BUSY, shared=True)
     with both[0], both[1], pytest.raises(LabError, match="busy"), locked(tmp_path, BUSY):
         pass
@@ -48,7 +48,7 @@ def test_who_shares_keeps_out_who_does_not(tmp_path: Path) -> None:
         pass
 
 
-def test_who_waits_gets_it_when_it_is_given_up_even_if_the_directory_went(tmp_path: Path) -> None:
+def test_a_waiting_process_gets_the_lock_even_if_the_directory_was_deleted(tmp_path: Path) -> None:
     place = tmp_path / "x"
     with ThreadPoolExecutor(1) as pool:
         with locked(place, BUSY):
@@ -66,7 +66,7 @@ def _hold(place: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", ["file", "file/x"])
-def test_what_can_be_no_directory_is_said(tmp_path: Path, name: str) -> None:
+def test_a_lock_on_a_path_that_cannot_be_a_directory_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LayoutError, match="there can be no directory"), locked(tmp_path / name, BUSY):
         pass

@@ -7,7 +7,7 @@ from ovenbird.lab.errors import NotRunningError, StateError
 from ovenbird.lab.state import FILE_NAME, Kind, State
 
 
-def test_what_is_added_is_there_until_it_is_removed(tmp_path: Path) -> None:
+def test_records_exist_until_they_are_removed(tmp_path: Path) -> None:
     state = State(tmp_path)
     assert not state.exists
     state.add(Kind.NAMESPACE, "a")

@@ -91,7 +91,7 @@ def test_punctuation() -> None:
     assert kinds("reg0<->reg1;ip.ttl--;") == ["id", "<->", "id", ";", "id", "--", ";", "end"]
 
 
-def test_what_looks_alike_is_told_apart() -> None:
+def test_similar_tokens_are_distinguished() -> None:
     assert kinds("eth.dst[0..15]") == ["id", "[", "integer", "..", "integer", "]", "end"]
     assert kinds("1.2.3.4:80") == ["integer", ":", "integer", "end"]
     assert kinds("abcd") == ["id", "end"]

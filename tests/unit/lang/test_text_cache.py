@@ -6,7 +6,7 @@ from ovenbird.lang import text_cache
 from ovenbird.lang.actions.registry import parse_actions
 
 
-def test_what_was_asked_for_lately_is_remembered_and_the_rest_forgotten(monkeypatch):
+def test_recently_used_texts_are_kept_and_others_dropped(monkeypatch):
     monkeypatch.setattr(text_cache, "LIMIT", 100)
     asked = []
 

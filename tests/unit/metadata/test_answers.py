@@ -64,7 +64,7 @@ async def test_the_ec2_documents(store):
     assert (await get(store, "//2009-04-04/meta-data/public-keys/0/openssh-key")).body == b"ssh-ed25519 AAAA"
 
 
-async def test_what_was_not_given_is_not_there(store):
+async def test_documents_that_an_instance_was_not_given_are_404(store):
     assert (await get(store, "/openstack/latest/user_data")).status == 404
     assert (await get(store, "/latest/meta-data/hostname")).body == b"a"
     assert (await get(store, "/latest/meta-data/hostname/x")).status == 404
@@ -183,7 +183,7 @@ async def test_requests_on_one_connection_are_answered_in_turn():
         (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"a" * 70000, b"413"),
     ],
 )
-async def test_what_is_malformed_or_too_large_is_refused(request_, status):
+async def test_malformed_and_too_large_requests_are_refused(request_, status):
     async with Guest(echo) as guest:
         assert (await guest.send(request_)).startswith(b"HTTP/1.1 " + status)
 
@@ -198,7 +198,7 @@ async def test_errors_become_statuses(error, status):
     assert answer.startswith(b"HTTP/1.1 " + status)
 
 
-async def test_who_is_silent_or_holds_too_much_is_cut_off(monkeypatch):
+async def test_silent_clients_and_those_with_too_many_connections_are_disconnected(monkeypatch):
     monkeypatch.setattr(server_module, "PATIENCE", 0.1)
     async with Guest(echo, Limits(connections=10, per_source=1)) as guest:
         silent = [asyncio.create_task(guest.send(b"GET /")) for _ in range(2)]
@@ -208,7 +208,7 @@ async def test_who_is_silent_or_holds_too_much_is_cut_off(monkeypatch):
         assert (await guest.send(WHOLE)).startswith(b"HTTP/1.1 200")
 
 
-async def test_who_takes_no_answers_is_cut_off(monkeypatch):
+async def test_clients_that_do_not_read_answers_are_disconnected(monkeypatch):
     monkeypatch.setattr(server_module, "PATIENCE", 0.2)
 
     async def large(_address, _request):

@@ -35,7 +35,7 @@ def test_it_parses_back_to_itself():
         ("Default_Security_Group", ("project_id",)),
     ],
 )
-def test_what_must_be_unique_is_an_index(table, index):
+def test_unique_columns_are_indexes(table, index):
     assert index in cloud.schema().tables[table].indexes
 
 
@@ -50,6 +50,6 @@ def test_what_must_be_unique_is_an_index(table, index):
         ("Default_Security_Group", "security_group", "Security_Group"),
     ],
 )
-def test_what_is_needed_is_a_strong_reference(table, column, target):
+def test_references_to_required_rows_are_strong(table, column, target):
     key = cloud.schema().tables[table].column(column).type.key
     assert (key.ref_table, key.weak) == (target, False)

@@ -37,7 +37,7 @@ def test_each_default_is_a_value_in_its_one_form(setting):
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_what_is_no_value_is_refused_in_one_short_line_or_means_itself(setting):
+def test_hostile_values_are_stored_canonically_or_refused_in_one_short_line(setting):
     for text in (*HOSTILE, ""):
         if setting.among({setting.name: text}) is not None:
             stored = setting.canonical(text)

@@ -23,7 +23,7 @@ def test_mac_addresses_read_back(mac):
 
 
 @pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "::g", "1.2.3.4/8", "fe80::1%eth0", "\0:"])
-def test_what_is_no_address_is_a_packet_error(text):
+def test_an_invalid_address_is_a_packet_error(text):
     with pytest.raises(PacketError):
         addresses.ip_bytes(text)
 
@@ -32,7 +32,7 @@ NOT_MACS = ["", "00:00:00:00:00", "00:00:00:00:00:00:00", "00-00-00-00-00-00", "
 
 
 @pytest.mark.parametrize("text", NOT_MACS)
-def test_what_is_no_mac_is_a_packet_error(text):
+def test_an_invalid_mac_address_is_a_packet_error(text):
     with pytest.raises(PacketError):
         addresses.mac_bytes(text)
 

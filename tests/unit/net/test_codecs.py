@@ -90,7 +90,7 @@ DECODERS = [decode for _, decode in ROUND_TRIPS] + [Udp.decode, Tcp.decode, dns.
 
 
 @pytest.mark.parametrize(("values", "decode"), ROUND_TRIPS, ids=lambda value: getattr(value, "__qualname__", ""))
-def test_what_is_encoded_decodes_to_itself(values, decode):
+def test_encoding_and_decoding_return_the_same_value(values, decode):
     @given(values)
     def check(value):
         assert decode(value.encode()) == value

@@ -25,7 +25,7 @@ NOT_LENGTHS = ["", "33", "-1", "+1", "024", "٢٤", " 24", "24 ", "24\n", "1_0",
 
 
 @pytest.mark.parametrize("text", NOT_ADDRESSES)
-def test_what_is_no_address(text):
+def test_texts_that_are_not_addresses_are_refused(text):
     for parse in (ip_address, ip_interface, ip_network):
         if "/" not in text or parse is ip_address:
             with pytest.raises(ValueError, match=r"is not|valid"):
@@ -34,14 +34,14 @@ def test_what_is_no_address(text):
 
 
 @pytest.mark.parametrize("value", [5, 5.0, True, None, b"\x0a\0\0\1", ["10.0.0.1"]])
-def test_what_is_no_text(value):
+def test_values_that_are_not_strings_are_refused(value):
     for parse in (ip_address, ip_interface, ip_network):
         with pytest.raises(ValueError, match="not a string"):
             parse(value)
 
 
 @pytest.mark.parametrize("length", NOT_LENGTHS)
-def test_what_is_no_length(length):
+def test_invalid_prefix_lengths_are_refused(length):
     with pytest.raises(ValueError, match="length"):
         ip_interface(f"10.0.0.0/{length}")
     if not length.isdigit():

@@ -58,7 +58,7 @@ def leaves(protocol, *groups):
         (bytes([0x22, 0, 0, 0, 0, 0, 0, 2]) + record(9, GROUP) + record(2, HOST), joins("IGMPv3")),
     ],
 )  # fmt: skip
-def test_what_igmp_says(message, said):
+def test_igmp_messages_are_decoded(message, said):
     assert igmp.decode(four(message)) == said
 
 
@@ -75,7 +75,7 @@ def test_what_igmp_says(message, said):
     ],
     ids=["from afar", "a fragment", "no group", "short", "checksum", "fewer records", "a short record"],
 )
-def test_what_is_no_igmp(packet):
+def test_packets_that_are_not_valid_igmp_are_refused(packet):
     with pytest.raises(PacketError):
         igmp.decode(packet)
 
@@ -90,7 +90,7 @@ def test_what_is_no_igmp(packet):
         (bytes([143, 0, 0, 0, 0, 0, 0, 1]) + record(3, GROUP6), leaves("MLDv2", GROUP6)),
     ],
 )
-def test_what_mld_says(message, said):
+def test_mld_messages_are_decoded(message, said):
     assert mld.decode(six(message)) == said
 
 
@@ -105,7 +105,7 @@ def test_what_mld_says(message, said):
     ],
     ids=["from afar", "no group", "short", "checksum", "an echo"],
 )
-def test_what_is_no_mld(packet):
+def test_packets_that_are_not_valid_mld_are_refused(packet):
     with pytest.raises(PacketError):
         mld.decode(packet)
 

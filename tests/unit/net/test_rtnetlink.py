@@ -27,7 +27,7 @@ def bodies(data):
         ROUTE._replace(kind=rtnetlink.UNICAST, hops=(Hop(bytes(range(16)), 0),)),  # IPv4 through IPv6
     ],
 )
-def test_what_is_asked_for_reads_back(route):
+def test_a_request_for_a_route_reads_back(route):
     (message,) = rtnetlink.decode_messages(rtnetlink.encode_route(rtnetlink.NEW_ROUTE, route))
     assert (message.kind, message.flags) == (24, 0x1 | 0x4 | 0x400 | 0x200)
     assert rtnetlink.decode_route(message.body) == route

@@ -24,7 +24,7 @@ def moving(made, **options):
     return port
 
 
-def test_what_chassis_say_stays_until_the_port_has_moved(networks):
+def test_the_activation_that_chassis_report_is_kept_until_the_port_has_moved(networks):
     port = moving(networks, **{"activation-strategy": "rarp"})
     assert binding(networks).options[ACTIVATED] == "hv2"
     again = Networks(networks.nb, networks.sb)

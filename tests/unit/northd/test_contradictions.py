@@ -68,7 +68,7 @@ def test_a_route_that_discards_decides_for_all_and_says_so():
     assert "select(1, 2)" in actions(made, "lr_in_ip_routing", "== 1.0.0.0/8")[0]
 
 
-def test_what_may_be_a_reply_of_a_symmetric_default_route_is_taken_for_one():
+def test_a_packet_that_may_be_a_reply_of_a_symmetric_default_route_is_treated_as_one():
     """Everything that comes in by the way of a default route also has a destination of its."""
     made = world("gateway router")
     made.insert(

@@ -47,7 +47,7 @@ def test_chassis_are_told_who_asks_and_who_wants(routed):
     assert not advertised(routed)  # there is nothing yet
 
 
-def test_what_a_chassis_was_given_goes_up_stays_and_is_announced(routed):
+def test_a_delegated_prefix_is_copied_to_northbound_kept_and_advertised(routed):
     delegate(routed, "17:fd55:1::/64")
     routed.settle()
     assert routed.inner.ipv6_prefix == frozenset(["fd55:1::/64"])

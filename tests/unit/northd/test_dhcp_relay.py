@@ -53,7 +53,7 @@ def test_a_port_of_several_addresses_relays_with_the_first_or_the_one_chosen(rel
 
 
 @pytest.mark.parametrize("servers", [None, "", "fd00::2", "172.16.0.2,172.16.0.3", "dhcp.example.org"])
-def test_what_is_no_server_is_found(relay, servers):
+def test_an_invalid_server_address_is_a_finding(relay, servers):
     relay.update(relay.row, servers=servers)
     relay.settle()
     assert not sent(relay) + relayed(relay)

@@ -273,7 +273,7 @@ def costs(number):
     return found
 
 
-def test_what_is_advertised_and_learned_costs_the_same_in_a_larger_network():
+def test_the_cost_of_a_route_does_not_depend_on_the_size_of_the_network():
     small, large = costs(3), costs(12)
     assert large == small
     assert all(sum(ran.values()) < 40 for ran in large)

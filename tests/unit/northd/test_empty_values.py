@@ -25,7 +25,7 @@ def test_a_router_without_an_address_to_answer_for_answers_for_none():
     assert not [flow for flow in made.flows("ls_in_arp_rsp") if flow[1] in (30, 40)]
 
 
-def test_what_a_dhcp_server_says_passes_to_a_port_without_an_address_too():
+def test_dhcp_replies_pass_to_ports_without_an_address():
     made = Networks()
     options = {"server_id": "10.0.0.254", "server_mac": "00:00:00:00:ff:01", "lease_time": "60"}
     four = made.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=options)

@@ -38,7 +38,7 @@ def test_each_gets_an_address_of_its_own_until_there_are_none(made):
     assert not made.findings()
 
 
-def test_what_was_given_is_used_like_what_is_configured(made):
+def test_dynamic_addresses_are_used_like_configured_ones(made):
     port = ask(made, "p")
     (binding,) = made.rows(sb.PortBinding)
     assert binding.mac == frozenset([port.dynamic_addresses])
@@ -60,7 +60,7 @@ def test_configured_addresses_routers_and_exclusions_are_not_given(made):
     assert len(given(ask(made, "q"))) == 1
 
 
-def test_who_has_an_address_by_configuration_takes_it(made):
+def test_a_configured_address_is_taken_from_a_dynamic_port(made):
     first = ask(made, "first")
     address = given(first)[1]
     made.port(made.net, "fixed", f"00:00:00:00:00:01 {address}")
@@ -72,7 +72,7 @@ def test_who_has_an_address_by_configuration_takes_it(made):
     assert given(first)[0] != mac
 
 
-def test_who_has_an_address_by_configuration_takes_it_where_none_is_free(made):
+def test_a_configured_address_is_taken_from_a_dynamic_port_in_a_full_subnet(made):
     ports = [ask(made, f"p{n}") for n in range(5)]
     (holder,) = [port for port in ports if given(port)[1] == "10.0.0.4"]
     made.port(made.net, "fixed", "00:00:00:00:00:01 10.0.0.4")
@@ -163,7 +163,7 @@ def test_of_two_that_ask_for_one_address_the_first_has_it(made):
     assert not made.findings()
 
 
-def test_who_has_an_address_by_configuration_keeps_it_from_who_asks(made):
+def test_a_configured_address_is_not_given_to_a_port_that_requests_it(made):
     asks = ask(made, "asks", "dynamic 10.0.0.4")
     made.port(made.net, "fixed", "00:00:00:00:00:01 10.0.0.4")
     made.settle()

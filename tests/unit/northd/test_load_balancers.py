@@ -47,7 +47,7 @@ def chosen(networks, datapath):
     return [(m, a) for _, p, m, a in networks.flows(*stages, datapath=datapath) if p >= 110]
 
 
-def test_what_cannot_be_read_costs_itself_alone(networks):
+def test_invalid_entries_of_vips_are_left_out_one_by_one(networks):
     switch = networks.switch("s0")
     vips = {
         "nonsense": "10.0.0.1", "30.0.0.1:80": "10.0.0.1:80,x,fd00::1,10.0.0.2,10.0.0.3:80,", "30.0.0.2": "10.0.0.9:1",
@@ -264,14 +264,14 @@ def test_one_backend_that_cannot_be_probed_costs_itself_alone(networks):
     [("sctp", "30.0.0.1:80", "10.0.0.1:8", {}), ("tcp", "30.0.0.1", "10.0.0.1", {}),
      ("tcp", "^v:80", "10.0.0.1:8", {"template": "true"})],
 )  # fmt: skip
-def test_what_cannot_be_probed_at_all_is_balanced_without(networks, protocol, vip, backend, options):
+def test_backends_that_cannot_be_probed_get_connections(networks, protocol, vip, backend, options):
     checked(networks, backend, {"10.0.0.1": "p1:10.0.0.9"}, protocol, vip, options=options)
     assert not networks.rows(sb.ServiceMonitor)
     assert f"ct_lb_mark(backends={backend})" in str(chosen(networks, "s0"))
     assert len(networks.findings()) == 1
 
 
-def test_what_has_come_of_a_probe_costs_its_load_balancers_alone(networks):
+def test_the_result_of_a_probe_runs_the_rules_of_its_load_balancers_only(networks):
     mappings = {f"10.0.0.{n}": f"p{n}:10.0.0.9" for n in (1, 2)}
     checked(networks, "10.0.0.1:8,10.0.0.2:8", mappings)
     for n in range(5):
@@ -345,7 +345,7 @@ STATELESS_FLOWS = [
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_what_stateless_acls_let_pass_is_balanced_if_the_switch_says_so(networks, grouped):
+def test_enable_stateless_acl_with_lb_balances_what_stateless_acls_allow(networks, grouped):
     networks.insert(nb.NBGlobal)
     row = balancer(networks, "lb", {"30.0.0.1:80": "10.0.0.1:8", "30.0.0.2": "10.0.0.1"})
     group = networks.insert(nb.LoadBalancerGroup, name="all", load_balancer=frozenset([row.uuid]))

@@ -88,7 +88,7 @@ def test_a_gateway_that_is_made_again_has_another_address(site):
 
 
 @pytest.mark.parametrize("kept", ["load balancer", "arp_proxy", "snat", "elsewhere", "nonsense"])
-def test_what_may_be_answered_for_stays(site, kept):
+def test_neighbours_that_their_router_may_answer_for_are_kept(site, kept):
     ip, mac, port = "172.16.0.77", MAC.format(1), "gw3"
     if kept == "load balancer":
         row = site.insert(nb.LoadBalancer, name="lb")

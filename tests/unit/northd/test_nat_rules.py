@@ -61,7 +61,7 @@ def test_a_translation_added_or_removed_runs_rules_about_it_alone(world, values)
         {"external_mac": "nonsense", "logical_port": "vm"},
     ],
 )
-def test_what_cannot_be_translated_is_left_out(world, values):
+def test_invalid_nat_rules_are_left_out(world, values):
     before = len(nat_flows(world))
     floating(world, 15, **values)
     world.settle()

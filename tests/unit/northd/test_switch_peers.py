@@ -67,7 +67,7 @@ def test_its_packets_are_not_tracked(joined):
         ({"type": "localnet"}, 1), ({"type": ""}, 1), ({"type": "router"}, 1),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_leads_nowhere(joined, values, found):
+def test_an_unusable_peer_has_no_effect_and_is_a_finding(joined, values, found):
     joined.update(port(joined, "b-a"), **values)
     joined.settle()
     assert all("peer" not in bindings(joined)[name].options for name in ("a-b", "b-a"))

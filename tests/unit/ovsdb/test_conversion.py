@@ -105,7 +105,7 @@ def test_contents_that_do_not_fit_stay_as_they_are(tmp_path):
     open_database(path).journal.close()
 
 
-def test_what_is_no_database(tmp_path):
+def test_files_that_are_not_databases_are_refused(tmp_path):
     with pytest.raises(InputOutputError):
         stored_schema(tmp_path / "nothing")
     (tmp_path / "text").write_text("hello\nworld\n")

@@ -256,7 +256,7 @@ def said(how, path):
 
 @settings(max_examples=200)
 @given(data=st.data())
-def test_whatever_json_a_file_holds_it_opens_or_says_in_one_line_why_not(tmp_path_factory, data):
+def test_files_with_any_json_open_or_are_refused_in_one_line(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "fuzz.db"
     schema = data.draw(changed(RICH)) if data.draw(st.booleans()) else RICH
     rows = [data.draw(changed(ROWS)), data.draw(changed(ROWS))]
@@ -281,7 +281,7 @@ def _record(value):
 
 @settings(max_examples=200)
 @given(st.binary(max_size=200), st.integers(0, 3))
-def test_whatever_bytes_a_file_holds_likewise(tmp_path_factory, junk, whole):
+def test_files_with_any_bytes_open_or_are_refused_in_one_line(tmp_path_factory, junk, whole):
     path = tmp_path_factory.getbasetemp() / "bytes.db"
     path.write_bytes(b"".join([record(SCHEMA.to_json()), record({}), record({})][:whole]) + junk)
     assert "\n" not in said(open_database, path)

@@ -162,7 +162,7 @@ def test_a_commit_that_cannot_be_written_did_not_happen(path, monkeypatch):
 
 
 @given(st.lists(st.binary(max_size=9), max_size=12), st.data())
-def test_what_the_system_takes_in_parts_is_written_whole(tmp_path_factory, parts, data):
+def test_partial_writes_are_completed(tmp_path_factory, parts, data):
     path = tmp_path_factory.mktemp("parts") / "file"
     writev, write = os.writev, os.write
 
@@ -183,7 +183,7 @@ def test_what_the_system_takes_in_parts_is_written_whole(tmp_path_factory, parts
 
 @given(st.data())
 @settings(max_examples=60)
-def test_what_changes_during_a_compaction_is_there_afterwards(tmp_path, data):
+def test_commits_during_a_compaction_are_in_the_new_file(tmp_path, data):
     path = tmp_path / f"{time.monotonic_ns()}.db"
     create(path, SCHEMA)
     database = open_database(path)

@@ -55,7 +55,7 @@ def test_a_long_message_comes_in_pieces_that_are_not_looked_at():
         assert framer.feed(b'{"id":2}') == [{"id": 2}]
 
 
-def test_what_is_not_looked_at_counts():
+def test_chunks_that_are_not_examined_count_towards_the_limit():
     framer = Framer(100)
     framer.feed(b'{"a":"' + b"x" * 90)
     with pytest.raises(ProtocolError):
@@ -72,7 +72,7 @@ def test_u_0000_is_refused_however_the_stream_is_cut(cut):
         framer.feed(stream[16 + cut :])
 
 
-def test_what_a_peer_sent_can_be_sent_back():
+def test_values_that_a_peer_sent_can_be_encoded():
     deep = orjson.loads("[" * 400 + "]" * 400)
     assert orjson.loads(jsonrpc.reply(deep, id_=1))["result"] == deep
     assert orjson.loads(jsonrpc.error_reply(BadSyntax("", 2**80).to_json(), id_=1))["error"]["syntax"] == str(2**80)

@@ -93,7 +93,7 @@ async def test_a_message_that_does_not_end_has_its_time(site, hasty):
     assert await peer.ended()
 
 
-async def test_who_does_not_read_is_dropped_and_others_are_served(site, hasty):
+async def test_a_client_that_does_not_read_is_disconnected_and_others_are_served(site, hasty):
     other = await site()
     await other.call("transact", "L", {"op": "insert", "table": "T", "row": {"s": "x" * 200_000}})
     deaf = await site()

@@ -126,7 +126,7 @@ async def test_odd_answers_to_transactions_and_locks_leave_the_outcome_unknown(b
     assert server.connections == 4
 
 
-async def test_what_a_server_lacks_is_told_once_with_a_few_names(tmp_path, caplog):
+async def test_missing_tables_and_columns_are_logged_once_with_a_few_names(tmp_path, caplog):
     text = nb.schema().to_json()
     for name in ("Logical_Switch", "Meter"):
         del text["tables"][name]["columns"]["external_ids"]

@@ -68,7 +68,7 @@ def soon():
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("error", [Disconnected("gone"), ClusterError("lost leadership")])
-async def test_what_is_lost_is_done_once(replica, monkeypatch, before, error):
+async def test_a_transaction_whose_reply_was_lost_is_committed_once(replica, monkeypatch, before, error):
     old, gone = await group(replica), await group(replica, name="gone")
     adding, deleting = replica.transaction(), replica.transaction()
     uuid = adding.insert(AddressGroup, {"name": "new"})
@@ -101,7 +101,7 @@ async def test_the_first_may_come_after_the_second_was_sent(replica, monkeypatch
     assert len(sent) == 2
 
 
-async def test_what_others_have_changed_since_is_not_guessed(replica, monkeypatch):
+async def test_the_outcome_is_unknown_if_others_have_changed_the_rows(replica, monkeypatch):
     row = await group(replica)
     transaction, others = renamed(replica, row, "mine"), renamed(replica, row, "theirs")
     assert outcome(transaction) is Outcome.ABSENT

@@ -84,7 +84,7 @@ def test_a_row_may_get_another_value_of_a_column_that_cannot_change(db):
     assert contents(db) == {"Switch": {TWO: ["s", "now", frozenset()]}, "Port": {}}
 
 
-def test_what_a_row_had_is_gone_where_the_backup_has_defaults(db):
+def test_columns_that_the_backup_omits_are_reset_to_their_defaults(db):
     run(db, *EMPTIED, insert("Switch", TWO), insert("Port", ONE))
     assert contents(db) == {"Switch": {TWO: ["", "", frozenset()]}, "Port": {ONE: ["", None]}}
 

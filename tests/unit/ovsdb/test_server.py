@@ -150,7 +150,7 @@ async def test_a_replica_comes_back_after_the_server_does(served, caplog):
     assert client.connected
 
 
-async def test_who_gives_up_waiting_for_a_server_leaves_nothing_behind(tmp_path):
+async def test_cancelling_the_wait_for_a_server_leaves_no_task(tmp_path):
     replica = Replica(f"unix:{tmp_path}/nobody.sock", database="D", row_classes=())
     starting = asyncio.create_task(replica.start())
     await asyncio.sleep(0)
@@ -234,7 +234,7 @@ async def kept(replica, messages):
     await until_async(lambda: len(replica._calls.connection._backlog) >= messages)
 
 
-async def test_what_comes_while_rows_are_held_is_applied_afterwards_one_transaction_after_the_other(served):
+async def test_updates_received_while_rows_are_held_are_applied_afterwards_one_by_one(served):
     _, client, remotes, _ = served
     replica = Replica(remotes, database="S", row_classes=[Port, Switch])
     await replica.start()
@@ -301,7 +301,7 @@ async def test_held_again_a_replica_keeps_what_it_has_not_applied_yet(served):
     await replica.close()
 
 
-async def test_what_was_held_waits_while_the_peer_does_not_read(monkeypatch):
+async def test_held_messages_wait_while_the_peer_does_not_read(monkeypatch):
     connection = Connection()
     connection.hold()
     connection.data_received(b'{"id":1,"result":[],"error":null}')

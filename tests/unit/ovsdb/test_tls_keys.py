@@ -199,7 +199,7 @@ def test_lists_of_versions(text, found):
 
 
 @pytest.mark.parametrize("wrong", [{"protocols": "TLSv1.1"}, {"protocols": "SSLv3"}, {"ciphers": "NOSUCH"}])
-def test_what_is_not_understood_or_not_safe_is_refused(wrong):
+def test_unknown_and_unsafe_versions_and_ciphers_are_refused(wrong):
     with pytest.raises(ValueError, match=r"not safe|not a version|selects no cipher"):
         check(KeyFiles(**wrong))
 

@@ -55,7 +55,7 @@ def test_an_echo_reply_belongs_to_its_request_and_alone_begins_nothing():
     assert state(tracker, reply) == TRACKED | ESTABLISHED | REPLY
 
 
-def test_what_begins_no_connection_is_translated_where_a_user_says_that_it_is_valid():
+def test_packets_that_begin_no_connection_are_translated_if_the_user_gives_their_state():
     tracker, error = Tracker(), packet(proto=1, icmp_type=3)
     assert tracker.commit("z", error, TO_9) is None
     assert (error["ct_state"], error["ip_src"]) == (TRACKED | INVALID, 1)

@@ -37,7 +37,7 @@ def test_queries_are_traced(two, query, outputs):
     assert tracer.trace(start.uuid, text).outputs == outputs
 
 
-def test_what_cannot_be_asked(two, traced):
+def test_impossible_queries_are_refused(two, traced):
     other = traced.switch("sw1")
     traced.port(other, "q1", "0a:00:00:00:00:03 10.0.0.1")
     traced.port(other, "q2", "unknown")
@@ -191,7 +191,7 @@ def test_packets_that_no_port_sends_are_refused_with_the_reason(outside, query, 
         ("p1", "172.16.0.77", "tcp", "the packet waits for its next hop's address, for which the router asks at"),
     ],
 )
-def test_what_became_of_a_packet_is_what_the_sender_sees(outside, source, target, protocol, verdict):
+def test_the_verdict_is_what_the_sender_observes(outside, source, target, protocol, verdict):
     tracer = outside.tracer()
     start, text = microflow(
         tracer.network, PacketQuery(source=source, target=target, protocol=Protocol(protocol), port=22)

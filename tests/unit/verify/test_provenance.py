@@ -56,7 +56,7 @@ def test_a_flow_of_a_port_names_the_port_as_people_do(traced):
     assert "" in texts  # flows made for no row
 
 
-def test_what_routers_do_is_named_with_the_router(traced):
+def test_rows_of_a_router_are_described_with_its_name(traced):
     router = traced.insert(nb.LogicalRouter, name="r0")
     traced.insert(nb.LogicalRouterPort, (router, "ports"), name="rp", mac="0a:00:00:00:ff:01", networks={"10.0.0.1/24"})
     policy = {"priority": 100, "match": "ip4.dst == 10.9.0.0/16", "action": "drop"}

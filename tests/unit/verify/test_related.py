@@ -146,7 +146,7 @@ def test_need_frag_quotes_what_the_outside_knows(routed, kind, distributed, monk
     assert ipv4_text(delivery.packet.quoted["ip_dst"]) == outer, render.text(found)
 
 
-def test_what_is_for_many_and_too_large_is_not_answered(routed, monkeypatch):
+def test_too_large_multicast_packets_get_no_icmp_error(routed, monkeypatch):
     """RFC 1812, section 4.3.2.7."""
     txn = routed.nb.transaction()
     txn.update(routed.nb.store.find(nb.LogicalRouterPort.name, "r-in"), {"options": {"gateway_mtu": "1000"}})

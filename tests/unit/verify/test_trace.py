@@ -16,7 +16,7 @@ SSH = TO_P2 + "tcp.src == 1000 && tcp.dst == 22"
 WEB = TO_P2 + "tcp.src == 1000 && tcp.dst == 80"
 
 
-def test_what_a_rule_allows_arrives(two):
+def test_a_packet_that_an_acl_allows_is_delivered(two):
     found = two.tracer().trace("sw0", SSH)
     assert found.outputs == ["p2"]
     assert found.drops() == []
@@ -24,7 +24,7 @@ def test_what_a_rule_allows_arrives(two):
     assert [origin.northbound.priority for origin in found.origins() if "acl" in str(origin)] == [1002]
 
 
-def test_what_no_rule_allows_is_dropped_and_the_rule_that_drops_is_named(two):
+def test_a_packet_that_no_acl_allows_is_dropped_and_the_dropping_acl_named(two):
     found = two.tracer().trace("sw0", WEB)
     assert found.outputs == []
     (drop,) = found.drops()
@@ -153,7 +153,7 @@ def test_a_rejection_says_who_rejects_and_is_not_rejected_itself(traced):
     assert any("itself a refusal" in verdict for verdict in others)
 
 
-def test_what_is_learned_of_a_packet_helps_the_next_one(traced):
+def test_addresses_learned_from_a_packet_are_used_for_the_next(traced):
     switch = traced.switch("sw0")
     for n in (1, 2, 3):
         traced.port(switch, f"p{n}", "unknown")
@@ -278,7 +278,7 @@ def update(database, row, **values):
 TO_VIP = P1_TO_P2 + "ip4.src == 10.0.0.1 && tcp.src == 1000 && tcp.dst == 80 && ip4.dst == "
 
 
-def test_what_a_chassis_tells_of_and_takes_for_itself_is_said(two):
+def test_events_and_probes_for_the_chassis_are_shown(two):
     two.insert(nb.NBGlobal, options={"svc_monitor_mac": "0a:00:00:00:00:fe"})
     balancer(two, "telling", {"30.0.0.5:80": ""}, options={"event": "true"})
     web = balancer(two, "web", {"30.0.0.6:80": "10.0.0.1:80"}, ip_port_mappings={"10.0.0.1": "p1:10.0.0.9"})

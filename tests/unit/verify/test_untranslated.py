@@ -69,7 +69,7 @@ def test_replies_to_what_was_not_translated_are_not_translated(translating):
     assert source(tracer.trace("sw0", OUT)) == outer  # what the instance begins is translated as ever
 
 
-def test_what_is_translated_still_is(translating):
+def test_translated_connections_are_still_translated(translating):
     world, outer = translating
     tracer = world.tracer()
     there = tracer.trace("sw0", OUT)
@@ -84,7 +84,7 @@ def test_what_is_translated_still_is(translating):
         assert source(tracer.reply(tracer.reply(tracer.reply(led_in)))) == outer
 
 
-def test_what_has_been_led_in_is_not_taken_for_untranslated(floating):
+def test_connections_to_a_floating_ip_are_not_marked_as_untranslated(floating):
     tracer = floating.tracer()
     led_in = tracer.trace("out", IN.format("172.16.0.100"))
     assert led_in.outputs == ["p2"], render.text(led_in)
@@ -94,7 +94,7 @@ def test_what_has_been_led_in_is_not_taken_for_untranslated(floating):
 
 
 @pytest.mark.parametrize("floating", [{"stateless": "true"}], indirect=True)
-def test_what_is_translated_without_connection_tracking_is_not_tracked(floating):
+def test_stateless_translations_are_not_tracked(floating):
     tracer = floating.tracer()
     led_in = tracer.trace("out", IN.format("172.16.0.100"))
     assert led_in.outputs == ["p2"], render.text(led_in)

@@ -80,7 +80,7 @@ def facts(**given):
 # -- settling ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_depends_on_the_caller_alone_is_settled():
+def test_parts_of_a_rule_about_the_caller_are_evaluated_once():
     assert access(ADMIN).rule("create_network") is True
     assert access(RITA).rule("create_network") is False
     assert access(ALICE).rule("create_network:shared") is False
@@ -381,7 +381,7 @@ async def test_a_request_cannot_make_a_resource_look_like_the_callers(clouded, c
     assert (await clouded.by("alice").list("networks"))[0]["name"] == "net"
 
 
-async def test_what_is_seen_is_not_always_ones_own_to_connect(clouded):
+async def test_a_shared_network_cannot_be_connected_to_by_everyone_who_sees_it(clouded):
     shared = await clouded.by("root").network(shared=True)
     subnet = await clouded.subnet(shared)
     outside, _ = await clouded.outside()

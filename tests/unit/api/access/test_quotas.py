@@ -47,7 +47,7 @@ async def test_limits_that_make_no_sense_are_refused(neutron, quota):
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "quotas"), ("PUT", "quotas"), ("DELETE", "quotas/x/default")])
-async def test_what_quotas_do_not_do(neutron, method, path):
+async def test_unknown_methods_and_paths_of_quotas_are_refused(neutron, method, path):
     await neutron.refused(405, "HTTPMethodNotAllowed", method, path, {"quota": {}})
     await neutron.refused(404, "HTTPNotFound", "GET", "quotas/x/y")
 

@@ -57,7 +57,7 @@ async def world(neutron):
         ("security-group-rules", "id={RULE}&belongs_to_default_sg=yes", "rule"),
     ],
 )
-async def test_whatever_a_request_may_write_is_found_by_it(neutron, world, path, filters, found):
+async def test_filters_accept_every_notation_that_requests_accept(neutron, world, path, filters, found):
     ips = {":" in one["ip_address"]: one["ip_address"] for one in world["port"]["fixed_ips"]}
     named = {name.upper(): value["id"].upper() for name, value in world.items()}
     filters = filters.format(**named, port_ip=ips[False], PORT_IP6=ips.get(True, "").upper())
@@ -102,7 +102,7 @@ async def test_a_filter_by_an_impossible_value_finds_nothing(neutron, world, pat
         ("ports", "&".join(f"fixed_ips=ip_address_substr={i}" for i in range(101))),
     ],
 )
-async def test_what_cannot_be_converted_is_a_mistake(neutron, world, path, filters):
+async def test_filters_with_values_of_the_wrong_type_are_400(neutron, world, path, filters):
     status, body = await neutron.ask("GET", f"{path}?{filters}")
     assert status == 400, body
 
@@ -124,7 +124,7 @@ async def test_ids_in_addresses_mean_the_same_in_either_case(neutron, world):
     assert (await neutron.ask("DELETE", f"ports/{world['port']['id'].upper()}"))[0] == 204
 
 
-def test_what_is_asked_for_again_and_again_is_looked_at_once():
+def test_repeated_parameters_are_evaluated_once():
     asked = query.parse(b"sort_key=name&" * 1000 + b"fields=a&" * 1000 + b"up=1&" * 1000, {"name": None, "up": boolean})
     assert asked.sort == (("name", False),)
     assert asked.fields == ("a",)

@@ -39,7 +39,7 @@ async def everything(neutron):
 
 
 @pytest.mark.parametrize("address", [*ZONES, "fd00::٥", "10.0.0.5\n", "10.0.0.05", " 10.0.0.5", 5, None, ["10.0.0.5"]])
-async def test_what_is_no_address_is_refused_wherever_one_is_given(neutron, world, address):
+async def test_invalid_addresses_are_refused_in_every_attribute(neutron, world, address):
     network, subnet, router, port = world
     before = await everything(neutron)
     prefix = f"{address}/64"

@@ -62,7 +62,7 @@ async def test_discovery(neutron):
     assert (status, body["extension"]["alias"]) == (200, "provider")
 
 
-async def test_what_is_not_there_and_what_cannot_be_done(neutron):
+async def test_unknown_paths_are_404_and_unknown_methods_405(neutron):
     await neutron.refused(404, "HTTPNotFound", "GET", "unicorns")
     await neutron.refused(404, "HTTPNotFound", "GET", "unicorns/1")
     await neutron.refused(404, "HTTPNotFound", "GET", "extensions/unicorns")

@@ -112,7 +112,7 @@ async def test_a_segment_is_about_its_network_and_what_is_gone_about_nothing(neu
      (json.dumps(["x" * 1_000_000]), []),
      ("[]", []), ("{}", []), ("junk", []), ("[" * 100_000, []), ("null", [])],
 )  # fmt: skip
-async def test_what_controllers_find_names_their_host(neutron, told, shown):
+async def test_findings_of_controllers_name_their_host(neutron, told, shown):
     neutron.chassis("hv1", "hv1.example", ids={KEY: told})
     neutron.chassis("hv2")
     found = await neutron.list("findings?sort_key=description&reporter=controller")

@@ -28,7 +28,7 @@ async def test_life_of_a_floating_ip(neutron):
     assert await neutron.list("ports?device_owner=network:floatingip") == []
 
 
-async def test_what_it_stands_for_is_needed(neutron):
+async def test_the_port_and_gateway_of_a_floating_ip_cannot_be_removed(neutron):
     outside, _, subnet, router, port = await neutron.routed()
     wanted = {"floating_ip_address": "203.0.113.50", "port_id": port["id"]}
     floating = await neutron.create("floatingip", floating_network_id=outside["id"], **wanted)

@@ -20,7 +20,7 @@ async def forward(neutron, path, port, **values):
     return answer["port_forwarding"]["id"]
 
 
-async def test_what_is_refused(neutron):
+async def test_invalid_port_forwardings_are_refused(neutron):
     outside, network, port, _, path = await world(neutron)
     assert (await neutron.ask("GET", "extensions/floating-ip-port-forwarding"))[0] == 200
     for wrong in ({"external_port": 0}, {"internal_port": 65536}, {"protocol": "icmp"}, {"internal_ip_address": "x"}):

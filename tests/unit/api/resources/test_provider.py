@@ -46,7 +46,7 @@ async def test_types(neutron, given, expected):
         (provider(None, "p"), "network_type required"),
     ],
 )
-async def test_what_does_not_go_together(neutron, given, reason):
+async def test_contradicting_provider_attributes_are_refused(neutron, given, reason):
     message = await neutron.refused(400, "InvalidInput", "POST", "networks", {"network": given})
     assert message == f"Invalid input for operation: {reason}."
 
@@ -86,7 +86,7 @@ async def test_a_vlan_is_found_until_there_is_none(neutron):
     await neutron.network(**provider("vlan", "p2"))
 
 
-async def test_what_carries_a_network_stays(neutron):
+async def test_provider_attributes_cannot_be_changed(neutron):
     network = await neutron.network(**provider("vlan", "p1", 5))
     for change in (provider("flat"), provider(None, "p2"), provider(None, None, 6)):
         await neutron.refused(400, "InvalidInput", "PUT", f"networks/{network['id']}", {"network": change})

@@ -53,7 +53,7 @@ async def test_a_rule_in_other_words(neutron, one, other):
     await neutron.refused(409, "SecurityGroupRuleExists", "POST", path, {"security_group_rule": on | other})
 
 
-async def test_what_knows_connections_and_what_does_not_do_not_mix(neutron):
+async def test_a_port_cannot_have_stateful_and_stateless_groups(neutron):
     network = await neutron.network()
     groups = [(await neutron.create("security_group", name="g", stateful=s))["id"] for s in (True, False)]
     body = {"port": {"network_id": network["id"], "security_groups": groups}}

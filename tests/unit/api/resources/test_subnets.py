@@ -17,7 +17,7 @@ async def test_defaults(neutron):
     assert shown["subnets"] == [subnet["id"]]
 
 
-async def test_what_dhcp_tells_keeps_its_order(neutron):
+async def test_name_servers_and_host_routes_keep_their_order(neutron):
     subnet = await neutron.subnet(
         await neutron.network(),
         dns_nameservers=["9.9.9.9", "1.1.1.1"],

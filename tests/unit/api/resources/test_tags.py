@@ -114,5 +114,5 @@ async def test_ports_can_be_tagged_as_they_are_made(neutron):
     await neutron.refused(400, "HTTPBadRequest", "PUT", path, {"port": {"tags": []}})
 
 
-async def test_what_there_is_none_of_is_an_empty_list(neutron):
+async def test_service_providers_are_an_empty_list(neutron):
     assert await neutron.ask("GET", "service-providers") == (200, {"service_providers": []})

@@ -49,7 +49,7 @@ def test_unknown_flows_are_removed_before_others_are_added():
     assert in_order(table.take()) == [(B[1:4], None), (A[1:4], (encode_apply(A[4]), A[5]))]
 
 
-def test_what_the_switch_has_learned_is_left_alone():
+def test_learned_flows_of_the_switch_are_not_deleted():
     table = FlowTable()
     table.absorb(added=[A], removed=[])
     learned = [flow(number, 100, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5) for number in (69, 76, 77, 78)]
@@ -75,7 +75,7 @@ def test_changes_that_failed_are_tried_again():
     assert list(table.take()) == [A[1:4]]
 
 
-def test_what_a_lost_bundle_held_for_a_while_was_never_there():
+def test_flows_of_a_lost_bundle_do_not_count_as_installed():
     other = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
     table = FlowTable()
     table.recall([])
@@ -88,7 +88,7 @@ def test_what_a_lost_bundle_held_for_a_while_was_never_there():
     assert table.take() == {A[1:4]: (encode_apply(A[4]), A[5])}
 
 
-def test_what_a_bundle_held_and_does_not_need_any_more_goes_into_it_too():
+def test_a_flow_withdrawn_before_the_commit_is_deleted_in_the_same_bundle():
     table = FlowTable()
     table.recall([])
     table.absorb(added=[A, B], removed=[])

@@ -46,7 +46,7 @@ def test_groups_come_before_flows_and_go_after_them():
     assert [(m.command, m.group_id) for m in table.after()] == [(ModCommand.DELETE, 2)]
 
 
-def test_what_the_switch_has_already_is_left_alone_and_what_differs_is_changed_in_place():
+def test_equal_groups_are_left_unchanged_and_others_modified_in_place():
     table = GroupTable()
     table.absorb(added=[GROUP(1, ONE), GROUP(2, TWO)], removed=[])
     table.before()

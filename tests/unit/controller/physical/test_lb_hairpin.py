@@ -37,7 +37,7 @@ def test_a_backend_that_comes_back_to_itself_is_known(balanced):
     assert all(isinstance(actions[0], Ct) for actions in world.flows(70, 100).values())
 
 
-def test_what_marks_connections_follows_southbound(balanced):
+def test_flows_use_ct_mark_or_ct_label_as_southbound_says(balanced):
     world, _, _ = balanced
     (row,) = world.sb.table(sb.SBGlobal).rows.values()
     world.set(row, options={"lb_hairpin_use_ct_mark": "false"})
@@ -85,7 +85,7 @@ def test_a_balancer_of_no_local_datapath_has_no_flows(balanced):
     assert world.flows(68) == world.flows(70) == {}
 
 
-def test_what_is_no_address_is_left_out(balanced):
+def test_invalid_addresses_of_a_balancer_are_left_out(balanced):
     world, _, balancer = balanced
     world.set(balancer, vips={"nonsense": "10.0.0.1:80", "30.0.0.3": "10.0.0.1,gone,", "30.0.0.4:80": ""})
     world.run()

@@ -36,7 +36,7 @@ def shared(world, switch, **values):
     return world.lport(switch, "p1", 1, **both | values)
 
 
-def test_what_goes_to_a_port_goes_to_all_its_chassis(world, switch):
+def test_packets_to_a_port_are_sent_to_all_its_chassis(world, switch):
     port = shared(world, switch)
     world.run()
     (actions,) = world.flows(39, 100).values()
@@ -215,7 +215,7 @@ async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(south
     assert southbound.port().options[ACTIVATED] == "hv3,hv1"
 
 
-async def test_what_is_learned_while_southbound_is_unreachable_is_written_later(southbound, monkeypatch):
+async def test_events_are_written_after_southbound_is_reachable_again(southbound, monkeypatch):
     monkeypatch.setattr(mac_learning, "_PATIENCE", 0.002)
     southbound.connected = False
     book = MacLearning()

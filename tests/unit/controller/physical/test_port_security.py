@@ -72,7 +72,7 @@ def test_one_address(secure):
     assert passes(73, eth_src=MAC, **IP, **discover)
 
 
-def test_what_reaches_the_port(secure):
+def test_destinations_that_a_port_may_receive(secure):
     passes = secure("0a:00:00:00:00:01 10.0.0.11/24")
     assert passes(75, eth_dst=MAC, **IP, ip_dst=v4("10.0.0.11"))
     assert passes(75, eth_dst=MAC, **IP, ip_dst=v4("10.0.0.255"))
@@ -112,5 +112,5 @@ def test_a_mac_alone_may_use_any_address(secure):
 
 
 @pytest.mark.parametrize("text", ["", "unknown", "0a:00:00:00:00:01 10.0.0.300", "0a:00:00:00:00 10.0.0.1"])
-def test_what_is_no_entry_is_none(text):
+def test_an_invalid_entry_is_parsed_as_none(text):
     assert parse_entry(text) is None

@@ -79,7 +79,7 @@ def test_queues_follow_ports(net):
     assert wanted(net) == {"queues to make": 1, "queues to remove": 1}
 
 
-def test_what_others_have_made_is_left_alone_but_for_the_originals_mark(net):
+def test_qos_of_other_programs_is_kept_except_the_originals_linux_noop(net):
     label(net)
     foreign = discipline(net, {})
     assert not wanted(net)

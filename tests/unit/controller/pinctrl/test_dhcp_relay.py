@@ -57,7 +57,7 @@ def test_a_request_has_the_relays_address_and_is_else_as_it_came():
 
 
 @pytest.mark.parametrize("fields", [{"giaddr": RELAY}, {"op": 2}, {"hops": 16}, {"kind": 0}])
-def test_what_is_no_fresh_request_is_not_relayed(fields):
+def test_messages_that_are_not_new_requests_are_not_relayed(fields):
     assert dhcp_relay.to_server(request(**fields), USERDATA) is None
 
 
@@ -82,7 +82,7 @@ def test_a_client_that_has_no_address_to_reach_it_by_gets_a_broadcast(fields):
         {"options": {dhcp4.MESSAGE_TYPE: b""}},
     ],
 )  # fmt: skip
-def test_what_is_no_reply_to_a_client_here_is_not_relayed(fields):
+def test_replies_that_are_not_for_a_client_here_are_not_relayed(fields):
     assert dhcp_relay.to_client(reply(**fields), USERDATA) is None
 
 
@@ -91,7 +91,7 @@ def test_a_server_that_gives_no_netmask_is_believed():
 
 
 @pytest.mark.parametrize("relay", [dhcp_relay.to_server, dhcp_relay.to_client])
-def test_what_is_no_dhcp_message_is_an_error(relay):
+def test_malformed_dhcp_messages_are_errors(relay):
     for bad in (b"", request()[:60], packet(b"", src=RELAY, dst=SERVER, ports=(68, 67))):
         with pytest.raises(PacketError):
             relay(bad, USERDATA)

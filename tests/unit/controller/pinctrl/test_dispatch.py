@@ -66,7 +66,7 @@ def test_a_ports_flood_delays_others_by_a_packet_at_most():
     assert [turns.take() for _ in range(4)] == [flood[0], *others, flood[1]]
 
 
-def test_what_does_not_fit_is_dropped_and_counted_by_kind():
+def test_packets_beyond_the_bounds_are_dropped_and_counted_by_kind():
     turns = FairQueue()
     for _ in range(PER_PORT + 5):
         turns.put(packet_in(Opcode.ARP))
@@ -294,7 +294,7 @@ async def settled(book):
 
 
 @pytest.mark.usefixtures("router")
-async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(world):
+async def test_learned_neighbours_are_written_once_and_one_by_one_after_a_refusal(world):
     book, southbound = MacLearning(), FakeSouthbound(world.sb, refusals=1)
     book.attach(southbound)
     for _ in range(3):
@@ -305,7 +305,7 @@ async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(wo
     assert southbound.commits[0][0]["timestamp"] > 0
 
 
-async def test_what_is_said_but_once_is_said_again_until_southbound_has_it(world, monkeypatch):
+async def test_an_activation_is_written_again_until_southbound_has_it(world, monkeypatch):
     monkeypatch.setattr(notebooks, "_PATIENCE", 0)
     world.lport(world.switch(7), "p1", 1)
     book, southbound = MacLearning(), FakeSouthbound(world.sb, refusals=6, refusal=TimedOut)
@@ -330,7 +330,7 @@ async def test_a_known_neighbour_costs_nothing_and_a_moved_one_gets_a_new_timest
 
 
 @pytest.mark.usefixtures("router")
-async def test_what_many_heard_waits_for_another_to_write_it(world, monkeypatch):
+async def test_neighbours_learned_from_multicast_are_written_after_a_delay(world, monkeypatch):
     monkeypatch.setattr(notebooks, "_OTHERS_TURN", 0.001)
     book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
@@ -391,7 +391,7 @@ async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
     assert parent.uuid in world.edits()
 
 
-async def test_what_waits_to_be_written_is_bounded():
+async def test_the_number_of_events_waiting_to_be_written_is_bounded():
     book = MacLearning()
     for number in range(notebooks.MOST_LEARNED + 3):
         book.note(Learned(datapath=7, port=number, mac=NEIGHBOUR, heard_by_many=True))

@@ -175,7 +175,7 @@ def test_an_unknown_name_goes_on():
     assert resolve("vm1.example.org", 16) is None
 
 
-def test_what_an_owned_name_does_not_have_is_refused_and_what_it_has_is_not():
+def test_queries_for_missing_records_of_an_owned_name_are_refused():
     refused = resolve("vm1.example.org", 16, owned=True)
     assert struct.unpack_from(">HHHH", refused, 2) == (0x8585, 1, 0, 0)
     assert resolve("vm1.example.org", dns.A, owned=True) == resolve("vm1.example.org", dns.A)
@@ -233,7 +233,7 @@ def test_a_checksum_of_sctp_is_that_of_the_rfc():
     assert int.from_bytes(data[8:12], "little") == crc32c(data[:8] + bytes(4) + data[12:])
 
 
-def test_what_is_refused_is_the_port_of_a_datagram_and_else_the_host():
+def test_a_rejected_datagram_is_port_unreachable_and_others_host_unreachable():
     datagram = Udp(sport=1, dport=2, payload=b"").encode(src=SRC4, dst=DST4)
     assert refused(UDP, datagram)[1][:2] == bytes([3, 3])
     assert refused(200, b"data")[1][:2] == bytes([3, 1])

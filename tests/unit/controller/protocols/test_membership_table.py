@@ -67,7 +67,7 @@ def test_routers_count_for_a_while():
     assert (made.routers, made.routers_changed) == ({}, True)
 
 
-def test_what_is_known_from_before_goes_on():
+def test_memberships_from_before_a_restart_are_resumed():
     made = table(size=1)
     made.resume("g", ["p", "q"], now=0)
     made.resume(MROUTERS, ["r"], now=0)

@@ -402,7 +402,7 @@ def test_questions_are_repeated_ever_more_seldom():
     assert all(later > 1.5 * earlier for earlier, later in pairwise(gaps))
 
 
-def test_what_is_not_an_answer_to_the_question_is_left_alone():
+def test_messages_that_do_not_answer_the_clients_request_are_ignored():
     client = PrefixClient(bytes(6), iaid=5, now=0.0)
     solicit = client.tick(0.0)
     for wrong in (

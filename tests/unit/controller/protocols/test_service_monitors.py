@@ -86,7 +86,7 @@ def test_a_udp_backend_without_an_icmp_error_is_online():
     assert probe.status == "offline"
 
 
-def test_what_answers_nothing_changes_nothing():
+def test_packets_that_do_not_answer_a_probe_are_ignored():
     probe = BackendProbe(backend())
     frame = probe.tick(0.0)
     right = answer(probe, frame, SYN | ACK)

@@ -191,7 +191,7 @@ def row_of(gateway, prefix, nexthop, port=None):
     return gateway.add(sb.LearnedRoute, ip_prefix=prefix, nexthop=nexthop, **where)
 
 
-def test_what_the_kernel_has_is_added_and_what_it_has_not_is_dropped_once_it_has_been_read(gateway):
+def test_learned_routes_follow_the_kernels_table_once_it_has_been_read(gateway):
     kept = row_of(gateway, "50.0.0.0/8", "192.0.2.1")
     stale = row_of(gateway, "51.0.0.0/8", "192.0.2.1")
     elsewhere = gateway.lport(gateway.router, "far", 9, type="patch")

@@ -35,7 +35,7 @@ def exchanged(*routes, interface=""):
     return table
 
 
-def test_what_is_wanted_is_added_and_what_is_not_is_deleted():
+def test_wanted_routes_are_added_and_others_deleted():
     table = exchanged(OURS)
     assert (list(table.missing), list(table.surplus)) == ([], [OURS])
     table.want(OURS)

@@ -275,7 +275,7 @@ def test_templates_equal_the_plain_encoding(place, texts, is_switch) -> None:
                 assert filled == (encode_actions(actions.encode(here)), actions.prerequisites), text
 
 
-def test_what_has_a_stencil(place) -> None:
+def test_texts_of_actions_that_have_a_template(place) -> None:
     def filled(text: str) -> bytes | None:
         found = templates.fill(text, 0, here.ports.get, lambda: here)
         return found.actions if found else None

@@ -72,7 +72,7 @@ def test_a_spent_ttl_ends_the_list_and_not_the_caller(machine) -> None:
     assert [entry[0] for entry in it.log if entry[0] != "note"] == ["next", "next"]
 
 
-def test_what_a_clone_changes_stays_in_the_clone(machine) -> None:
+def test_changes_in_a_clone_do_not_affect_the_packet(machine) -> None:
     it = machine(reg0=1, reg15=1)
     assert perform(it, 'clone { outport = "p2"; reg0 = 9; output; }; next;')
     assert it.log[0][-1]["reg15"] == 2

@@ -103,7 +103,7 @@ def test_templates_equal_the_encoded_flows(group: list[str]) -> None:
                 assert sorted(bytes_of_flows) == sorted(whole), text  # the order is that of a set's values
 
 
-def test_what_has_a_stencil() -> None:
+def test_texts_of_matches_that_have_a_template() -> None:
     text = (
         'inport == "{}" && eth.src == 0a:00:00:00:00:{} && ip4.dst == 10.0.0.{} && xxreg1 == ::{} && reg8[0..15] == {}'
     )

@@ -22,12 +22,12 @@ MACS = st.binary(min_size=6, max_size=6).map(lambda b: b.hex(":"))
         ("0a:00:00:00:00:01 fd00:0::0:1/64", Addresses("0a:00:00:00:00:01", (), ("fd00::1",))),
     ],
 )
-def test_what_parses(text, value):
+def test_valid_addresses_are_parsed(text, value):
     assert parse_addresses(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "unknown", "router", "10.0.0.1", "0a:00:00:00:00", "0a:00:00:00:00:100"])
-def test_what_does_not(text):
+def test_invalid_addresses_are_not_parsed(text):
     assert parse_addresses(text) is None
 
 
@@ -36,7 +36,7 @@ def test_what_does_not(text):
     [("10.0.0.256", "10.0.0.256"), ("10.0.0", "10.0.0"), ("x", "x"), ("fd00::g", "g"), ("10.0.0.1/33", "10.0.0.1/33"),
      ("10.0.0.9.1", ".1"), ("10.0.0.9/24x", "x"), ("fd00::9%eth0 10.0.0.1", "%eth0 10.0.0.1")],
 )  # fmt: skip
-def test_what_comes_before_junk_counts(text, rest):
+def test_addresses_before_an_error_are_parsed(text, rest):
     parsed, left = scan_addresses(f"0a:00:00:00:00:01 10.0.0.8 {text}")
     assert parsed.mac == "0a:00:00:00:00:01"
     assert parsed.ipv4[0] == "10.0.0.8"
@@ -44,7 +44,7 @@ def test_what_comes_before_junk_counts(text, rest):
 
 
 @given(MACS, st.lists(st.ip_addresses(v=4), max_size=3), st.lists(st.ip_addresses(v=6), max_size=3))
-def test_what_is_written_is_read(mac, four, six):
+def test_formatted_addresses_are_parsed_to_the_same_values(mac, four, six):
     text = " ".join([mac, *map(str, four), *map(str, six)])
     assert parse_addresses(text) == Addresses(mac, tuple(map(str, four)), tuple(ipv6_text(ip.packed) for ip in six))
 
