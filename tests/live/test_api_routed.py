@@ -163,7 +163,7 @@ def test_an_api_that_was_killed_notifies_nova_of_changes_in_the_meantime(lab, no
     becomes(lab, port, "DOWN")
 
 
-def test_a_host_that_there_is_not(lab, port):
+def test_binding_to_an_unknown_host_fails(lab, port):
     with lab.neutron() as neutron:
         neutron.update("port", port["id"], **{"binding:host_id": "nowhere"})
         assert neutron.show("port", port["id"])["binding:vif_type"] == "binding_failed"

@@ -187,7 +187,7 @@ async def api(identity):
     await made.stop()
 
 
-async def test_people_see_and_do_what_their_roles_allow(api):
+async def test_users_see_and_change_what_their_roles_permit(api):
     if find_client() is None:
         pytest.skip("python-openstackclient is not installed")
     network = await api.json("alice", "red", "network create private")

@@ -93,7 +93,7 @@ def test_addresses_come_by_dhcp(instances: dict[str, Instance]) -> None:
     assert lease.mtu == 1400
 
 
-def test_the_security_group_holds(instances: dict[str, Instance]) -> None:
+def test_the_security_group_decides_which_ports_are_open(instances: dict[str, Instance]) -> None:
     one = instances["a"]
     until(lambda: connect(one, "10.7.0.2", 22) == "open", what="port 22")
     assert connect(one, "10.7.0.2", 80, 0.4) == "dropped"
@@ -108,7 +108,7 @@ def test_rules_come_and_go(instances: dict[str, Instance], nb: Nbctl) -> None:
     assert connect(instances["a"], "10.7.0.2", 80, 0.4) == "dropped"
 
 
-def test_a_borrowed_address_does_not_get_out(instances: dict[str, Instance]) -> None:
+def test_packets_from_a_foreign_address_are_dropped(instances: dict[str, Instance]) -> None:
     one = instances["a"]
     one.run("ip", "address", "add", "10.7.0.77/24", "dev", "eth0")
     try:

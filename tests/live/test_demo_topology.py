@@ -93,7 +93,7 @@ def test_a_port_sends_from_its_own_addresses_only(pair: tuple[Instance, Instance
     assert arrived == {b"its own", b"ARP of its own", b"the last"}
 
 
-def test_a_port_without_port_security_may_pretend(cloud: Lab, pair: tuple[Instance, Instance]) -> None:
+def test_a_port_without_port_security_may_use_foreign_addresses(cloud: Lab, pair: tuple[Instance, Instance]) -> None:
     one, two = pair
     pretence = traffic.announcement("02:00:00:00:00:66", "02:00:00:00:00:66", "10.0.0.66", b"a pretence")
     last = traffic.announcement(one.mac, one.mac, one.address or "", b"the last one")

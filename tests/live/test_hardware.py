@@ -154,7 +154,7 @@ def test_a_router_s_gateway_port_serves_what_is_behind_a_vtep_gateway(machines: 
     reach(machines, "metal", "c3")
 
 
-def test_a_machine_behind_an_l2_gateway(machines: Machines, lab: Lab) -> None:
+def test_a_machine_behind_an_l2_gateway_is_reached_from_every_host(machines: Machines, lab: Lab) -> None:
     with Capture(ExternalNetwork(lab.layout).namespace, "yard", "vlan 30 and icmp") as wire:
         for name in (*HOSTS, "metal"):
             reach(machines, "far", name)

@@ -43,7 +43,7 @@ def test_a_host_is_added_dies_and_comes_back(lab):
     assert added.plugged == {far.device}
 
 
-def test_a_gateway_has_a_cable_to_the_outside(lab):
+def test_a_gateway_is_connected_to_the_external_network(lab):
     assert lab.layout.gateways == ("hv9",)
     mappings = lab.hypervisor("hv9").vsctl("get", "Open_vSwitch", ".", "external_ids:ovn-bridge-mappings")
     assert mappings.strip() == '"public:br-ex"'
@@ -57,7 +57,7 @@ def test_the_external_network_keeps_its_mac_address_when_ports_are_added(lab):
 
 
 @pytest.mark.parametrize("name", ["hv1", "HV", "x" * 16])
-def test_a_name_that_cannot_be(lab, name):
+def test_invalid_names_of_hosts_are_refused(lab, name):
     with pytest.raises(LayoutError, match=name):
         lab.add_host(name)
 

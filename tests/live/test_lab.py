@@ -219,7 +219,7 @@ def test_a_cloud_that_cannot_start_says_why_and_leaves_nothing(make_lab: Callabl
     assert Layout.make(rundir).prefix not in run(["ip", "netns", "list"])
 
 
-def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals: None, rundir: Path) -> None:
+def test_concurrent_ups_are_refused_and_an_interrupted_one_leaves_nothing(originals: None, rundir: Path) -> None:
     """One that is ended takes back what it did; one that is killed leaves that to `down`."""
     script = (
         "from pathlib import Path; from ovenbird.cli import main; from ovenbird.lab import programs\n"

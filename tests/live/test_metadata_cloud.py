@@ -217,7 +217,7 @@ def plug(hypervisor: Hypervisor, ports: Sequence[str], stack: ExitStack) -> None
         hypervisor.vsctl("--no-wait", "add-port", "br-int", name, "--", *settings)
 
 
-def test_a_hundred_networks_on_a_host(world: World) -> None:
+def test_one_host_serves_metadata_to_a_hundred_networks(world: World) -> None:
     hypervisor, lab = world.hypervisor(GATEWAY), world.lab
     assert spaces(world, GATEWAY) == []
     with lab.neutron() as neutron, ExitStack() as stack:

@@ -213,7 +213,9 @@ def test_a_local_mirror_copies_both_directions_to_an_interface(
     switch.vsctl("del-port", "br-int", "probe")
 
 
-def test_tunnels_carry_what_a_physical_network_would(server: Instance, other: Instance, lab: Lab, nb: Nbctl) -> None:
+def test_always_tunnel_sends_unicast_of_provider_networks_through_tunnels(
+    server: Instance, other: Instance, lab: Lab, nb: Nbctl
+) -> None:
     network = f"network_name={external_network.PHYSICAL_NETWORK}"
     nb(
         "lsp-add",

@@ -32,7 +32,7 @@ def test_a_router_answers_for_itself(world: World) -> None:
         until(lambda a=address: red1.pings(a, wait=0.3), what=f"{address} to answer")
 
 
-def test_a_packet_that_has_come_too_far_is_reported(world: World) -> None:
+def test_a_packet_whose_ttl_expires_is_answered_with_time_exceeded(world: World) -> None:
     red1, blue2 = world["red1"], world["blue2"]
     until(lambda: red1.pings(blue2.address or "", wait=0.3), what="blue2 to answer")
     assert "From 10.1.0.1 icmp_seq=1 Time to live exceeded" in said(

@@ -127,7 +127,9 @@ class Routed:
 
 
 @pytest.mark.parametrize(("central", "controllers"), ARRANGEMENTS)
-def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central: str, controllers: str) -> None:
+def test_the_demo_topology_works_with_every_combination_of_programs(
+    originals: None, make_lab: Callable[..., Lab], central: str, controllers: str
+) -> None:
     lab = make_lab(gateways=("hv1",), central=CENTRAL[central], controllers=CONTROLLERS[controllers])
     topology = demo_topology.create(lab, lambda _step: None)
     assert topology.ping is not None

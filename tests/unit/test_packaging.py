@@ -36,7 +36,7 @@ def test_units_are_in_order(tmp_path):
 
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_units_are_confined(unit):
+def test_systemd_units_are_sandboxed(unit):
     most = 75 if unit.stem == "ovenbird-metadata" else 25  # tenths of systemd's ten
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", f"--threshold={most}", unit],

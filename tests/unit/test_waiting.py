@@ -25,7 +25,7 @@ def test_a_failed_assertion_is_waited_for():
     assert until(third)
 
 
-def test_a_limit_is_reported_with_what_there_was():
+def test_a_timeout_is_reported_with_the_last_value():
     with pytest.raises(AssertionError, match=r"not within 0\.01 s; at the end: it is nothing"):
         until(lambda: said("nothing"), 0.01)
     with pytest.raises(AssertionError, match=r"not within 0\.01 s; at the end: \[\]"):
@@ -57,7 +57,7 @@ async def test_the_event_loop_runs_meanwhile():
         await until_async(lambda: 0, 0.01)
 
 
-def test_places_are_for_one_alone():
+def test_directories_and_ports_for_tests_are_distinct():
     with short_directory() as one, short_directory() as other:
         assert one != other
         assert not [*one.iterdir()]

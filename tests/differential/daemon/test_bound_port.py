@@ -33,7 +33,7 @@ def statuses(remote):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_chosen_port_is_told_and_answers(tmp_path, server):
+def test_the_status_of_a_remote_names_the_port_that_was_chosen(tmp_path, server):
     options = Authority(tmp_path).options("peer")
     database, socket = tmp_path / "nb.db", tmp_path / "s"
     output("ovsdb-tool", "create", database, "/usr/share/ovn/ovn-nb.ovsschema")

@@ -94,7 +94,7 @@ def served(request, tmp_path_factory):
     made.close()
 
 
-def test_plain_connections(served):
+def test_rows_of_connection_replace_the_default_listeners(served):
     port = served.ports["sb"]
     for name, database in (("nb", "OVN_Northbound"), ("sb", "OVN_Southbound")):
         port = served.ports[name]

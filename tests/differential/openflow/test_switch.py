@@ -83,7 +83,7 @@ async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
         assert sums.n_flows == 1
 
 
-async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
+async def test_a_packet_out_returns_as_a_paused_packet_in_and_is_resumed(switch):
     target, _run = switch
     packets = asyncio.Queue()
     async with await OpenFlowSession.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:

@@ -54,7 +54,7 @@ def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
     counts["asked of an ovn-trace of its own"] = world.alone
 
 
-def test_that_some_arrived_and_some_did_not(counts):
+def test_some_compared_packets_were_delivered_and_some_dropped(counts):
     """Run after the others, over all their packets: a comparison of nothing with nothing shows nothing."""
     assert counts["delivered"] > counts["compared"] // 10
     assert counts["dropped"] > counts["compared"] // 10

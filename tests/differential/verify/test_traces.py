@@ -54,7 +54,7 @@ def test_packets_fare_the_same_by_every_account(world, counts, seed):
     counts["asked of an ovn-trace of its own"] = world.alone
 
 
-def test_that_some_arrived_and_some_did_not(counts):
+def test_some_compared_packets_were_delivered_and_some_dropped(counts):
     """Run after the others, over all their packets: a comparison of nothing with nothing shows nothing."""
     assert counts["delivered"] > counts["compared"] // 10
     assert counts["dropped"] > counts["compared"] // 10
@@ -62,7 +62,7 @@ def test_that_some_arrived_and_some_did_not(counts):
     print(dict(counts))  # noqa: T201 - the figures of a long run, shown by -s
 
 
-def test_a_packet_in_words_is_the_packet(world):
+def test_the_text_of_a_packet_reads_back_as_the_packet(world):
     """What describes a packet reads back as that packet, ours and theirs."""
     made = verify_topology.make(random.Random(1))
     world.build(made.commands)

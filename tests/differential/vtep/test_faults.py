@@ -43,7 +43,7 @@ def add(site: VtepSite, network: str, name: str, *, at: str, logical: str) -> No
     site.nbctl("--wait=sb", "lsp-add", network, name, "--", *port)
 
 
-def test_each_costs_only_itself(site: VtepSite) -> None:
+def test_each_faulty_row_affects_only_itself(site: VtepSite) -> None:
     add(site, "n1", "g", at="ps1", logical="l1")
     site.start()
     until(lambda: bound(site) == {"g": ["ps1"]})

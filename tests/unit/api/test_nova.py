@@ -241,7 +241,7 @@ async def test_a_process_that_takes_over_notifies_again_of_recent_ports(world, c
         assert [(e[0], e[2]) for e in compute.events[-2:]] == [(UNPLUGGED, old), (PLUGGED, down)]
 
 
-async def test_one_tells_and_the_other_takes_over(world, compute):
+async def test_one_process_notifies_nova_and_another_takes_over(world, compute):
     other = LocalClient(world.servers[1].service, world.northbound.database)
     notifier = nova.Notifier(world.cloud, northbound=world.northbound, url=compute.url)
     ready = stock_taken(notifier)
@@ -267,7 +267,7 @@ async def told_of(world, compute):
     return await settled(world, compute)
 
 
-async def test_an_error_of_its_own_ends_nothing_else(world, compute, monkeypatch, caplog):
+async def test_an_internal_error_of_the_notifier_is_logged_and_retried(world, compute, monkeypatch, caplog):
     monkeypatch.setattr(nova, "LONGEST_PAUSE", 0.01)
     event, failures = nova.Notifier.event, [KeyError("port")]
 

@@ -37,7 +37,7 @@ def metal():
     return Metal()
 
 
-def test_its_switch_port(metal):
+def test_the_switch_port_of_bare_metal_is_external(metal):
     metal.settle()
     row = metal.one(nb.LogicalSwitchPort, name=metal.metal.uuid)
     assert (row.type, row.options, row.addresses) == ("external", {}, {"fa:16:3e:00:00:01 10.0.0.5"})
@@ -55,7 +55,7 @@ def test_a_switch_or_hardware_in_its_place_connects_it(metal, change):
     assert metal.all(nb.HAChassisGroup) == metal.all(nb.HAChassis) == []
 
 
-def test_gateways_to_its_physical_network_stand_in_for_it(metal):
+def test_gateways_to_its_physical_network_answer_for_an_external_port(metal):
     assert metal.group() is None
     metal.chassis("other", mappings="private:br-x")
     assert metal.group() is None
@@ -77,7 +77,7 @@ def test_zones_of_the_network_count(metal):
     assert metal.group()[1] == ["gw2"]
 
 
-def test_chassis_that_offer_themselves_stand_in_for_it_but_for_its_own(metal):
+def test_chassis_enabled_for_external_ports_answer_for_it(metal):
     metal.chassis("gw1")
     metal.chassis("ext1", options=HOST)
     metal.chassis("ext2", options=HOST)
@@ -88,7 +88,7 @@ def test_chassis_that_offer_themselves_stand_in_for_it_but_for_its_own(metal):
     assert metal.group()[1] == ["ext2"]
 
 
-def test_the_gateway_of_its_router_stands_in_for_it(metal):
+def test_the_gateways_of_its_router_answer_for_an_external_port(metal):
     metal.chassis("ext1", options=HOST)
     for i in range(3):
         metal.chassis(f"gw{i}")

@@ -152,7 +152,7 @@ def test_an_instance_that_has_arrived_is_there_alone(world):
     assert options_of(world, binding_profile='{"migrating_to": "hv1"}') == {"requested-chassis": "hv1"}
 
 
-def test_a_profile_that_means_nothing_changes_nothing(world):
+def test_an_invalid_binding_profile_has_no_effect(world):
     for i, profile in enumerate(["{", "[]", '{"migrating_to": 7}', '{"parent_name": "p"}', '{"tag": 4096}']):
         world.port(world.network(), host="hv1", binding_profile=profile, name=str(i))
     world.settle()

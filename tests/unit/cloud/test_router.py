@@ -32,7 +32,7 @@ def test_the_logical_router(scene):
     assert {p.name for p in row.ports} == {f"lrp-{scene.inside.port.uuid}", f"lrp-{scene.out.port.uuid}"}
 
 
-def test_a_port_has_two_sides(scene):
+def test_a_router_port_is_a_switch_port_and_a_router_port(scene):
     port = scene.inside.port
     inner = scene.one(nb.LogicalSwitchPort, name=port.uuid)
     assert (inner.type, inner.addresses, inner.port_security) == ("router", {"router"}, frozenset())

@@ -85,14 +85,14 @@ def test_an_ipv6_address_may_be_shared_alone(shared):
 
 
 @pytest.mark.parametrize("pair", ["10.0.0.0/24", f"{VIP}/31", "10.0.0.101", "nonsense"])
-def test_a_pair_of_something_else_makes_nothing_virtual(shared, pair):
+def test_an_address_pair_with_another_address_makes_no_port_virtual(shared, pair):
     for port in (shared.first, shared.second):
         shared.pair(port, pair)
     assert shared.shown() == PLAIN
 
 
 @pytest.mark.parametrize("own", [{"host": "hv9"}, {"device_owner": "network:distributed"}])
-def test_a_port_that_is_somewhere_stays_what_it_is(shared, own):
+def test_a_port_with_a_host_or_owner_is_not_virtual(shared, own):
     before = shared.vip.host, shared.vip.device_owner
     shared.change(shared.vip, **own)
     assert shared.shown()[0] in ("", "localport")

@@ -35,7 +35,7 @@ def test_tcp_over_ipv4():
     assert packet.payload == segment.encode(src=packet.src, dst=packet.dst), "the checksum is right"
 
 
-def test_other_packets_over_ipv4():
+def test_icmp_udp_and_other_packets_over_ipv4():
     echo = IPv4.decode(made("icmp4.type == 8 && icmp4.code == 0 && ip4.src == 10.0.0.1").payload)
     assert Icmp.decode(echo.payload).type == 8
     assert len(IPv4.decode(made("ip4 && udp.dst == 53").payload).payload) == 8
@@ -56,7 +56,7 @@ def test_neighbours():
     assert (query.op, query.tpa) == (1, bytes((10, 0, 0, 2)))
 
 
-def test_a_tag_and_what_is_no_ip():
+def test_vlan_tags_and_other_ethernet_types():
     frame = made("vlan.present && vlan.vid == 7 && eth.type == 0x1234")
     assert (frame.vlan, frame.ethertype, frame.payload) == (7, 0x1234, b"")
 

@@ -10,7 +10,7 @@ from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 
 
-async def test_it_ends_before_it_has_reached_anything(tmp_path):
+async def test_a_controller_ends_before_it_has_connected(tmp_path):
     controller = Controller(f"unix:{tmp_path}/db.sock")
     running = asyncio.create_task(controller.run())
     await asyncio.sleep(0)

@@ -57,7 +57,7 @@ def test_the_percentile_is_close_to_that_of_all_samples(draw):
     assert (watch.samples, watch.minimum, watch.maximum) == (5000, min(samples), max(samples))
 
 
-def test_a_few_samples_are_told_as_they_are():
+def test_few_samples_are_shown_exactly():
     watch = Stopwatch()
     assert watch.show().splitlines()[:3] == ["  Total samples: 0", "  Maximum: 0 msec", "  Minimum: 0 msec"]
     for sample in (3, 9, 5):

@@ -52,7 +52,7 @@ async def test_keystone(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["", "basic", "basic:", "none:x", "keystone", "Basic:x", "magic:y"])
-def test_other_ways_are_refused(how):
+def test_unknown_ways_of_authentication_are_refused(how):
     with pytest.raises(UsageError, match="none, basic:FILE or keystone:FILE"):
         auth_options.authenticator(options(f"--auth={how}"))
 

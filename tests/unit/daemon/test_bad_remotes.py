@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing {', '.join(MISSI
 
 
 @pytest.mark.parametrize("daemon", ["controller", "metadata"])
-def test_a_remote_that_is_none_is_waited_out(tmp_path, daemon):
+def test_a_controller_waits_until_an_invalid_remote_is_corrected(tmp_path, daemon):
     database = tmp_path / "db.sock"
     subprocess.run(["ovsdb-tool", "create", tmp_path / "conf.db", SCHEMA], check=True)
     server = subprocess.Popen(["ovsdb-server", f"--remote=punix:{database}", "--no-chdir", tmp_path / "conf.db"],

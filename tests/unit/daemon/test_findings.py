@@ -194,7 +194,7 @@ async def test_northd_writes_over_connections_that_come_and_go(tmp_path):
     await server.close()
 
 
-async def test_a_cloud_that_has_no_such_table_is_left_alone(tmp_path):
+async def test_findings_are_not_written_to_a_cloud_without_the_table(tmp_path):
     schema = cloud.schema().to_json()
     del schema["tables"]["Finding"]
     rows = tuple(row for row in cloud.ROWS if row is not cloud.Finding)

@@ -158,7 +158,7 @@ def test_a_rotation_without_a_folder_keeps_the_old_file(logs, tmp_path):
     assert "after" in (tmp_path / "old" / "x.log").read_text()
 
 
-def test_a_destination_alone():
+def test_a_destination_filters_by_level():
     assert Destination(logging.INFO).filter(record())
 
 

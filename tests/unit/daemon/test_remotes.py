@@ -80,7 +80,7 @@ async def test_a_row_takes_the_place_of_the_default_until_it_goes(served):
     assert not ports(remotes)
 
 
-async def test_a_default_that_cannot_be_had_is_an_error(served):
+async def test_a_default_listener_whose_port_is_taken_is_an_error(served):
     remotes, database = served
     name(database)
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -423,7 +423,7 @@ async def test_a_compiler_at_work_delays_no_end(cell):
 
 
 @told("northd", "--ovnnb-db=unix:GOOD", "--ovnsb-db=unix:GOOD")
-async def test_one_that_stands_by_ends(world, cell):
+async def test_a_standby_ends_at_sigterm(world, cell):
     cell.start()
     await cell.says("lock acquired")
     other = Cell(world, cell.case)
@@ -438,7 +438,7 @@ async def test_one_that_stands_by_ends(world, cell):
 
 
 @told("northd", "--ovnnb-db=unix:GOOD")
-async def test_a_handshake_that_does_not_come_to_an_end_delays_no_end(cell):
+async def test_an_unfinished_tls_handshake_does_not_delay_the_end(cell):
     silent = await asyncio.get_running_loop().create_server(partial(Peer, "silent", cell.met), "127.0.0.1", 0)
     line = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
     files = ("-keyout", cell.place / "key", "-out", cell.place / "cert")

@@ -69,7 +69,7 @@ async def test_a_standby_that_is_paused_does_not_take_over():
         await until_async(lambda: states(drivers) == ["paused", "active"])
 
 
-async def test_a_hold_of_our_own_keeps_the_lock():
+async def test_a_pause_by_the_program_itself_keeps_the_lock():
     async with two_drivers() as drivers:
         drivers[0].pause()
         await asyncio.sleep(0)

@@ -43,7 +43,7 @@ class World:
         return {row.values[0] for row in self.target.table(Label).rows.values()}, ran
 
 
-def test_a_moment_concerns_only_those_who_wait_for_it():
+def test_an_alarm_runs_only_the_rules_that_wait_for_it():
     w = World()
     for name, until in (("a", 2000), ("b", 3000), ("c", 2000)):
         w.add(name, until)
@@ -64,7 +64,7 @@ def test_an_alarm_in_the_past_goes_off_in_the_next_wave():
     assert w.at(1000) == (set(), 1)
 
 
-def test_a_moment_put_off_does_not_come_early():
+def test_an_alarm_that_was_postponed_does_not_go_off_early():
     w = World()
     w.add("a", 2000)
     w.at(1000)

@@ -116,7 +116,7 @@ def test_an_id_outside_of_a_computation_is_refused():
         KEYS.get("x")
 
 
-def test_no_scope_is_left_behind():
+def test_empty_scopes_are_removed():
     w = World()
     w.add("a")
     w.numbers()
@@ -153,7 +153,7 @@ def test_a_requested_number_is_given_when_its_holder_requests_another():
     assert w.numbers() == {"a": 4, "b": 3}
 
 
-def test_a_number_that_its_holder_did_not_want_goes_to_who_wants_it():
+def test_a_requested_number_moves_a_holder_that_requested_another():
     w = World()
     w.add("a", 2)
     w.numbers()

@@ -126,7 +126,7 @@ LONG = "x" * 256
         (lambda *at: route(*at, "10.2.0.0/16", route_table=LONG), "it has a text of more than 255 characters"),
     ],
 )
-def test_a_row_that_says_too_much_costs_only_itself(shared, east, make, why):
+def test_a_row_with_too_long_values_affects_only_itself(shared, east, make, why):
     far = insert(shared.sb, ic_sb.AvailabilityZone, name="far").uuid
     make(shared, far)
     gateway(shared, far, 3)

@@ -136,7 +136,7 @@ def test_routes_of_a_table_are_for_ports_of_that_table(shared, zones):
     assert learned(west)["198.51.100.0/24"] == ("169.254.100.1", "blue", "static")
 
 
-def test_two_makers_of_one_route_make_one_row(shared, zones):
+def test_two_rows_that_give_the_same_route_are_advertised_once(shared, zones):
     """Next hops that differ here are one beyond the transit switch, and a connected network comes first."""
     east, _ = zones
     first = add_route(east, "r1", "192.0.2.0/24", "10.0.1.9")

@@ -61,7 +61,7 @@ def test_another_process_with_the_same_id_is_not_signalled(tmp_path: Path) -> No
     assert it.alive
 
 
-def test_a_record_tells_of_a_running_process_only(tmp_path: Path) -> None:
+def test_the_record_of_a_dead_process_is_not_loaded(tmp_path: Path) -> None:
     it = spawn(_spec(tmp_path, "sleep", "60"), tmp_path)
     record = tmp_path / "record"
     assert Process.load(record) is None
@@ -79,7 +79,9 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
         spawn(_spec(tmp_path, "no-such-program"), tmp_path)
 
 
-def test_we_and_our_ancestors_are_never_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_itself_and_its_ancestors_are_not_found_by_their_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = Path("/proc/self/environ").read_bytes().split(b"\0")[0].decode()
     monkeypatch.setattr(process, "MARK", own.split("=")[0])
     value = Path(own.partition("=")[2])

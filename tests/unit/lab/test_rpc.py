@@ -51,7 +51,7 @@ def test_the_answer_is_found_among_the_servers_own_questions(path: Path) -> None
         (b"HTTP/1.1 400 Bad Request\r\n", "does not answer: "),
     ],
 )
-def test_another_answer_is_none(path: Path, said: bytes, what: str) -> None:
+def test_answers_of_another_form_are_errors(path: Path, said: bytes, what: str) -> None:
     with pytest.raises(NoAnswerError, match=f"^{what}"):
         _answers(path, said)
 

@@ -276,7 +276,7 @@ def test_an_unknown_port_matches_nothing() -> None:
     assert compile_match('inport == "gone" || ip4', BINDINGS).flows == compile_match("ip4", BINDINGS).flows
 
 
-def test_residence_decides() -> None:
+def test_is_chassis_resident_is_true_or_false_at_compile_time() -> None:
     assert compile_match('is_chassis_resident("a")', BINDINGS).flows == (CompiledFlow(Match()),)
     assert compile_match('is_chassis_resident("b")', BINDINGS).flows == ()
     assert compile_match('!is_chassis_resident("b") && ip4', BINDINGS).flows == compile_match("ip4", BINDINGS).flows
@@ -308,7 +308,7 @@ def test_single_bits_of_an_unmaskable_field_are_refused_only_where_they_remain()
     ]
 
 
-def test_a_product_without_end_is_refused() -> None:
+def test_a_match_that_multiplies_out_too_far_is_refused() -> None:
     pairs = " && ".join(f"(reg0[{n}] || ct_mark[{n}] || ip4.src[{n}])" for n in range(32))
     with pytest.raises(CompileError, match="multiplies out"):
         compile_match(pairs, BINDINGS)

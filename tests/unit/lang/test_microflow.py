@@ -49,7 +49,7 @@ def test_values_must_fit() -> None:
         packet.get(ref("icmp4.frag_mtu"))
 
 
-def test_copies_part_ways() -> None:
+def test_copies_of_a_microflow_are_independent() -> None:
     packet = Microflow({"reg0": 1})
     twin = packet.copy()
     assert twin == packet

@@ -46,7 +46,7 @@ def test_a_caller_is_known_by_network_and_address(store):
     assert (found.device, found.project, found.cidrs) == ("b", "p", ("10.0.0.5/24", "fd00::5/64"))
 
 
-def test_a_caller_has_a_floating_ip(store):
+def test_the_floating_ip_of_an_instance_is_found(store):
     ids = {"neutron:device_id": "a", "neutron:cidrs": "10.0.0.5/24"}
     add(store, "a", external_ids={**ids, "neutron:port_fip": "172.24.4.9"})
     add(store, "b", TWO, external_ids=ids)
@@ -94,7 +94,7 @@ def test_an_instance_that_is_about_to_move_here_counts(store):
 
 
 @pytest.mark.parametrize("network", ["../x", "", "a b"])
-def test_a_network_that_is_no_name_is_not_served(store, network):
+def test_a_localport_with_an_invalid_network_name_is_not_served(store, network):
     localport(store, network)
     add(store, "a")
     assert networks(store, ME) == {}

@@ -123,7 +123,7 @@ def test_invalid_settings_in_the_database_are_reported():
     ]
 
 
-def test_however_many_are_wrong_little_is_said():
+def test_complaints_about_settings_are_bounded():
     said = list(complaints({f"{number}\n" * 50: "x" * 1000 for number in range(5000)}))
     assert len(said) == 21
     assert said[-1] == "settings of the cloud: 4980 more have no effect"

@@ -74,7 +74,7 @@ def test_addresses_are_those_of_inet_pton(text):
 
 
 @given(st.ip_addresses(), st.integers(0, 128))
-def test_good_ones_mean_what_the_standard_library_says(address, length):
+def test_valid_addresses_are_equal_to_the_standard_librarys(address, length):
     assert ip_address(str(address)) == address
     text = f"{address}/{min(length, address.max_prefixlen)}"
     assert ip_interface(text) == ipaddress.ip_interface(text)

@@ -135,7 +135,7 @@ def test_queries_are_as_the_rfcs_have_them():
 
 
 @given(st.integers(0, 31_744))
-def test_a_time_is_never_said_to_be_longer_than_it_is(seconds):
+def test_encoded_times_are_rounded_down(seconds):
     said = code(seconds, bits=8)
     assert 0 <= said <= 255
     meant = said if said < 128 else (said & 15 | 16) << ((said >> 4 & 7) + 3)

@@ -15,7 +15,7 @@ def test_decimal_digits(text, number):
     "text",
     ["", "-", "- 1", " 1", "1 ", "1\n", "1\0", "1_0", "0x1", "1.0", "1e3", "\u0665", "\u00b2", "9" * 20, "9" * 5000],
 )
-def test_anything_else(text):
+def test_other_texts_are_not_integers(text):
     assert integer(text) is None
 
 

@@ -43,7 +43,7 @@ def test_a_switch_without_tiers_has_no_flows_for_them_and_a_first_tier_is_as_wit
     ]
 
 
-def test_a_pass_goes_over_what_is_below_it_in_its_tier(networks):
+def test_pass_skips_acls_of_lower_priority_in_its_tier(networks):
     """Also where there is no other tier: the default comes next."""
     switch = networks.switch("s0")
     networks.acl(switch, "from-lport", "tcp", "pass", 9)

@@ -33,7 +33,7 @@ def known(made, now):
     return sorted(row.ip for row in made.rows(sb.MACBinding))
 
 
-def test_each_goes_at_its_time(networks, learned):
+def test_each_neighbour_expires_at_its_own_time(networks, learned):
     learned("10.0.0.1", 50_000)
     young = learned("10.0.0.2", 55_000)
     assert known(networks, 59_999) == ["10.0.0.1", "10.0.0.2"]
@@ -64,7 +64,7 @@ def test_no_more_go_at_once_than_the_limit(networks, learned):
     assert len(known(networks, 70_000)) == 0
 
 
-def test_one_that_goes_concerns_no_other(networks, learned):
+def test_the_expiry_of_one_neighbour_runs_one_rule(networks, learned):
     for n in range(1, 6):
         learned(f"10.0.0.{n}", 50_000 + n)
     known(networks, 50_010)

@@ -81,7 +81,7 @@ def test_a_packet_that_may_be_a_reply_of_a_symmetric_default_route_is_treated_as
     assert sorted(checks.values()) == ["reg9[5] = chk_ecmp_nh(); ct_next;", "reg9[5] = chk_ecmp_nh_mac(); ct_next;"]
 
 
-def test_the_floating_address_wins():
+def test_dnat_and_snat_takes_precedence_over_snat():
     made = world()
     nat(made, type="snat", external_ip="172.16.0.50", logical_ip="10.0.0.5")
     nat(made, type="snat", external_ip="172.16.0.51", logical_ip="10.0.0.0/24")
@@ -106,7 +106,7 @@ def test_the_floating_address_wins():
     ]
 
 
-def test_of_two_floating_addresses_one_has_the_say():
+def test_one_of_two_equal_dnat_and_snat_rules_is_used():
     made = world()
     for inner in ("10.0.0.5", "10.0.0.6"):
         nat(made, type="dnat_and_snat", external_ip="172.16.0.50", logical_ip=inner)
@@ -137,7 +137,7 @@ def test_contradictions_that_remain_are_found(caplog):
     assert not made.findings()
 
 
-def test_of_three_flows_one_comes_and_goes():
+def test_one_of_three_contradicting_flows_is_added_and_removed():
     """It may be the same object each time: views keep the facts that they made."""
     first, second, third = [(None, "d", None, "ingress", 1, 9, "ip4", act, None, None, (("stage-name", "s"),))
                             for act in ("next;", "drop;", "output;")]  # fmt: skip

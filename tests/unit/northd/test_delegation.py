@@ -88,6 +88,6 @@ def test_without_a_gateway_no_prefix_is_requested(routed):
     assert "ipv6_prefix_delegation" not in binding(routed, "out").options
 
 
-def test_a_prefix_concerns_its_own_port(routed):
+def test_a_delegated_prefix_runs_the_rules_of_its_port_only(routed):
     delegate(routed, "17:fd55:1::/64")
     assert routed.wave() == {"router_port": 2, "delegated": 1}

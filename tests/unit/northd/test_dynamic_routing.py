@@ -51,7 +51,7 @@ def routes(made, text):
     return [(match, actions) for _, _, match, actions in made.flows("lr_in_ip_routing") if text in match]
 
 
-def test_a_router_that_takes_no_part_advertises_nothing():
+def test_a_router_without_dynamic_routing_advertises_nothing():
     made = two_routers()
     made.update(made.routers[0], options={"dynamic-routing-redistribute": "connected,nat"})
     assert not advertised(made)

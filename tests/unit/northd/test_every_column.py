@@ -125,7 +125,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("row_class", "column", "value"), CHANGES, ids=lambda v: getattr(v, "__name__", None))
-def test_a_column_alone(row_class, column, value):
+def test_a_change_of_one_column_and_back_is_as_from_scratch(row_class, column, value):
     made = world()
     made.settle()
     before = made.image()

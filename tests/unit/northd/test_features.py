@@ -52,6 +52,6 @@ def test_each_column_has_one_owner():
     assert [column.name for column, times in Counter(owned).items() if times > 1] == []
 
 
-def test_each_table_reads_in_one_way():
+def test_each_table_of_hints_is_described_by_one_feature():
     tables = [table.row_class for table in EXPLANATIONS.tables]
     assert len(set(tables)) == len(tables)

@@ -109,7 +109,7 @@ def test_policies(made):
     assert only(made) == f"router r: policy 3 'ip4' is left out: {why}"
 
 
-def test_a_route_that_works_is_none(made):
+def test_a_usable_route_is_no_finding(made):
     route(made, "10.0.0.9")
     made.settle()
     assert not made.findings()

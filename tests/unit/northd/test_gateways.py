@@ -70,7 +70,7 @@ def test_the_way_leads_through_other_routers_by_links_and_switches(cloud):
     assert watchers(cloud) == {"r-out": []}
 
 
-def test_a_physical_network_is_the_end_of_the_way(cloud):
+def test_ref_chassis_do_not_extend_across_a_physical_network(cloud):
     """Neither another tenant's router in the same external network nor an instance in it reaches by tunnels."""
     other, private = cloud.insert(nb.LogicalRouter, name="other"), cloud.switch("private")
     attach(cloud, other, private, 110)
@@ -102,7 +102,7 @@ def test_a_named_group_is_watched_like_one_made_of_candidates(cloud):
     assert watchers(cloud) == {"ha": ["hv3"]}
 
 
-def test_a_chassis_that_is_gone_depends_on_nothing(cloud):
+def test_a_deleted_chassis_is_removed_from_ref_chassis(cloud):
     bind(cloud, "p0-1", cloud.chassis["hv3"])
     cloud.settle()
     cloud.delete(cloud.chassis["hv3"])
@@ -205,7 +205,7 @@ def test_a_router_port_concerns_its_own_switch(cloud):
     assert sum(counts[0].values()) < 60, counts[0]
 
 
-def test_a_link_that_one_end_alone_names_joins_nothing(cloud):
+def test_a_peer_that_only_one_port_names_is_no_link(cloud):
     ends = []
     for number, (name, other) in enumerate((("a", "b"), ("b", None)), 1):
         router = cloud.insert(nb.LogicalRouter, name=f"r-{name}")

@@ -148,7 +148,7 @@ def value_of(world, choice):
 
 
 @pytest.mark.parametrize("kind", COLUMNS, ids=lambda each: each.__name__)
-def test_a_column_alone(kind):
+def test_a_change_of_one_column_and_back_is_as_from_scratch(kind):
     """Changed to all it may be, and back: in the first row of its kind, where the others are as they were."""
     world = Networks()
     start(world)

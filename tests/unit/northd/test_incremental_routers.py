@@ -220,7 +220,7 @@ def named(choice):
 COLUMNS = [(kind, column) for kind in (*OWNED, *OTHER) for column in columns_of(kind)]
 
 
-def test_a_session_alone():
+def test_changes_of_a_bfd_sessions_status_are_as_from_scratch():
     world = Networks()
     start(world)
     world.settle()
@@ -234,7 +234,7 @@ def test_a_session_alone():
 
 
 @pytest.mark.parametrize(("kind", "column"), COLUMNS, ids=lambda each: getattr(each, "__name__", each))
-def test_a_column_alone(kind, column):
+def test_a_change_of_one_column_and_back_is_as_from_scratch(kind, column):
     """Changed to all it may be, and back: in the first row of its kind, where the others are as they were."""
     world = Networks()
     start(world)

@@ -135,7 +135,7 @@ def test_a_restart_keeps_all_addresses(made):
     assert [given(port) for port in ports] == before
 
 
-def test_a_port_concerns_no_other(made):
+def test_a_new_dynamic_port_runs_the_rules_of_one_port(made):
     for n in range(3):
         ask(made, f"p{n}")
     made.port(made.net, "q", "dynamic")
@@ -204,7 +204,7 @@ def test_the_prefix_of_made_up_addresses_is_three_octets(made, text, prefix):
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0a:0b", "00:00:00"])
-def test_a_prefix_that_is_none_is_replaced(made, text):
+def test_an_invalid_mac_prefix_is_replaced(made, text):
     (row,) = made.nb.store.table(nb.NBGlobal).rows.values()
     made.update(row, options={"mac_prefix": text})
     made.settle()

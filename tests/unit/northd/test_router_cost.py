@@ -99,7 +99,7 @@ def test_a_gateway_port_comes_and_goes(cloud):
     assert cloud.image() == before
 
 
-def test_a_disabled_router_is_not_there(cloud):
+def test_a_disabled_router_has_no_rows_in_southbound(cloud):
     cloud.update(cloud.router, enabled=False)
     cloud.settle()
     assert "r0" not in {row.external_ids["name"] for row in cloud.rows(sb.DatapathBinding)}

@@ -297,7 +297,7 @@ def test_that_a_switch_has_only_routers_is_known_without_a_look_at_them(routers)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
-def test_a_gateway_that_is_the_only_one_costs_the_refusals_at_the_other_ports(first):
+def test_the_first_gateway_of_a_router_runs_the_rules_of_its_ports_only(first):
     """A router without gateways refuses what is for itself: those flows come or go; nothing else grows."""
 
     def changed(switches):

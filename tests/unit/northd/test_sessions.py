@@ -60,7 +60,7 @@ def test_a_route_to_another_next_hop_does_not_use_the_session(routed):
 
 
 @pytest.mark.parametrize(("status", "there"), [("down", False), ("init", True), ("up", True)])
-def test_a_route_is_there_unless_its_session_is_down(routed, status, there):
+def test_a_route_exists_unless_its_bfd_session_is_down(routed, status, there):
     route(routed)
     routed.settle()
     chassis_says(routed, status)
@@ -98,7 +98,7 @@ def test_a_change_of_state_concerns_its_own_routes(routed):
     assert routed.wave() == {"static": 1, "group": 1, "resolve_next_hop": 1}
 
 
-def test_a_session_goes_with_its_port(routed):
+def test_the_bfd_sessions_of_a_deleted_port_are_removed(routed):
     (port,) = routed.nb.store.table(nb.LogicalRouterPort).rows.values()
     routed.delete(port, (routed.router, "ports"))
     routed.settle()

@@ -47,7 +47,7 @@ def name_of(group):
     return group.datapath.external_ids["name"]
 
 
-def test_its_packets_are_not_tracked(joined):
+def test_packets_of_a_port_to_another_switch_are_not_tracked(joined):
     def untracked(*stages):
         return [f for f in joined.flows(*stages, datapath="a") if f[1] == 110 and '"a-b"' in f[2]]
 
@@ -84,7 +84,7 @@ def test_ports_of_one_switch_are_not_joined(joined):
     assert len(joined.findings()) == 2
 
 
-def test_a_peer_that_comes_and_goes_costs_the_two(joined):
+def test_a_new_or_removed_peer_runs_the_rules_of_both_ports(joined):
     joined.update(port(joined, "b-a"), peer=None)
     ran = joined.wave()
     assert ran["switch_port"] == 2

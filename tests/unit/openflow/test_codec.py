@@ -97,7 +97,7 @@ def test_nesting_without_end_is_a_decode_error():
 
 
 @given(st.lists(st.integers(1, 40), max_size=20))
-def test_a_stream_may_be_cut_anywhere(cuts):
+def test_messages_are_read_from_chunks_of_any_length(cuts):
     ours, theirs = OpenFlowConnection(), OpenFlowConnection()
     theirs.send(FlowMod(table=1, priority=2, match=Match.exact(reg0=5)))
     theirs.send(BarrierRequest())

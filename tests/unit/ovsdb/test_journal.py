@@ -115,7 +115,7 @@ def test_a_flipped_byte_is_found(path):
     assert "checksum" in damage.reason
 
 
-def test_one_server_at_a_time(path):
+def test_a_second_process_cannot_open_the_file(path):
     database = open_database(path)
     # The kernel's record locks belong to a process, so another one has to try.
     program = (

@@ -82,7 +82,7 @@ async def test_a_transaction_whose_reply_was_lost_is_committed_once(replica, mon
     assert rows.get(uuid).name == "new"
 
 
-async def test_the_first_may_come_after_the_second_was_sent(replica, monkeypatch):
+async def test_a_repeated_transaction_whose_first_copy_arrives_late_is_committed_once(replica, monkeypatch):
     transaction = replica.transaction()
     uuid = transaction.insert(AddressGroup, {"name": "new"})
     send, sent = replica._transact, []
@@ -114,7 +114,7 @@ async def test_the_outcome_is_unknown_if_others_have_changed_the_rows(replica, m
         await replica.commit(transaction, until=soon())
 
 
-async def test_patience_ends(replica, monkeypatch):
+async def test_repeated_attempts_end_after_the_time_limit(replica, monkeypatch):
     transaction = replica.transaction()
     transaction.insert(AddressGroup, {"name": "new"})
 

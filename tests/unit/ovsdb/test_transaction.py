@@ -122,7 +122,7 @@ def test_rows_of_too_few_values_are_refused_wherever_they_stand(at):
         ("Port", {"name": "no kind, and its default is not in the enumeration"}, errors.ConstraintViolation),
     ],
 )
-def test_a_row_that_cannot_be_is_refused_at_once(db, table, values, error):
+def test_invalid_rows_are_refused_when_they_are_staged(db, table, values, error):
     with pytest.raises(error):
         db.transaction().insert(table, values)
 

@@ -6,12 +6,12 @@ from ovenbird.pipeline.registers import REGISTERS, Register
 from ovenbird.pipeline.stages import stage
 
 
-def test_no_two_registers_share_a_place_while_both_mean_something():
+def test_no_two_registers_in_use_in_one_stage_share_bits():
     assert len(REGISTERS) > 10
     assert [(a.name, b.name) for a, b in combinations(REGISTERS, 2) if a.collides(b)] == []
 
 
-def test_every_life_is_a_stretch_of_one_pipeline():
+def test_each_range_of_use_is_within_one_pipeline():
     for register in REGISTERS:
         for first, last in register.lives:
             assert first.pipeline == last.pipeline

@@ -124,5 +124,5 @@ async def test_with_no_descriptor_left_it_waits_and_says_so_once_a_second(caplog
         ("", ""),
     ],
 )
-def test_a_source_is_what_one_host_is_given(address, source):
+def test_a_source_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits(address, source):
     assert source_of(address) == source

@@ -52,7 +52,7 @@ def test_northbound_tells_what_is_behind_flows(served):
     assert "    # acl to-lport 1002 allow-related of port group pg0: outport == @pg0" in found.output
 
 
-def test_a_question_with_its_reply_for_programs(served):
+def test_a_query_with_its_reply_as_json(served):
     found = run("--db", served["sb"], "--from", "p1", "--to", "web", "--tcp", "22", "--reply", "--json")
     there, back = json.loads(found.output)
     assert (there["outputs"], back["outputs"]) == (["p2"], ["p1"])

@@ -69,7 +69,7 @@ def test_errors_about_connections_to_a_translated_destination():
     assert about.quoted == packet(OUTSIDE, PUBLIC, tcp_src=5, tcp_dst=80)
 
 
-def test_a_copy_has_a_quoted_packet_of_its_own():
+def test_a_copy_of_an_icmp_error_has_its_own_quoted_packet():
     made = error(1, 2, Microflow({"ip_src": 1}))
     made.copy().quoted["ip_src"] = 5
     assert made.quoted["ip_src"] == 1

@@ -68,7 +68,7 @@ def test_a_packet_against_port_security_is_dropped_with_the_reason(two):
     assert verdict.endswith("which is 0a:00:00:00:00:01 10.0.0.1")
 
 
-def test_a_way_through_many_stages_is_a_list(two):
+def test_a_path_through_many_stages_is_a_flat_list(two):
     found = two.tracer().trace("sw0", SSH)
     flows = [(depth, step) for depth, step in found.root.walk() if step.kind is StepKind.FLOW]
     assert len(flows) > 30
@@ -104,12 +104,12 @@ def test_the_datapath_may_be_left_out_and_people_s_names_are_known(two):
         ("sw0", 'inport == "p1" && ip4 && tcp.dst > 5', LangError),
     ],
 )
-def test_a_question_without_an_answer_is_an_error(two, datapath, microflow, error):
+def test_unknown_datapaths_and_ports_are_errors(two, datapath, microflow, error):
     with pytest.raises(error):
         two.tracer().trace(datapath, microflow)
 
 
-def test_an_error_spoils_nothing(two):
+def test_a_trace_works_after_an_invalid_one(two):
     tracer = two.tracer()
     with pytest.raises(LangError):
         tracer.trace("sw0", 'inport == "p1" &&')

@@ -104,7 +104,7 @@ def test_stateless_translations_are_not_tracked(floating):
     assert not [step.flow for step in met if "ct_" in step.flow.actions]
 
 
-def test_an_instance_hears_itself_by_its_own_outer_address(floating):
+def test_an_instance_reaches_itself_at_its_own_floating_ip(floating):
     tracer = floating.tracer()
     there = tracer.trace("sw0", OUT.replace("172.16.0.9", "172.16.0.100").replace("tcp.dst == 80", "tcp.dst == 22"))
     back = tracer.reply(there)

@@ -108,7 +108,7 @@ def test_a_file_with_other_lines_is_refused(tmp_path, text):
         Basic(tmp_path / "none")
 
 
-async def test_guesses_wait_in_line_and_the_line_is_short(basic, monkeypatch):
+async def test_the_queue_of_password_checks_is_bounded(basic, monkeypatch):
     monkeypatch.setattr("ovenbird.api.access.basic.QUEUE", 3)
     guesses = await asyncio.gather(
         *[basic.identify(login("alice", f"guess {i}")) for i in range(50)], return_exceptions=True
@@ -118,7 +118,7 @@ async def test_guesses_wait_in_line_and_the_line_is_short(basic, monkeypatch):
     assert (await basic.identify(login("alice", "wönder"))).user == "alice"
 
 
-async def test_over_http(basic):
+async def test_requests_over_http_are_authenticated(basic):
     database = InProcess(cloud.schema(), cloud.ROWS)
     app = create_app(database, authenticator=basic, policy=Policy(RULES))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron") as http:

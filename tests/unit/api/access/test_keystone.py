@@ -183,7 +183,7 @@ async def test_a_wrong_password_is_not_the_callers_fault(small):
         (300, {}, {"choices": []}),
     ],
 )
-async def test_a_keystone_that_is_not_well_is_unavailable(small, broken):
+async def test_a_faulty_answer_of_keystone_is_503(small, broken):
     small.broken = broken
     with pytest.raises(IdentityUnavailable):
         await small.client.identify(headers("t-alice"))

@@ -89,7 +89,7 @@ def test_parts_of_a_rule_about_the_caller_are_evaluated_once():
     assert left.fields == {"project_id"}
 
 
-def test_a_residue_reads_only_what_is_left_open():
+def test_a_residual_reads_only_the_fields_that_are_undecided():
     assert access(NOVA).rule("get_port") is True
     assert access(ALICE).rule("get_port").fields == {"network:project_id", "project_id"}
     assert access(ALICE, x="role:admin or (role:member and project_id:%(a)s and not user_id:%(b)s)").rule(
@@ -241,7 +241,7 @@ async def test_projects_do_not_see_each_other(clouded):
     await clouded.refused(404, "NetworkNotFound", "GET", f"{path}/tags")
 
 
-async def test_a_reader_changes_nothing(clouded):
+async def test_the_role_reader_may_change_nothing(clouded):
     message = await clouded.by("rita").refused(403, "PolicyNotAuthorized", "POST", "networks", {"network": {}})
     assert message == "rule:create_network is disallowed by policy"
     network = await clouded.by("alice").network()
@@ -253,7 +253,7 @@ async def test_a_reader_changes_nothing(clouded):
     assert await clouded.by("alice").list("networks") == [network]
 
 
-async def test_a_reader_does_no_action(clouded):
+async def test_the_role_reader_may_use_no_action(clouded):
     network = await clouded.by("alice").network()
     subnet = await clouded.subnet(network)
     router = await clouded.create("router")
@@ -416,7 +416,7 @@ async def test_callers_without_a_project(clouded):
     assert await clouded.by("watcher").list("networks") == []
 
 
-async def test_an_instances_port_is_its_services_to_delete(clouded):
+async def test_only_a_service_may_delete_an_instances_port(clouded):
     network = await clouded.by("alice").network()
     port = await clouded.port(network, device_owner="compute:nova", device_id="vm")
     await clouded.refused(403, "PolicyNotAuthorized", "DELETE", f"ports/{port['id']}")

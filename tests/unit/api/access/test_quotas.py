@@ -114,7 +114,7 @@ async def test_each_resource_has_its_quota(neutron, resource, path, body):
     assert (await neutron.ask("POST", path, body))[0] == 201
 
 
-async def test_a_limit_below_what_there_is_needs_force(neutron):
+async def test_a_quota_below_the_present_use_needs_force(neutron):
     await neutron.network()
     await neutron.network()
     message = await neutron.refused(400, "HTTPBadRequest", "PUT", f"quotas/{OWN}", {"quota": {"network": 1}})

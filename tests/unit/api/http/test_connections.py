@@ -115,7 +115,7 @@ async def test_a_body_has_a_deadline(body):
         await until_async(lambda: not service.connections)
 
 
-async def test_a_body_that_comes_by_drops_is_not_waited_for():
+async def test_a_body_that_arrives_too_slowly_is_refused():
     async with serving(slow_seconds=0.3) as service, connected(service) as (reader, writer):
         writer.write(POST % 100_000 + b"{" * 50_000)
         answer = asyncio.create_task(rest(reader))
@@ -125,7 +125,7 @@ async def test_a_body_that_comes_by_drops_is_not_waited_for():
         await until_async(lambda: not service.connections)
 
 
-async def test_bytes_one_at_a_time_buy_no_time():
+async def test_single_bytes_do_not_extend_the_deadline_of_a_head():
     async with serving(head_seconds=0.5) as service, connected(service) as (reader, writer):
         answer = asyncio.create_task(rest(reader))
         for byte in HALF * 20:
@@ -180,7 +180,7 @@ async def fill(service, bytes_):
             made += len(await reader.readexactly(length))
 
 
-async def test_a_peer_that_takes_no_answer_is_let_go():
+async def test_a_client_that_does_not_read_its_answer_is_disconnected():
     async with serving(stalled_seconds=0.5) as service:
         await fill(service, 12 << 20)
         async with connected(service) as (reader, writer):

@@ -127,7 +127,7 @@ async def test_times_that_no_calendar_has_are_shown_all_the_same(neutron):
     assert (await neutron.list("networks"))[0]["updated_at"] == "9999-12-31T23:59:59Z"
 
 
-async def test_one_chassis_that_lies_hides_no_other(neutron):
+async def test_one_chassis_with_invalid_values_does_not_hide_others(neutron):
     neutron.chassis("one")
     neutron.chassis("two", ids={"neutron:ovn-metadata-id": "m", "neutron:ovn-metadata-sb-cfg": "9" * 5000})
     private = neutron.southbound.store.find(sb.ChassisPrivate.name, "one")
@@ -323,7 +323,7 @@ async def test_more_resources_than_one_request_may_make(neutron):
     assert "maximum" in message
 
 
-async def test_a_refusal_quotes_no_more_than_a_reader_wants(neutron):
+async def test_an_error_quotes_a_bounded_part_of_a_value(neutron):
     message = await neutron.refused(400, "HTTPBadRequest", "POST", "networks", {"network": {"name": "x" * 100_000}})
     assert len(message) < 3000
 

@@ -67,7 +67,7 @@ def test_one_user_s_flood_leaves_the_others_their_lines(world):
     assert len(world.ask(100, user="mallory")) == 100, "somebody who asks at a pace of people has every line"
 
 
-def test_all_together_have_one_and_what_is_kept_of_users_is_bounded(world):
+def test_all_users_have_a_common_rate_limit_and_bounded_memory(world):
     total = sum(size(world.ask(20, user=f"user{number}", path=b"/" + b"x" * 2000)) for number in range(3 * USERS))
     assert total < ALL[0] + 3000
     assert len(world.log._users) == USERS

@@ -163,7 +163,7 @@ async def test_packets_too_small_for_ipv6(neutron):
     await neutron.refused(409, "NetworkMTUSubnetConflict", "PUT", path, {"network": {"mtu": 1279}})
 
 
-async def test_a_subnet_of_nothing(neutron):
+async def test_an_unspecified_ipv6_prefix_is_refused(neutron):
     network = await neutron.network()
     body = {"subnet": {"network_id": network["id"], "ip_version": 6, "cidr": "::/64"}}
     await neutron.refused(400, "InvalidInput", "POST", "subnets", body)

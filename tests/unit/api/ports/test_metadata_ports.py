@@ -20,7 +20,7 @@ async def port_of(neutron):
     return port
 
 
-async def test_none_unless_asked_for(neutron):
+async def test_there_is_no_metadata_port_without_the_setting(neutron):
     await neutron.subnet(await neutron.network())
     assert await neutron.list("ports") == []
 

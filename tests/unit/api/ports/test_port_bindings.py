@@ -117,7 +117,7 @@ async def test_a_gateways_port_is_where_the_gateway_is(neutron, prefix, kind):
     assert (port["binding:host_id"], port["status"]) == ("host1", "ACTIVE")
 
 
-async def test_a_routers_port_stays_its(neutron):
+async def test_device_id_and_owner_of_a_routers_port_cannot_be_changed(neutron):
     _, _, _, router, _ = await neutron.routed()
     ports = await neutron.list(f"ports?device_id={router['id']}")
     for port in ports:

@@ -89,7 +89,7 @@ async def test_a_chassis_that_does_not_answer_is_dead(neutron):
     assert north.nb_cfg == 4
 
 
-async def test_the_first_list_asks(neutron):
+async def test_listing_agents_increments_nb_cfg(neutron):
     head(neutron, 0, 0)
     neutron.chassis("c1")
     assert [a["alive"] for a in await neutron.list("agents")] == [True]
@@ -106,7 +106,7 @@ async def test_patience_is_a_setting(neutron):
     assert [a["alive"] for a in await neutron.list("agents")] == [False]
 
 
-def test_frequent_questions_do_not_keep_the_dead_alive():
+def test_frequent_lists_do_not_delay_the_detection_of_dead_agents():
     heartbeat = Heartbeat()
     for number in range(1, 100):
         heartbeat.note(number, when=float(number), patience=75.0, now=float(number))
@@ -143,7 +143,7 @@ async def test_descriptions_and_what_cannot_be_switched_off(neutron):
     await neutron.refused(405, "HTTPMethodNotAllowed", "POST", "agents", {"agent": {}})
 
 
-async def test_the_dead_are_forgotten_and_the_living_are_not(neutron):
+async def test_dead_agents_can_be_deleted_and_live_ones_cannot(neutron):
     head(neutron, 3, time.time() - 80)
     neutron.chassis("c1", answered=3)
     neutron.chassis("c22", ids=METADATA, answered=1)
@@ -156,7 +156,7 @@ async def test_the_dead_are_forgotten_and_the_living_are_not(neutron):
     assert [row.chassis_name for row in neutron.southbound.store.table(sb.Encap)] == ["c1"]
 
 
-async def test_a_controller_that_said_goodbye_is_dead(neutron):
+async def test_a_controller_that_removed_its_chassis_is_dead(neutron):
     head(neutron, 3, time.time())
     neutron.chassis("c1", answered=3)
     commit(neutron.southbound, lambda t: t.delete(neutron.southbound.store.find(sb.Chassis.name, "c1")))

@@ -79,7 +79,7 @@ async def test_rows_of_northbound_name_their_resource(neutron, row_class, values
 
 
 @pytest.mark.parametrize(("row_class", "column", "values", "kind"), PARTS)
-async def test_so_do_parts_of_switches_and_routers(neutron, row_class, column, values, kind):
+async def test_ports_and_rows_of_switches_and_routers_name_their_resource(neutron, row_class, column, values, kind):
     whole = nb.LogicalSwitch if row_class is nb.LogicalSwitchPort else nb.LogicalRouter
     transaction = neutron.northbound.transaction()
     row = transaction.insert(row_class, values)
@@ -122,7 +122,7 @@ async def test_findings_of_controllers_name_their_host(neutron, told, shown):
         assert await neutron.ask("GET", f"findings/{one['id']}") == (200, {"finding": one})
 
 
-def test_it_is_for_administrators():
+def test_findings_are_for_administrators():
     policy = Policy(RULES)
     for role in ("reader", "member", "manager", "service", "admin"):
         access = policy.access(Caller(project="p", user="u", roles=frozenset((role,))))

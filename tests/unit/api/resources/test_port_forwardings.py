@@ -49,7 +49,7 @@ async def test_invalid_port_forwardings_are_refused(neutron):
     )
 
 
-async def test_those_that_are_there(neutron):
+async def test_requests_about_existing_port_forwardings(neutron):
     outside, network, port, floating, path = await world(neutron)
     uuid = await forward(neutron, path, port)
     await forward(neutron, path, port, external_port=80, internal_port=8080, description="web")

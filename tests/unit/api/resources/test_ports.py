@@ -232,7 +232,7 @@ async def test_hosts_that_address_themselves(neutron):
 
 
 @pytest.mark.parametrize("written", ["FA-16-3E-00-00-07", "fa163e000007", "fa16.3e00.0007", "fa:16:3e:0:0:7"])
-async def test_a_mac_however_it_is_written(neutron, written):
+async def test_every_notation_of_a_mac_address_is_accepted(neutron, written):
     port = await neutron.port(await neutron.network(), mac_address=written)
     assert port["mac_address"] == "fa:16:3e:00:00:07"
 
@@ -276,7 +276,7 @@ async def test_a_plugged_port_keeps_its_mac_and_its_kind(neutron):
         ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1"}] * 2}, "InvalidInput"),
     ],
 )
-async def test_lists_that_make_no_sense(neutron, values, kind):
+async def test_invalid_lists_of_a_port_are_refused(neutron, values, kind):
     network = await neutron.network()
     await neutron.subnet(network)
     await neutron.refused(400, kind, "POST", "ports", {"port": {"network_id": network["id"]} | values})

@@ -73,7 +73,7 @@ async def test_segments_are_unique(neutron):
     await neutron.refused(409, "VlanIdInUse", "POST", "networks", {"networks": both})
 
 
-async def test_a_vlan_is_found_until_there_is_none(neutron):
+async def test_free_vlans_are_allocated_until_none_is_left(neutron):
     number = [await neutron.network(**provider("vlan", "p1")) for _ in range(3)]
     assert len({n["provider:segmentation_id"] for n in number}) == 3
     transaction = neutron.cloud.transaction()

@@ -7,7 +7,7 @@ import pytest
 from ovenbird.model.cloud import CloudGlobal, FixedAddress, Port, Router, RouterGateway, RouterInterface
 
 
-async def test_a_router_alone(neutron):
+async def test_a_router_without_interfaces(neutron):
     router = await neutron.create("router", name="r", description="d")
     assert (router["name"], router["status"], router["admin_state_up"]) == ("r", "ACTIVE", True)
     assert (router["external_gateway_info"], router["routes"]) == (None, [])

@@ -43,7 +43,7 @@ async def test_the_default_group_lets_in_its_own_members(neutron):
         ({"remote_ip_prefix": "10.0.0.0/8"}, {"remote_ip_prefix": "10.0.0.0/255.0.0.0"}),
     ],
 )
-async def test_a_rule_in_other_words(neutron, one, other):
+async def test_rules_with_equal_meaning_are_duplicates(neutron, one, other):
     group = await neutron.create("security_group", name="g")
     on = {"security_group_id": group["id"], "direction": "ingress"}
     path = "security-group-rules"

@@ -126,7 +126,7 @@ async def test_self_addressed_subnets_are_of_64_bits(neutron, mode):
     assert subnet["allocation_pools"] == [{"start": "fd00::1", "end": "fd00::ffff:ffff:ffff:ffff"}]
 
 
-async def test_blocks_that_hold_almost_nothing_or_everything(neutron):
+async def test_the_smallest_and_largest_prefixes(neutron):
     """One address has its gateway outside of it; all of IPv4 is no subnet."""
     network = await neutron.network()
     for cidr, version, gateway in (

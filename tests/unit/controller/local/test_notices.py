@@ -65,7 +65,7 @@ def test_southbound_has_so_many_warnings_of_such_a_length():
     assert json.loads(notices.findings) == ["€" * (LONGEST_TEXT - 1) + "…"]
 
 
-def test_a_chassis_says_in_its_own_row_what_is_to_be_mended(world):
+def test_warnings_are_written_to_the_row_of_the_chassis(world):
     (private,) = [row for row in world.sb.table(sb.ChassisPrivate).rows.values() if row.name == "hv1"]
     world.set(private, external_ids={"of": "others"})
 

@@ -64,7 +64,7 @@ def test_only_what_is_hosted_is_asked_for(world):
     assert two.uuid not in str(conditions)
 
 
-def test_a_router_s_switches_are_hosted_together(world):
+def test_switches_of_a_local_router_are_local(world):
     one, two, router = world.switch(1), world.switch(2), world.switch(3)
     world.lport(one, "p1", 1)
     for name, datapath, peer in (("a", one, "b"), ("b", router, "a"), ("c", router, "d"), ("d", two, "c")):

@@ -36,7 +36,7 @@ def test_a_change_of_a_variable_concerns_the_flows_that_have_it(world):
     assert len(world.flows(8)) == 5
 
 
-def test_a_variable_may_have_names_in_it(world):
+def test_the_value_of_a_variable_may_contain_names(world):
     switches = [world.switch(key) for key in (1, 2)]
     for key, switch in enumerate(switches, 1):
         world.lport(switch, f"p{key}", key)
@@ -79,7 +79,7 @@ def test_hairpins_of_a_template_have_values_too(world):
     assert len(world.flows(68)) == 2
 
 
-def test_values_without_end_cost_what_they_are_in_and_few_words(world, caplog):
+def test_a_flow_with_too_long_values_is_left_out_with_a_short_message(world, caplog):
     switch = world.switch(7)
     world.lport(switch, "p1", 1)
     world.port_on_bridge("tap1", 5, iface_id="p1")

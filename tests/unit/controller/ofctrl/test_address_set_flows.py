@@ -206,7 +206,7 @@ def test_a_member_too_wide_is_left_out_alone():
     assert set(world.flows(51)) == {"metadata=0x7,eth_type=0x800,ip_src=0xa000001"}
 
 
-def test_nothing_is_left_of_patterns_and_sets():
+def test_removed_templates_and_sets_leave_nothing():
     world, switch = network()
     world.run()
     before = world.desired()

@@ -98,7 +98,7 @@ def times(chassis):
     return {int(row.mac[-2:], 16): row.timestamp for row in chassis.southbound.store.table(sb.FDB).rows.values()}
 
 
-def test_one_that_has_sent_gets_a_new_time(chassis):
+def test_a_host_that_has_sent_gets_a_new_timestamp(chassis):
     assert times(chassis) == {1: NOW - 5000, 2: NOW - 5000}
     chassis.switch.packets = {1: 9, 2: 0, 3: 4}  # 3: of a row that has just gone
     assert times(chassis) == {1: NOW, 2: NOW - 5000}
@@ -118,7 +118,7 @@ def test_a_recent_time_is_not_replaced_and_what_is_silent_gets_none(chassis):
     assert chassis.southbound.commits == 2
 
 
-def test_nothing_is_asked_without_a_switch_or_a_threshold(chassis):
+def test_no_counters_are_requested_without_a_switch_or_a_threshold(chassis):
     assert chassis.use.period == 3.0
     chassis.use.absorb(added=[], removed=[AGED(key=KEY, threshold=THRESHOLD)])
     assert chassis.use.period is None

@@ -56,7 +56,7 @@ def test_a_tunnel_to_an_address_without_a_chassis_is_removed(net):
     assert [dict(fact[4])["remote_ip"] for fact in net.facts[ADD_PORT]] == ["192.0.2.9"]
 
 
-def test_options_that_are_none_of_ours_go_and_others_are_put_right(net):
+def test_foreign_options_of_a_tunnel_are_removed_and_changed_ones_restored(net):
     net.set(net.tunnel, options={"csum": "false", "key": "flow", "remote_ip": "192.0.2.2", "dst_port": "1"})
     net.run()
     changes = [dict(dict(fact[3])["options"]) for fact in net.facts[EDIT] if fact[1] is vswitch.Interface]

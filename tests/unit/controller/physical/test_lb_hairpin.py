@@ -45,7 +45,7 @@ def test_flows_use_ct_mark_or_ct_label_as_southbound_says(balanced):
     assert all("ct_label=0x2/0x2" in match and "ct_mark" not in match for match in world.flows(68))
 
 
-def test_a_source_of_its_own_is_a_datapaths(balanced):
+def test_hairpin_snat_ip_replaces_the_virtual_address_in_its_datapath(balanced):
     world, _, balancer = balanced
     world.set(balancer, options={"hairpin_snat_ip": "30.0.0.9"})
     world.run()

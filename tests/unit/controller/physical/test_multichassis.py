@@ -80,7 +80,7 @@ def test_an_additional_chassis_says_that_its_interface_works_and_not_that_the_po
     assert port.uuid not in world.edits()
 
 
-def test_one_chassis_speaks_for_a_port(world, switch):
+def test_is_chassis_resident_holds_on_the_main_chassis_only(world, switch):
     port = shared(world, switch)
     world.flow(switch, 'is_chassis_resident("p1")', "next;")
     world.run()
@@ -128,7 +128,7 @@ def test_the_encap_that_an_interface_asks_for_is_among_the_additional_ones(world
     assert world.edits() == {port.uuid: {"additional_encap": ((encap, False),)}}
 
 
-def test_a_container_is_where_its_parent_is(world, switch):
+def test_a_container_is_bound_on_the_chassis_of_its_parent(world, switch):
     """As an additional one, too: two chassis would take it from each other for ever."""
     world.lport(switch, "p1", 1, options=MOVING, chassis=world.other.uuid)
     child = world.lport(switch, "c1", 2, parent_port="p1", tag=5, chassis=world.other.uuid)
@@ -139,7 +139,7 @@ def test_a_container_is_where_its_parent_is(world, switch):
     assert list(world.flows(0, 1000).values()) == [()]
 
 
-def test_a_chassis_has_one_way_for_what_goes_to_many(world, switch):
+def test_flooded_packets_use_one_tunnel_to_each_chassis(world, switch):
     second = world.add(sb.Encap, type="geneve", ip="192.0.2.22", chassis_name="hv2", options={"csum": "true"})
     world.set(world.other, encaps=world.other["encaps"] | {second.uuid})
     world.port_on_bridge("ovn-hv2-1", 102, kind="geneve", port_ids={"ovn-chassis-id": "hv2@192.0.2.22"})

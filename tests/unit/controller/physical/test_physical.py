@@ -23,7 +23,7 @@ def copies(actions):
     return found
 
 
-def test_a_local_port(world):
+def test_flows_of_a_local_port(world):
     switch = world.switch(7)
     world.lport(switch, "p1", 3)
     world.port_on_bridge("tap1", 5, iface_id="p1")
@@ -134,7 +134,7 @@ def test_a_cloud_that_always_tunnels_uses_the_physical_network_for_what_is_for_m
     assert world.flows(40)["metadata=0x7,reg15=0x2"] == (SetField.of("reg15", 9), Resubmit(40))
 
 
-def test_a_network_that_is_not_plugged_here_is_no_way_to_anywhere(world):
+def test_packets_to_an_unmapped_physical_network_are_not_sent_to_it(world):
     ids = world.root["external_ids"]
     world.set(world.root, external_ids=ids | {"ovn-bridge-mappings": "net1:br-ex"})
     switch = world.switch(7)

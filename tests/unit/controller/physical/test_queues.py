@@ -92,7 +92,7 @@ def test_qos_of_other_programs_is_kept_except_the_originals_linux_noop(net):
     assert not net.facts[NOTICE]
 
 
-def test_a_rate_that_is_none_costs_only_itself(net):
+def test_an_invalid_rate_is_left_out_with_a_notice(net):
     label(net)
     net.set(net.vm, options={"qos_max_rate": "fast", "qos_burst": "0", "qos_min_rate": "4", "qdisc_queue_id": "3"})
     net.run()

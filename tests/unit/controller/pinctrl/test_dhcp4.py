@@ -36,7 +36,7 @@ def reply_to(packet):
     return ip, dhcp4.Dhcp4.decode(Udp.decode(ip.payload).payload)
 
 
-def test_a_discovery_gets_an_offer():
+def test_a_discover_is_answered_with_an_offer():
     ip, reply = reply_to(ask(dhcp4.DISCOVER))
     assert (reply.message_type, reply.op, reply.xid, reply.yiaddr, reply.chaddr) == (dhcp4.OFFER, 2, 7, OFFER, MAC)
     assert (reply.options[dhcp4.SERVER_ID], reply.options[dhcp4.LEASE_TIME]) == (SERVER, bytes([0, 0, 14, 16]))

@@ -54,7 +54,7 @@ def test_the_port_with_most_memberships_makes_place():
     assert len(made.groups) == 1
 
 
-def test_routers_count_for_a_while():
+def test_a_multicast_router_port_expires():
     made = table()
     made.hear_router("p", now=0)
     assert made.routers_changed

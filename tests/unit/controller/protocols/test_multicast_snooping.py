@@ -218,7 +218,7 @@ def test_groups_of_a_switch_that_stops_snooping_are_removed(chassis, how):
         chassis.snoopers.receive(packet(JOIN))
 
 
-def test_a_restart_takes_nothing_from_who_listens(chassis):
+def test_a_restart_keeps_the_memberships(chassis):
     chassis.receive(packet(JOIN), packet(QUERY, key=3))
     other = chassis.world.other.uuid
     chassis.world.add(sb.IGMPGroup, address="239.0.0.9", datapath=chassis.switch.uuid, chassis=other)

@@ -177,7 +177,7 @@ def test_silence_takes_a_session_down_and_speech_up_again():
     assert [end.state for end in ends] == [BfdState.UP, BfdState.UP]
 
 
-def test_an_end_that_is_disabled_takes_the_other_down():
+def test_disabling_one_end_of_a_bfd_session_takes_the_other_down():
     ends = pair()
     converse(ends, 0.0, 5.0)
     ends[0].disable(5.0)
@@ -388,11 +388,11 @@ def test_without_the_server_another_is_asked_and_at_last_the_prefix_is_gone():
     assert client.stage is Phase.SOLICIT
 
 
-def test_a_prefix_for_ever_is_not_asked_for_again():
+def test_a_prefix_with_infinite_lifetime_is_not_renewed():
     assert bound(valid=FOREVER).due == float("inf")
 
 
-def test_questions_are_repeated_ever_more_seldom():
+def test_solicits_are_repeated_at_growing_intervals():
     client = PrefixClient(bytes(6), iaid=5, now=0.0)
     times = []
     for _ in range(6):

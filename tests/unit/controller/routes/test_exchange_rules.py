@@ -92,7 +92,7 @@ def test_a_route_is_better_where_the_port_is_that_it_tracks(gateway):
     assert not gateway.routes()
 
 
-def test_a_table_of_its_own_and_next_hops(gateway):
+def test_the_table_number_and_next_hops_can_be_configured(gateway):
     ids = gateway.router.external_ids | {"dynamic-routing-vrf-id": "4000"}
     gateway.set(gateway.router, external_ids=ids | {"dynamic-routing-v4-prefix-nexthop": "fd00::1"})
     gateway.advertise("10.0.0.0/8")

@@ -88,7 +88,7 @@ def test_changes_are_followed():
     assert not table.stale
 
 
-def test_a_doubt_makes_it_stale():
+def test_incomplete_notifications_make_a_table_stale():
     for kind, flags, route in (
         (DEL_ROUTE, 0, other(5, 1)), (NEW_ROUTE, 0, OURS), (DEL_ROUTE, 0, OURS), (DEL_ROUTE, 0, other(1, 2)),
     ):  # fmt: skip

@@ -140,7 +140,7 @@ def test_a_port_is_added_with_its_interface(world):
     assert bridge[:3] == ("mutate", world.bridge.uuid, "ports")
 
 
-def test_a_chassis_that_is_called_otherwise_keeps_its_rows(world, book):
+def test_a_renamed_chassis_keeps_its_rows(world, book):
     (encap,) = world.me.encaps
     book.absorb(
         added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "hv1")],

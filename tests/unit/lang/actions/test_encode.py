@@ -25,7 +25,7 @@ def message(place: object, text: str) -> Userdata:
     return Userdata.decode(controller.userdata)
 
 
-def test_the_place_is_a_context(place) -> None:
+def test_the_context_of_the_tests_has_the_protocol_of_contexts(place) -> None:
     it: Context = place()
     assert it.table == 3
 
@@ -58,11 +58,11 @@ def test_relaying_is_told_the_controller_as_by_newer_ovn(place, text, userdata) 
         (Pipeline.EGRESS, "output;", 64),
     ],
 )
-def test_where_packets_go(place, pipeline, text, table) -> None:
+def test_next_resubmits_to_the_table_of_the_stage(place, pipeline, text, table) -> None:
     assert parse_actions(text).encode(place(pipeline)) == [Resubmit(table)]
 
 
-def test_there_is_nothing_beyond_the_last_table(place) -> None:
+def test_next_beyond_the_last_table_is_an_error(place) -> None:
     assert parse_actions("next;").encode(place(table=27)) == [Resubmit(36)]
     with pytest.raises(FieldError, match="cannot advance beyond table 28"):
         parse_actions("next;").encode(place(table=28))
@@ -309,7 +309,7 @@ def test_templates_are_forgotten_when_there_are_too_many(place, monkeypatch) -> 
     assert all(one is None or len(one.variants) <= 2 for one in templates._templates.values())
 
 
-def test_a_switch_whose_conntrack_dies_of_it_is_not_asked_to_choose_a_source(place) -> None:
+def test_commits_have_no_empty_nat_where_the_datapath_cannot_do_it(place) -> None:
     (commit,) = parse_actions("ct_commit { ct_mark.blocked = 0; };").encode(place())
     here = place()
     here.zero_snat = False

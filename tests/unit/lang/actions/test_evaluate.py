@@ -14,7 +14,7 @@ def perform(machine: Machine, text: str) -> bool:
     return run(parse_actions(text).actions, machine)
 
 
-def test_the_recorder_is_a_machine(machine) -> None:
+def test_the_recorder_of_the_tests_has_the_protocol_of_machines(machine) -> None:
     it: Machine = machine()
     assert it.packet["eth_src"] == 0
 
@@ -63,7 +63,7 @@ def test_exchange_and_stack(machine) -> None:
     assert it.packet["reg1"] == 0x34, "an empty stack changes nothing"
 
 
-def test_a_spent_ttl_ends_the_list_and_not_the_caller(machine) -> None:
+def test_an_expired_ttl_ends_the_list_of_actions_but_not_an_outer_one(machine) -> None:
     it = machine(nw_ttl=2)
     assert perform(it, "ip.ttl--; next;")
     assert it.packet["nw_ttl"] == 1
@@ -111,7 +111,7 @@ def test_translation(machine) -> None:
     assert commits[2] == ("commit", Zone.PORT, Translation(address=0x0A000002, port=80), (6, 6), (0, 0))
 
 
-def test_in_a_trace_every_backend_is_local(machine) -> None:
+def test_ct_lb_mark_local_considers_every_backend_local_in_a_trace(machine) -> None:
     it = machine()
     it.choice = 1
     assert perform(it, 'ct_lb_mark_local(backends="p1":10.0.0.2:80,"elsewhere":10.0.0.3:81);')
@@ -119,7 +119,7 @@ def test_in_a_trace_every_backend_is_local(machine) -> None:
     assert commit[2] == Translation(address=0x0A000003, port=81)
 
 
-def test_clearing(machine) -> None:
+def test_ct_clear_clears_state_and_mark(machine) -> None:
     it = machine(ct_state=0x22, ct_mark=5)
     assert perform(it, "ct_clear;")
     assert (it.packet["ct_state"], it.packet["ct_mark"]) == (0, 0)

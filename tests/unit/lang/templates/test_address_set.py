@@ -43,7 +43,7 @@ def test_a_set_that_is_alone_with_its_field_fills_a_slot(text, slots):
         "ip4.src == 10.0.0.1",
     ],
 )
-def test_where_members_matter_there_is_no_pattern(text):
+def test_matches_whose_form_depends_on_members_have_no_template(text):
     assert address_set_template(text, BINDINGS, SETS) is None
 
 

@@ -158,7 +158,7 @@ def test_sets_and_networks_have_templates(monkeypatch: pytest.MonkeyPatch) -> No
     assert templates.encoded(alike, BINDINGS) is None, "one flow, not two"
 
 
-def test_a_second_text_of_a_shape_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_text_of_a_template_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = Templates()
     templates.compile('inport == "a" && eth.src == 0a:00:00:00:00:01 && ip4.dst == 10.0.0.1 && xxreg1 == ::1', BINDINGS)
     second = 'inport == "b" && eth.src == 0a:00:00:00:00:02 && ip4.dst == 10.0.0.2 && xxreg1 == 9::8'
@@ -182,7 +182,7 @@ def test_bindings_are_looked_up_on_every_use() -> None:
     ['"x" == inport', '("x" == inport)', "@x == inport", "(@x == inport)", "tcp&&@x==inport", '5<tcp.dst||"x"==inport',
      'is_chassis_resident(\t"x")', 'inport ==\t"x"', "inport ==\n@x"],
 )  # fmt: skip
-def test_no_name_is_part_of_a_shape(text: str) -> None:
+def test_names_are_no_part_of_a_templates_key(text: str) -> None:
     templates = Templates()
     for key in (7, 8):
         here = Bindings(ports={"x": key}, port_groups={"x": ["x"]}, resident=lambda port, key=key: key == 7)

@@ -25,7 +25,7 @@ def test_a_flow_says_where_it_comes_from():
     assert {c.name for c in LOGICAL_FLOW.columns} == {c.name for c in LogicalFlow.COLUMNS} - {"flow_desc"}
 
 
-def test_a_flow_for_a_trait_names_its_group():
+def test_a_flow_of_a_datapath_group_refers_to_the_group():
     fact = FlowBuilder("x")(stage("ls_in_acl"), SWITCHES, 0, "1", "next;")
     assert fact[1:3] == (None, SWITCHES.uuid)
 
