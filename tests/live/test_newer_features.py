@@ -13,6 +13,7 @@ from ovenbird.lab import external_network, programs
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
+from support.live.conversation import PORT, SERVER, Conversation, ask
 from support.live.traffic import Program
 from support.northd import newer_rows
 from support.northd.oracle import Client
@@ -241,3 +242,23 @@ def test_always_tunnel_sends_unicast_of_provider_networks_through_tunnels(
         tunnels.wait(r"172\.16\.8\.9 > 172\.16\.8\.2: ICMP echo request")
     assert not any("echo" in line for line in tunnels.lines[:untunnelled])
     nb("lsp-del", "wire")
+
+
+def test_connections_of_a_persistent_acl_outlive_its_match_and_end_with_it(
+    server: Instance, other: Instance, nb: Nbctl, newer: Callable[..., None]
+) -> None:
+    nb("acl-add", "services", "to-lport", "200", 'outport == "server" && tcp', "drop")
+    nb("acl-add", "services", "to-lport", "300", f"tcp.dst == {PORT}", "allow-related")
+    newer("set ACL priority=300 options:persist-established=true")
+    nb("--wait=hv", "sync")
+    with (
+        Program(server, sys.executable, "-c", SERVER, "server", str(PORT), ready=True),
+        Conversation(other, "172.16.8.2") as conversation,
+    ):
+        assert conversation.partner == "server"
+        newer("set ACL priority=300 match='tcp.dst == 81'")
+        until(lambda: ask(other, "172.16.8.2") == "silence", what="new connections to be dropped")
+        assert conversation.say() == "server"
+        nb("--wait=hv", "acl-del", "services", "to-lport", "300", "tcp.dst == 81")
+        assert conversation.say() == "silence"
+    nb("acl-del", "services")

@@ -25,6 +25,7 @@ CALLED_BY_OTHERS = {
     "northd/switch/fdb.py limit_removals": "the same",
     "northd/ir/multicast_group.py keep_keys": "the same",
     "northd/ir/queues.py keep_queues": "the same",
+    "northd/switch/acl_persistence.py keep_ids": "the same",
     "northd/shared/binding.py keep_keys": "the same",
     "northd/switch/ipam.py keep_addresses": "the same",
 }

@@ -189,6 +189,24 @@ class BalancedConnections(NamedTuple):
     backend_port: int
 
 
+class LabelledConnections(NamedTuple):
+    """The connections with a value in their `ct_label`, which are forgotten when nothing stands for them.
+
+    Arguments:
+        relation: `LABELLED`.
+        zone: the conntrack zone; None for all.
+        low: the value's lowest bit.
+        width: how many bits it has.
+        value: the value.
+    """
+
+    relation: Relation
+    zone: int | None
+    low: int
+    width: int
+    value: int
+
+
 class ProbeTimes(NamedTuple):
     """How often a backend is probed, in seconds, and how many outcomes in a row count."""
 
@@ -355,6 +373,7 @@ ANNOUNCED = NamedRelation("address to announce", Announcement)
 ADVERTISED = NamedRelation("router advertisement", Advertisement)
 SESSION = NamedRelation("BFD session", BfdSession)
 BALANCED = NamedRelation("connections of a load balancer", BalancedConnections)
+LABELLED = NamedRelation("connections with a label", LabelledConnections)
 PROBED_BACKEND = NamedRelation("backend to probe", ProbedBackend)
 DELEGATION = NamedRelation("prefix to ask for", Delegation)
 SNOOPED = NamedRelation("switch to snoop in", SnoopedSwitch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ANNOUNCED, BALANCED, FAILED, LIMIT, NOTICE
+from ovenbird.controller.facts import ANNOUNCED, BALANCED, FAILED, LABELLED, LIMIT, NOTICE
 from ovenbird.controller.local.chassis import is_acknowledgement
 from ovenbird.controller.local.local_store import ProgressRow, make_local_store
 from ovenbird.controller.local.notices import Notices, warning
@@ -110,6 +110,7 @@ class Host:
         return [
             *self.installed_sinks(),
             (BALANCED, self.switch.forget_connections),
+            (LABELLED, self.switch.forget_connections),
             (FAILED, self.retries.absorb),
             (NOTICE, self._absorb_notices),
             (FINDING, self._absorb_findings),

@@ -13,6 +13,7 @@ from ovenbird.controller.physical import (
     chassis_mac,
     encaps,
     ingress,
+    labelled_connections,
     lb_hairpin,
     mac_tables,
     mirrors,
@@ -45,7 +46,8 @@ SOUTHBOUND = (
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
     sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor, sb.ControllerEvent,
-    sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar, sb.AdvertisedRoute, sb.LearnedRoute,
+    sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar, sb.AdvertisedRoute, sb.LearnedRoute, sb.ACLID,
+    sb.ECMPNexthop,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -72,6 +74,7 @@ RULES = (
     chassis.findings, multicast_snooping.snooped, multicast_snooping.listeners, multicast_snooping.reported,
     mirrors.mirrors, mirrors.stale_mirror, exchange_rules.exchanged_router, exchange_rules.exchange_settled,
     exchange_rules.announced_route, exchange_rules.learned_here, exchange_rules.learned_before,
+    labelled_connections.of_acl,
 )  # fmt: skip
 
 

@@ -235,6 +235,22 @@ class OpenFlowSession:
         finally:
             self._take(xid)
 
+    async def accepts(self, message: Message) -> bool:
+        """Send a message that has no reply, and return whether the switch does not refuse it.
+
+        Raises:
+            ConnectionLostError: the connection ends before that is known.
+        """
+        future: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
+        xid = self._connection.next_xid()
+        self._answers[xid] = future
+        self._connection.send(message, xid)
+        try:
+            await self.barrier()
+        finally:
+            self._take(xid)
+        return not (future.done() and future.exception())
+
     async def barrier(self) -> None:
         """Wait until the switch has processed all messages sent before."""
         await self.request(BarrierRequest())

@@ -95,6 +95,8 @@ STATELESS = _register(
 )
 ESTABLISHED = _register("a reply, allowed once for all", "reg0[17]", ("ls_in_acl", "ls_in_acl_after_lb"))
 LABEL = _register("the rule's label", "reg3", *_COMMIT)
+PERSISTS = _register("commit with the number of a persistent rule", "reg0[20]", *_COMMIT)
+ACL_ID = _register("the rule's number", "reg2[16..31]", *_COMMIT)
 TIER = _register(
     "tier of ACLs, 1 to 4; after balancing 9 to 12", "reg8[28..31]",
     ("ls_in_acl", "ls_in_acl_tiers"), ("ls_out_acl", "ls_out_acl_tiers"),

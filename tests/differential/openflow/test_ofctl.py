@@ -208,6 +208,7 @@ FD = b"\xfd" + bytes(14)
                 "'ct_ipv6_src=fd00::2,ct_ipv6_dst=::,ct_tp_src=0,ct_tp_dst=0'"
             ),
         ),
+        (CtFlush(zone=5), "zone=5 "),
         (BundleControl(7, BundleControlType.OPEN_REQUEST), "bundle_id=0x7 type=OPEN_REQUEST flags=atomic ordered"),
         (
             TlvTableMod(TlvCommand.ADD, (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)),

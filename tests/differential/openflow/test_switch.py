@@ -1,6 +1,7 @@
 """Sessions with a real ovs-vswitchd on the dummy datapath: bundles, statistics, packets out and in, loss and return."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -12,6 +13,8 @@ from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import (
     AggregateStatsRequest,
     Bucket,
+    CtFlush,
+    CtFlushProbe,
     CtFlushZone,
     Error,
     FeaturesRequest,
@@ -117,6 +120,16 @@ async def test_a_packet_out_returns_as_a_paused_packet_in_and_is_resumed(switch)
         await session.barrier()
         (reply,) = await session.request(FlowStatsRequest(table=9))
     assert [flow.n_packets for flow in reply.flows] == [1]
+
+
+async def test_a_switch_says_whether_it_forgets_connections_by_their_labels(switch):
+    """Debian's of 12 does not know labels, and would forget everything; that of 13 does."""
+    target, run = switch
+    version = tuple(map(int, re.findall(r"\d+", await asyncio.to_thread(run, "ovs-vswitchd", "--version"))[:2]))
+    async with await OpenFlowSession.connect(target) as session:
+        assert await session.accepts(CtFlushProbe()) is (version < (3, 4))
+        assert await session.accepts(CtFlush(zone=7))
+        await session.barrier()
 
 
 async def test_tables_ports_groups_meters_and_zones(switch):

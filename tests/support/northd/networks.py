@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 DHCP = (sb.DHCPOptions, sb.DHCPv6Options)
-NUMBER = re.compile(r"(reg[68]\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_|set_queue\()[1-9]\d*")
-"""Numbers of groups, tables, ports, routers and queues in flows; which is which depends on what came first."""
+NUMBER = re.compile(
+    r"(reg[68]\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_|set_queue\(|reg2\[16\.\.31\] = "
+    r"|ct_label\[80\.\.95\] == )[1-9]\d*"
+)
+"""Numbers of groups, tables, ports, routers, queues and ACLs in flows; which is which depends on what came first."""
 NUMBERED = ("qdisc_queue_id",)
 """Options of ports that are such numbers."""
 
@@ -247,6 +250,7 @@ class Networks:
             "learned": sorted(
                 (r.logical_port.logical_port, r.ip_prefix, r.nexthop) for r in self.rows(sb.LearnedRoute)
             ),
+            "persistent": sorted(row.uuid for row in self.rows(sb.ACLID)),
             "variables": sorted((v.chassis, sorted(v.variables.items())) for v in self.rows(sb.ChassisTemplateVar)),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }

@@ -124,10 +124,10 @@ class Edits(NorthboundEdits):
             for owner in (*acl.referrers(nb.LogicalSwitch.acls), *acl.referrers(nb.PortGroup.acls)):
                 self.world.mutate(owner, "acls", delete=[acl])
 
-    @rule(number=NUMBERS, action=ACTIONS, tier=TIERS, late=st.booleans())
-    def change_acl(self, number, action, tier, late):
+    @rule(number=NUMBERS, action=ACTIONS, tier=TIERS, late=st.booleans(), persists=st.booleans())
+    def change_acl(self, number, action, tier, late, persists):
         if acl := self.pick(nb.ACL, number):
-            options = {"apply-after-lb": "true"} if late else {}
+            options = {"apply-after-lb": str(late).lower(), "persist-established": str(persists).lower()}
             self.world.update(acl, action=action, tier=tier, options=options)
 
     @rule(number=NUMBERS, column=st.sampled_from(["sample_new", "sample_est"]), taken=st.booleans())

@@ -19,13 +19,13 @@ from ovenbird.controller.encapsulation import GENEVE_OPTION
 from ovenbird.controller.facts import ADDRESS_SET_FLOW, FLOW, GROUP, METER, PART
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
+from ovenbird.controller.ofctrl.forgotten_connections import ForgottenConnections
 from ovenbird.controller.ofctrl.group_table import GroupTable
 from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.counters.coverage import counter
 from ovenbird.counters.stopwatch import stopwatch
 from ovenbird.openflow.errors import EncodeError, SwitchError
 from ovenbird.openflow.messages import (
-    CtFlush,
     CtFlushZone,
     Error,
     FlowStatsReply,
@@ -49,16 +49,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ovenbird.controller.edits import Edit
-    from ovenbird.controller.facts import BalancedConnections, SwitchGroup, SwitchMeter
+    from ovenbird.controller.facts import SwitchGroup, SwitchMeter
+    from ovenbird.controller.ofctrl.forgotten_connections import Connections
     from ovenbird.driver.engine_driver import Sink
     from ovenbird.engine.facts import Relation
     from ovenbird.openflow.bundle import Bundle
     from ovenbird.openflow.messages import FlowChange
 
 log = logging.getLogger(__name__)
-
-MOST_FORGOTTEN = 65_536
-"""Kinds of connections that may wait to be forgotten, as while there is no switch."""
 
 _WATCH = stopwatch("flow-installation")
 _CHANGES, _REFUSED = counter("ofctrl_flow_change"), counter("ofctrl_flow_refused")
@@ -92,7 +90,7 @@ class BridgeSession:
         self._computed = asyncio.Event()
         self._wake = asyncio.Event()
         self._flush: list[int] = []
-        self._forget: dict[BalancedConnections, None] = {}
+        self._forgotten = ForgottenConnections()
         self.has_flows = False
         """Whether the bridge is connected and has had what should be installed since."""
         self._doubted = False
@@ -148,14 +146,10 @@ class BridgeSession:
         self._doubted = True
         self.wake()
 
-    def forget_connections(
-        self, *, added: Sequence[BalancedConnections], removed: Sequence[BalancedConnections]
-    ) -> None:
+    def forget_connections(self, *, added: Sequence[Connections], removed: Sequence[Connections]) -> None:
         """Forget the connections that nothing stands for any more, after the next flows are installed."""
-        self._forget |= dict.fromkeys(removed[: MOST_FORGOTTEN - len(self._forget)])
-        for fact in added:
-            self._forget.pop(fact, None)
-        if self._forget:
+        self._forgotten.absorb(added=added, removed=removed)
+        if self._forgotten:
             self.wake()
 
     def flush_zones(self, zones: Sequence[int]) -> None:
@@ -254,12 +248,7 @@ class BridgeSession:
                 await session.barrier()
         for message in (*self.groups.after(), *self.meters.after()):
             session.send(message)
-        for fact in self._forget:
-            _, protocol, vip, vip_port, backend, port = fact
-            session.send(
-                CtFlush(protocol=protocol, destination=vip, destination_port=vip_port, source=backend, source_port=port)
-            )
-        self._forget.clear()
+        await self._forgotten.forget(session)
         self.has_flows = True
         if waiting:
             self._confirmed(waiting)

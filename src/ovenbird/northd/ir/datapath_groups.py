@@ -61,6 +61,9 @@ BALANCING = DatapathGroup("balancing")
 TRACKING = DatapathGroup("tracking")
 """Switches whose traffic passes through connection tracking, for ACLs or for load balancers."""
 
+PERSISTENT = DatapathGroup("persistent")
+"""Switches with ACLs whose connections outlive changes of ACLs."""
+
 FILTERED = DatapathGroup("filtered")
 """Switches with ACLs, in a cloud that drops by default what no ACL allows (`default_acl_drop`)."""
 

@@ -19,13 +19,30 @@ from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.copp import meters
-from ovenbird.northd.ir.datapath_groups import FILTERED, STATEFUL, SWITCHES, TRACKING, DatapathGroup, port_group
+from ovenbird.northd.ir.datapath_groups import (
+    FILTERED,
+    PERSISTENT,
+    STATEFUL,
+    SWITCHES,
+    TRACKING,
+    DatapathGroup,
+    port_group,
+)
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.load_balancer import balances
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import global_flag
 from ovenbird.northd.shared.meters import METER, METER_BAND, log_action
+from ovenbird.northd.switch.acl_persistence import (
+    ACL_IDS,
+    commit_with,
+    commits,
+    keep_ids,
+    passing,
+    persists,
+    row_of,
+)
 from ovenbird.northd.switch.acl_samples import ESTABLISHED as OLD
 from ovenbird.northd.switch.acl_samples import NEW, by_state, label_of, sample_action
 from ovenbird.northd.switch.acl_tiers import PLACES, AclPlace, owner_tiers, place_of, tiered_switch
@@ -67,10 +84,11 @@ _REJECT = {
 
 
 @view
-def acl_kinds(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
-    """Return whether a switch or port group has any ACL, and whether any of them tracks connections."""
+def acl_kinds(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool, bool]:
+    """Return of a switch's or port group's ACLs whether there are any, any that track connections, any persistent."""
     acls = owner.acls
-    return bool(acls), any(acl.action == "allow-related" for acl in acls)
+    related = [acl for acl in acls if acl.action == "allow-related"]
+    return bool(acls), bool(related), any(map(persists, related))
 
 
 PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.ports)
@@ -78,9 +96,15 @@ PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.por
 
 
 @view
+def kinds_of_switch(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
+    """Return whether a switch has ACLs that track connections, and persistent ones: its own, or its ports' groups'."""
+    kinds = [acl_kinds(switch), *map(acl_kinds, PORT_GROUPS_ON_SWITCHES.rows(switch))]
+    return any(tracks for _, tracks, _ in kinds), any(keeps for *_, keeps in kinds)
+
+
 def stateful(switch: nb.LogicalSwitch) -> bool:
-    """Return whether a switch has stateful ACLs: its own, or those of a port group with a port on it."""
-    return acl_kinds(switch)[1] or any(acl_kinds(group)[1] for group in PORT_GROUPS_ON_SWITCHES.rows(switch))
+    """Return whether a switch has ACLs that track connections: its own, or those of its ports' groups."""
+    return kinds_of_switch(switch)[0]
 
 
 @view
@@ -105,10 +129,13 @@ def acl_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Put a switch into the datapath groups that its own ACLs call for."""
     if acl_kinds(switch)[0] and drops_by_default():
         yield FILTERED.includes(datapath(switch))
-    if stateful(switch):
+    tracks, keeps = kinds_of_switch(switch)
+    if tracks:
         yield STATEFUL.includes(datapath(switch))
     if tracking(switch):
         yield TRACKING.includes(datapath(switch))
+    if keeps:
+        yield PERSISTENT.includes(datapath(switch))
     if tiers := switch_tiers(switch):
         yield from tiered_switch(datapath(switch), tiers, tracks=tracking(switch), drops=drops_by_default())
 
@@ -140,7 +167,7 @@ def port(port: SwitchPort) -> Iterable[Fact]:
 
 @singleton
 def neighbor_discovery() -> Iterator[Fact]:
-    """Let neighbour discovery pass regardless of ACLs, and install the default for packets that no ACL matches."""
+    """Let neighbour discovery pass regardless of ACLs; treat what no ACL matches, and commit with ACLs' numbers."""
     yield SWITCHES.row
     for place in PLACES:
         yield flow(place.first, SWITCHES, 65_532, "nd || nd_ra || nd_rs || mldv1 || mldv2", "next;")
@@ -148,11 +175,13 @@ def neighbor_discovery() -> Iterator[Fact]:
         yield FILTERED.row
         for place in PLACES:
             yield flow(place.first, FILTERED, 1, "1", "drop;")
+    yield from commits()
 
 
 @rule(nb.ACL)
 def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
     """Make the flows of one ACL, for its switch or port group."""
+    yield from row_of(acl)
     for switch in acl.referrers(nb.LogicalSwitch.acls):
         yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=tracking(switch))
     for group in acl.referrers(nb.PortGroup.acls):
@@ -177,6 +206,7 @@ def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *
         yield flow(at, where, acl.priority + OFFSET, match, act, hint=acl.uuid, meter=meter)
     if tracks and action in ALLOWING:
         yield from _without_match(acl, where, log)
+        yield from passing(acl, where)
 
 
 def _verdicts(acl: nb.ACL, place: AclPlace, log: str, *, tracks: bool) -> Iterator[tuple[str, str]]:
@@ -197,7 +227,7 @@ def _verdicts(acl: nb.ACL, place: AclPlace, log: str, *, tracks: bool) -> Iterat
         yield from by_state(acl, "", act=f"{log}{verdict}")
     else:
         label = f"{LABEL_SET} = 1; {LABEL} = {value}; " if (value := label_of(acl)) else ""
-        commit = f"{COMMIT} = 1; {label}"
+        commit = f"{COMMIT} = 1; {commit_with(acl)}{label}"
         yield f"{HINT_ALLOW_NEW} == 1 && ", f"{commit}{log}{new}{verdict}"
         yield from by_state(acl, f"{HINT_ALLOW} == 1 && ", act=f"{commit if label else ''}{log}{verdict}")
 
@@ -242,6 +272,7 @@ FEATURE = Feature(
     "acl",
     rules=(acl_groups, neighbor_discovery, acl_flows),
     port=port,
-    outputs=(METER_BAND, METER),
+    outputs=(METER_BAND, METER, ACL_IDS),
+    start=keep_ids,
     hints=(HintedTable(nb.ACL, _told, (nb.LogicalSwitch.acls, nb.PortGroup.acls)),),
 )

@@ -10,7 +10,7 @@ from ovenbird.openflow.messages.bundle import (
     encode_bundle_add,
     encode_flow_change,
 )
-from ovenbird.openflow.messages.ct_flush import CtFlush
+from ovenbird.openflow.messages.ct_flush import CtFlush, CtFlushProbe
 from ovenbird.openflow.messages.flow import (
     ALL_TABLES,
     AggregateStatsReply,
@@ -100,6 +100,7 @@ __all__ = [
     "BundleControlType",
     "Command",
     "CtFlush",
+    "CtFlushProbe",
     "CtFlushZone",
     "EchoReply",
     "EchoRequest",
