@@ -129,14 +129,14 @@ def _reached(ways: Mapping[str, list[str]], start: str, *, known: Container[str]
 
 
 @view
-def returns(router: nb.LogicalRouter, chain: str, there: str) -> bool:
+def returns(router: nb.LogicalRouter, jump: tuple[str, str]) -> bool:
     """Return whether packets that jump from one chain to another can come back to the first.
 
     Arguments:
         router: whose policies.
-        chain: where the jump is; empty for no chain.
-        there: where it leads to.
+        jump: the chain that it is in, empty for none, and the one that it leads to.
     """
+    chain, there = jump
     found = _components(router)
     return found.get(chain) == found.get(there) is not None
 

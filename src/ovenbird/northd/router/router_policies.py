@@ -72,7 +72,7 @@ def policy(row: nb.LogicalRouterPolicy) -> Iterator[Fact]:
     elif row.action != "jump":
         act = "drop;" if row.action == "drop" else f"{mark}{GROUP} = 0; {place.decided}"
         yield _flow(row, router, place, act)
-    elif not row.jump_chain or returns(router, row.chain or "", row.jump_chain):
+    elif not row.jump_chain or returns(router, (row.chain or "", row.jump_chain)):
         why = "it would never end" if row.jump_chain else "it names no chain"
         yield finding(row, f"router {router.name}: the jump of policy {row.priority} {row.match!r} is left out: {why}")
     else:
