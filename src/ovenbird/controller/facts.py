@@ -297,17 +297,20 @@ class HeardBefore(NamedTuple):
     ports: tuple[UUID, ...]
 
 
-class AgedSwitch(NamedTuple):
-    """A switch whose learned MAC addresses expire.
+class AgedDatapath(NamedTuple):
+    """A switch whose learned MAC addresses expire, or a router whose learned neighbours do.
 
     Arguments:
-        key: the tunnel key of its datapath.
+        relation: `AGED`.
+        key: the tunnel key of the datapath.
         threshold: after how many milliseconds.
+        neighbours: whether it is a router.
     """
 
     relation: Relation
     key: int
     threshold: int
+    neighbours: bool = False
 
 
 class Withdrawn(NamedTuple):
@@ -378,7 +381,7 @@ PROBED_BACKEND = NamedRelation("backend to probe", ProbedBackend)
 DELEGATION = NamedRelation("prefix to ask for", Delegation)
 SNOOPED = NamedRelation("switch to snoop in", SnoopedSwitch)
 HEARD_BEFORE = NamedRelation("multicast group of before", HeardBefore)
-AGED = NamedRelation("switch whose MAC addresses expire", AgedSwitch)
+AGED = NamedRelation("datapath where learned addresses expire", AgedDatapath)
 WITHDRAWN = NamedRelation("multicast group that is gone", Withdrawn)
 EXCHANGED_ROUTER = NamedRelation("router that exchanges routes", ExchangedRouter)
 ANNOUNCED_ROUTE = NamedRelation("route to announce", AnnouncedRoute)

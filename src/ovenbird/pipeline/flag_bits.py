@@ -20,6 +20,7 @@ class FlagBit(IntEnum):
     PORT_SEC_FAILED = 12
     ECMP_NH_FOUND = 13
     LB_AFFINITY = 14
+    FROM_CONTROLLER = 19  # the chassis has made the packet
 
     @property
     def bits(self) -> Subfield:

@@ -49,6 +49,7 @@ _QUESTIONS = {ICMP: {8: 0, 13: 14, 15: 16}, ICMPV6: {128: 129}}
 """ICMP request types, and the types of their replies."""
 _PARTNERS = {proto: {**kinds, **{a: q for q, a in kinds.items()}} for proto, kinds in _QUESTIONS.items()}
 _ICMP_TYPE = {ICMP: "icmp_type", ICMPV6: "icmpv6_type"}
+_ORIGINAL = ("ct_nw_dst", "ct_ipv6_dst", "ct_tp_dst")
 _PORT_RANGES = ((0, 511), (512, 1023), (1024, 65535))
 
 
@@ -182,6 +183,8 @@ class Tracker:
             its connection; None for a packet of an uncommitted connection, and for an invalid one.
         """
         found, reply = self._find(zone, packet, valid=valid)
+        for name in _ORIGINAL:
+            packet[name] = 0
         if found is None:
             packet["ct_state"] = TRACKED | (NEW if valid or _kind(packet) is _Kind.FIRST else INVALID)
             packet["ct_mark"] = packet["ct_label"] = 0
@@ -193,6 +196,9 @@ class Tracker:
             state = ESTABLISHED if found.answered else NEW
         packet["ct_state"] = TRACKED | state | (REPLY if reply else 0)
         packet["ct_mark"], packet["ct_label"] = found.mark, found.label
+        if state == ESTABLISHED:
+            packet["ct_ipv6_dst" if found.original.family == IPV6 else "ct_nw_dst"] = found.original.destination
+            packet["ct_tp_dst"] = found.original.destination_port
         if translate:
             found.translate(packet, reply=reply)
         return found

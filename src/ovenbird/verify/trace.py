@@ -46,7 +46,7 @@ NESTING = 72
 """Maximum nesting of pipelines, copies and recirculations; a datapath takes up to four levels."""
 
 _LOGICAL_REGISTERS = ("xxreg0", "xxreg1", "reg8", "reg9")
-_CONNECTION = ("ct_state", "ct_mark", "ct_label")
+_CONNECTION = ("ct_state", "ct_mark", "ct_label", "ct_nw_dst", "ct_ipv6_dst", "ct_tp_dst")
 _FLAGS, _INPORT, _OUTPORT, _METADATA = "reg10", "reg14", "reg15", "metadata"
 _LOOPBACK = FlagBit.LOOPBACK.mask
 _JOINED = ("patch", "l3gateway")

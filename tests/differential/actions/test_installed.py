@@ -20,6 +20,7 @@ class Chassis:
     """A context whose groups can be installed."""
 
     pipeline, table, is_switch, zero_snat = Pipeline.INGRESS, 3, True, True
+    consolidates_registers = False
     datapath_key, cookie, controller_meter = 5, 1, 0
     collector_sets = frozenset((200,))
 

@@ -49,6 +49,7 @@ class Flow:
     cookie: int = 0x12345678
     controller_meter: int = 0
     zero_snat: bool = True
+    consolidates_registers: bool = False
     collector_sets: frozenset[int] = frozenset()
     groups: list[GroupSpec] = field(default_factory=list)
 

@@ -35,12 +35,18 @@ log = logging.getLogger(__name__)
 ENCAP_PREFERENCE = {"geneve": 3, "stt": 2, "vxlan": 1}
 """Encapsulations by how well they carry a packet's logical metadata; the best that both ends have is used."""
 
-# What this controller can do that northd has to know about (Chassis.other_config of OVN 23.03).
+# What this controller can do that northd has to know about (Chassis.other_config of OVN 23.03, and from
+# `fdb-timestamp` on of 25.03).
 _FEATURES = {
     "port-up-notif": "true",
     "ct-no-masked-label": "true",
     "ovn-ct-lb-related": "true",
     "mac-binding-timestamp": "true",
+    "fdb-timestamp": "true",
+    "ls-dpg-column": "true",
+    "ct-commit-nat-v2": "true",
+    "ct-commit-to-zone": "true",
+    "ct-next-zone": "true",
 }
 
 

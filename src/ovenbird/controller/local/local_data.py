@@ -365,7 +365,8 @@ def clauses() -> Iterator[Fact]:
             yield MONITOR_CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
         for group in table(LogicalDPGroup).select(LogicalDPGroup.datapaths, datapath):
             yield MONITOR_CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
-            yield MONITOR_CLAUSE("Load_Balancer", "datapath_group", "==", group.uuid)
+            for column in ("datapath_group", "ls_datapath_group", "lr_datapath_group"):
+                yield MONITOR_CLAUSE("Load_Balancer", column, "==", group.uuid)
 
 
 @rule(Attachment)

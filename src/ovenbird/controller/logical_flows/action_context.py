@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import GROUP, METER, cookie_of
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import is_chassis_resident
+from ovenbird.controller.local.northd_dialect import consolidates_registers
 from ovenbird.controller.local.settings import integration_bridge
 from ovenbird.controller.logical_flows.meters import METER_IDS, meter_number
 from ovenbird.controller.logical_flows.names import port_key, tunnel_ofport
@@ -64,7 +65,8 @@ class FlowContext:
     """
 
     __slots__ = (
-        "asked", "datapath", "flow", "is_local_to_datapath", "is_switch", "needs", "pipeline", "table", "zero_snat",
+        "asked", "consolidates_registers", "datapath", "flow", "is_local_to_datapath", "is_switch", "needs",
+        "pipeline", "table", "zero_snat",
     )  # fmt: skip
 
     def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
@@ -74,6 +76,7 @@ class FlowContext:
         self.datapath = datapath
         self.is_switch = is_switch(datapath)
         self.zero_snat = zero_snat()
+        self.consolidates_registers = consolidates_registers()
         self.asked = False
         self.is_local_to_datapath = False
         self.needs: list[Fact] = []

@@ -1,9 +1,9 @@
 """Logical flows → OpenFlow: each Logical_Flow, in each local datapath that it applies to.
 
-A logical table is an OpenFlow table (ingress from 8, egress from 42); a match becomes OpenFlow matches with the
-datapath in `metadata`; ports are their tunnel keys. A flow that can only match packets of a port that is not local is
-omitted: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and for the members of a port
-group that are not local. A chassis with 20 of a group's 10,000 ports compiles 20. `local_data.is_here` alone decides
+A logical table is an OpenFlow table (`openflow_table`); a match becomes OpenFlow matches with the datapath in
+`metadata`; ports are their tunnel keys. A flow that can only match packets of a port that is not local is omitted: in
+ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and for the members of a port group that
+are not local. A chassis with 20 of a group's 10,000 ports compiles 20. `local_data.is_here` alone decides
 whether a flow's port or a group's member is local. A flow with an address set becomes a template, which
 `address_set_flows` instantiates with the set's members. A template variable (`^NAME`) is its value on this chassis, and
 only the flows that have it are translated again when that changes.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ovenbird.controller.facts import FLOW, PART, address_set_flow, cookie_of, encode_match
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
+from ovenbird.controller.local.northd_dialect import consolidates_registers
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.template_variables import expanded
 from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
@@ -32,7 +33,7 @@ from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
-from ovenbird.lang.errors import LangError
+from ovenbird.lang.errors import FieldError, LangError
 from ovenbird.lang.template_variables import PREFIX
 from ovenbird.lang.templates.action import ActionTemplates, Filled
 from ovenbird.lang.templates.address_set import address_set_template
@@ -45,7 +46,7 @@ from ovenbird.model.sb import (
     PortBinding,
 )
 from ovenbird.openflow.actions import Conjunction, encode_actions
-from ovenbird.pipeline.openflow_tables import OFTable
+from ovenbird.pipeline.openflow_tables import openflow_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +61,6 @@ log = logging.getLogger(__name__)
 CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 """Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
 
-_INGRESS, _EGRESS = int(OFTable.LOG_INGRESS_PIPELINE), int(OFTable.LOG_EGRESS_PIPELINE)
 _MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
 _SHOWN = 1000
 """How many characters of a match and of actions a report shows."""
@@ -92,6 +92,7 @@ class HostedDatapath(NamedTuple):
     metadata: bytes
     is_switch: bool
     zero_snat: bool
+    consolidates_registers: bool
 
 
 @view
@@ -106,6 +107,7 @@ def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
         metadata=row.tunnel_key.to_bytes(8, "big"),
         is_switch=is_switch(row),
         zero_snat=zero_snat(),
+        consolidates_registers=consolidates_registers(),
     )
 
 
@@ -128,7 +130,7 @@ class Translator:
     def __init__(self) -> None:
         self._matches = Templates()
         self._actions = ActionTemplates()
-        self._encodings: dict[tuple[str, str, int, bool, bool], bytes] = {}
+        self._encodings: dict[tuple[str, str, int, bool, bool, bool], bytes] = {}
         self._names = lru_cache(maxsize=_MAX_DATAPATHS)(_names)
         self._reported = cached_by_text(_report)
 
@@ -207,7 +209,7 @@ class Translator:
         if values[_METER] is not None:
             return None
         names = self._names(uuid)
-        where = (ingress, table_id, here.is_switch, here.zero_snat)
+        where = (ingress, table_id, here.is_switch, here.zero_snat, here.consolidates_registers)
         needs: list[Fact] = []
         if _BACKENDS in values[_ACTIONS]:
             filled = _balanced(values[_ACTIONS], FlowContext(flow, here.row), needs)
@@ -222,7 +224,7 @@ class Translator:
         found = self._matches.encoded(match, names)
         if found is None:
             return None
-        head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
+        head = (FLOW, _table_of(values[_PIPELINE], table_id), values[_PRIORITY])
         return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)), needs)
 
     def _translation(self, flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> Iterator[Fact]:
@@ -239,7 +241,7 @@ class Translator:
         register = "reg14" if ingress else "reg15"
         ids = [CONJUNCTIONS.get((flow.uuid, n)) for n in range(compiled.n_conjunctions)]
         actions = None
-        number = flow.table_id + (_INGRESS if ingress else _EGRESS)
+        number = _table_of(flow.pipeline, flow.table_id)
         priority, cookie = flow.priority, cookie_of(flow)
         metadata = (here.key, _METADATA_ONES)
         for match, clauses in compiled.flows:
@@ -274,7 +276,8 @@ class Translator:
 
         The encoding of actions that depend on nothing but the table is cached.
         """
-        key = (text, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
+        dialect = zero_snat(), consolidates_registers()
+        key = (text, flow.pipeline, flow.table_id, is_switch(datapath), *dialect)
         found = self._encodings.get(key)
         if found is not None and flow.controller_meter is None:
             return found, []
@@ -333,6 +336,13 @@ def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]
 def _names(datapath: UUID) -> Bindings:
     """Return the resolver of port names in a datapath."""
     return Bindings(ports=PortKeys(datapath), resident=is_chassis_resident)
+
+
+def _table_of(pipeline: str, table: int) -> int:
+    try:
+        return openflow_table(pipeline, table)
+    except ValueError as error:
+        raise FieldError(str(error)) from None
 
 
 def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:

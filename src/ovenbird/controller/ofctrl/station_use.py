@@ -1,9 +1,11 @@
-"""The use of learned MAC addresses: the timestamps in FDB, from which northd computes their age.
+"""The use of learned addresses: the timestamps in FDB and MAC_Binding, from which northd computes their age.
 
 In a switch with `fdb_age_threshold` a MAC address expires unless its host sends. The switch counts the packets that the
 flows of `lookup_fdb` match. The counters are read several times before a row could expire, and the row of a host that
 has sent since the last reading gets a new timestamp. As in OVN, the interval between two readings, and the least age of
-a timestamp that is replaced, are three sixteenths of the threshold.
+a timestamp that is replaced, are three sixteenths of the threshold. The neighbours of routers are treated alike where
+northd makes flows that count their packets (`mac_cache_use` of OVN 23.09 and later) and writes
+`mac_binding_age_threshold` to the datapath.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ovenbird.model.sb import FDB
+from ovenbird.controller.facts import cookie_of
+from ovenbird.model.sb import FDB, MACBinding
+from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.addresses import mac_text
 from ovenbird.openflow.errors import ConnectionLostError, SwitchError
 from ovenbird.openflow.match import Match
@@ -25,7 +30,7 @@ from ovenbird.pipeline.openflow_tables import OFTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ovenbird.controller.facts import AgedSwitch
+    from ovenbird.controller.facts import AgedDatapath
     from ovenbird.openflow.transport import OpenFlowSession
     from ovenbird.ovsdb.replica import Replica
 
@@ -41,7 +46,7 @@ _M64 = (1 << 64) - 1
 
 
 class StationUse:
-    """The use of MAC addresses on one chassis.
+    """The use of MAC addresses and neighbours on one chassis.
 
     Arguments:
         southbound: has the rows.
@@ -51,20 +56,20 @@ class StationUse:
     def __init__(self, southbound: Replica, session: Callable[[], OpenFlowSession | None]) -> None:
         self._southbound = southbound
         self._session = session
-        self._thresholds: dict[int, int] = {}
-        self._counts: dict[tuple[int, int], int] = {}
+        self._thresholds: dict[tuple[int, bool], int] = {}
+        self._counts: dict[tuple[int, bool, int], int] = {}
         self._changed = asyncio.Event()
 
-    def absorb(self, *, added: Iterable[AgedSwitch], removed: Iterable[AgedSwitch]) -> None:
-        """Process a wave's switches."""
+    def absorb(self, *, added: Iterable[AgedDatapath], removed: Iterable[AgedDatapath]) -> None:
+        """Process a wave's datapaths."""
         for gone in removed:
-            self._thresholds.pop(gone.key, None)
-        for switch in added:
-            self._thresholds[switch.key] = switch.threshold
+            self._thresholds.pop((gone.key, gone.neighbours), None)
+        for datapath in added:
+            self._thresholds[datapath.key, datapath.neighbours] = datapath.threshold
         self._changed.set()
 
     def forget(self) -> None:
-        """Forget all switches, before the rules run anew."""
+        """Forget all datapaths, before the rules run anew."""
         self._thresholds.clear()
 
     @property
@@ -73,7 +78,7 @@ class StationUse:
         return max(_least_age(min(self._thresholds.values())) / 1000, _LEAST_PERIOD) if self._thresholds else None
 
     async def run(self) -> None:
-        """Keep the times of used MAC addresses recent, until cancelled."""
+        """Keep the times of used addresses recent, until cancelled."""
         while True:
             self._changed.clear()
             try:
@@ -87,15 +92,16 @@ class StationUse:
         session = self._session()
         if session is None or not self._southbound.connected:
             return
-        used: list[FDB] = []
-        counts: dict[tuple[int, int], int] = {}
-        for key, threshold in list(self._thresholds.items()):
-            request = FlowStatsRequest(OFTable.LOOKUP_FDB, Match({"metadata": (key, _M64)}))
-            replies = await session.request(request)
-            found = dict(_counted(replies))
-            counts |= {(key, mac): packets for mac, packets in found.items()}
-            busy = [mac for mac, packets in found.items() if packets > self._counts.get((key, mac), 0)]
-            used += self._outdated(key, busy, now() - _least_age(threshold))
+        used: list[FDB | MACBinding] = []
+        counts: dict[tuple[int, bool, int], int] = {}
+        for (key, neighbours), threshold in list(self._thresholds.items()):
+            table = OFTable.MAC_CACHE_USE if neighbours else OFTable.LOOKUP_FDB
+            replies = await session.request(FlowStatsRequest(table, Match({"metadata": (key, _M64)})))
+            found = _by_cookie(replies) if neighbours else dict(_counted(replies))
+            counts |= {(key, neighbours, name): packets for name, packets in found.items()}
+            busy = [name for name, packets in found.items() if packets > self._counts.get((key, neighbours, name), 0)]
+            before = now() - _least_age(threshold)
+            used += self._unheard_of(key, busy, before) if neighbours else self._outdated(key, busy, before)
         self._counts = counts
         for start in range(0, len(used), _AT_ONCE):
             transaction = self._southbound.transaction()
@@ -115,6 +121,20 @@ class StationUse:
         for mac in macs:
             yield from [row for row in index.rows((mac_text(mac), key)) if row.timestamp <= before]
 
+    def _unheard_of(self, key: int, cookies: Iterable[int], before: int) -> Iterator[MACBinding]:
+        """Yield the rows of neighbours with a time before another one.
+
+        Arguments:
+            key: the tunnel key of their router.
+            cookies: those of their flows.
+            before: in milliseconds since the epoch.
+        """
+        busy, store = frozenset(cookies), self._southbound.store
+        datapath = datapath_by_key(store, key) if busy else None
+        if datapath is not None:
+            rows = store.select(MACBinding.datapath, datapath.uuid)
+            yield from [row for row in rows if row.timestamp <= before and cookie_of(row) in busy]
+
 
 def now() -> int:
     """Return the time in milliseconds since the epoch."""
@@ -131,3 +151,12 @@ def _counted(replies: Iterable[object]) -> Iterator[tuple[int, int]]:
         for flow in reply.flows if isinstance(reply, FlowStatsReply) else ():
             if "eth_src" in flow.match:
                 yield flow.match["eth_src"][0], flow.n_packets
+
+
+def _by_cookie(replies: Iterable[object]) -> Counter[int]:
+    """Return the number of packets by the cookie of their flows."""
+    found: Counter[int] = Counter()
+    for reply in replies:
+        for flow in reply.flows if isinstance(reply, FlowStatsReply) else ():
+            found[flow.cookie] += flow.n_packets
+    return found

@@ -2,7 +2,8 @@
 
 Table 68 matches packets whose load-balanced destination is their own source, and learns flows for their replies into
 table 69; table 70 replaces the source by the virtual address, so that the reply returns this way. Logical flows keep
-the virtual address in reg1 or xxreg1, and its port in reg2, before load balancing.
+the virtual address in reg1 or xxreg1, and its port in reg2, before load balancing; flows of OVN 25.03
+keep the IPv4 address in reg4.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import BALANCED, cookie_of, flow
 from ovenbird.controller.local.local_data import hosted, hosted_members
+from ovenbird.controller.local.northd_dialect import consolidates_registers
 from ovenbird.controller.local.template_variables import expanded
 from ovenbird.engine.lookups import get, rows
 from ovenbird.engine.rules import rule
@@ -51,8 +53,9 @@ def natted() -> Fields:
 def hosted_datapaths(balancer: LoadBalancer) -> tuple[UUID, ...]:
     """Return the hosted datapaths that a load balancer is for, in order."""
     found = set(hosted() & LoadBalancer.datapaths.raw(balancer))
-    group = balancer.datapath_group
-    return tuple(sorted(found.union(hosted_members(group)) if group is not None else found))
+    for group in (balancer.datapath_group, balancer.ls_datapath_group, balancer.lr_datapath_group):
+        found.update(hosted_members(group) if group is not None else ())
+    return tuple(sorted(found))
 
 
 @rule(LoadBalancer)
@@ -120,7 +123,7 @@ def _asked_for(vip: Endpoint, protocol: str) -> Fields:
         for number in range(4):
             match[f"reg{4 + number}"] = (vip.address >> 96 - 32 * number & _M32, _M32)
     else:
-        match["reg1"] = (vip.address, _M32)
+        match["reg4" if consolidates_registers() else "reg1"] = (vip.address, _M32)
     if vip.port:
         match |= {"nw_proto": (_NUMBERS[protocol], _M8), "reg2": (vip.port, _M16)}
     return match

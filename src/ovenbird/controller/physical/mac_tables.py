@@ -1,7 +1,7 @@
 """Learned addresses: MAC addresses behind ports (FDB), and neighbours (MAC_Binding).
 
 Tables 71 and 72 implement `get_fdb` and `lookup_fdb`; 66 and 67 implement `get_arp`/`get_nd` and
-`lookup_arp`/`lookup_nd`.
+`lookup_arp`/`lookup_nd`. Table 79 counts the packets of neighbours, for `mac_cache_use`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from ovenbird.controller.facts import AGED, cookie_of, flow
 from ovenbird.controller.local.local_data import hosted_row, is_hosted
 from ovenbird.engine.lookups import find, table
 from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
 from ovenbird.model.options import number
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
 from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.addresses import is_mac, mac_number
+from ovenbird.net.ethernet import ARP, IPV4, IPV6
 from ovenbird.net.ip import ip_address, is_address
 from ovenbird.openflow.actions import SetField
 from ovenbird.pipeline.flag_bits import FlagBit
@@ -54,9 +56,24 @@ def aged_switch(datapath: DatapathBinding) -> Iterator[Fact]:
         yield AGED(key=datapath.tunnel_key, threshold=seconds * 1000)
 
 
+@rule(DatapathBinding)
+def aged_router(datapath: DatapathBinding) -> Iterator[Fact]:
+    """Watch which learned neighbours are used by a router where they expire, if northd says so as that of 25.03."""
+    if is_hosted(datapath.uuid) and (seconds := _neighbour_threshold(datapath)):
+        yield AGED(key=datapath.tunnel_key, threshold=seconds * 1000, neighbours=True)
+
+
+@view
+def _neighbour_threshold(datapath: DatapathBinding) -> int:
+    """Return after how many seconds a router's learned neighbours expire, the first of them; 0 for never."""
+    times = datapath.external_ids.get("mac_binding_age_threshold", "").split(";")  # of networks, and of the others
+    seconds = [int(digits) for each in times if (digits := each.rpartition(":")[2].strip()).isdecimal()]
+    return min((each for each in seconds if 0 < each <= _M32), default=0)
+
+
 @rule(MACBinding)
 def mac_binding(row: MACBinding) -> Iterator[Fact]:
-    """Yield the `get_arp`, `get_nd` and lookup flows of a learned neighbour."""
+    """Yield the `get_arp`, `get_nd` and lookup flows of a learned neighbour; where it expires, those that count."""
     yield from _neighbour(row, 100)
 
 
@@ -83,6 +100,22 @@ def _neighbour(row: MACBinding | StaticMACBinding, priority: int) -> Iterator[Fa
     if ip.version == 6:
         asked |= {"nw_proto": (58, 0xFF), "icmpv6_code": (0, 0xFF)}
     yield flow(OFTable.MAC_LOOKUP, priority, asked, (SetField.bits(bit, 1),), cookie)
+    if isinstance(row, MACBinding) and _neighbour_threshold(datapath):
+        here = {name: asked[name] for name in ("reg14", "eth_src")} | {"metadata": base["metadata"]}
+        for match in _from_neighbour(ip):
+            yield flow(OFTable.MAC_CACHE_USE, priority, here | match, (), cookie)
+
+
+def _from_neighbour(ip: IPv4Address | IPv6Address) -> Iterator[dict[str, tuple[int, int]]]:
+    """Yield the matches of packets from a neighbour: its answers about its own address, and what it sends."""
+    number, ones = int(ip), (1 << ip.max_prefixlen) - 1
+    if ip.version == 4:
+        yield {"eth_type": (ARP, 0xFFFF), "arp_op": (2, 0xFFFF), "arp_spa": (number, ones)}
+        yield {"eth_type": (IPV4, 0xFFFF), "ip_src": (number, ones)}
+    else:
+        advertised = {"nw_proto": (58, 0xFF), "icmpv6_type": (136, 0xFF), "icmpv6_code": (0, 0xFF)}
+        yield {"eth_type": (IPV6, 0xFFFF), **advertised, "nd_target": (number, ones)}
+        yield {"eth_type": (IPV6, 0xFFFF), "ipv6_src": (number, ones)}
 
 
 def _address(ip: IPv4Address | IPv6Address) -> dict[str, tuple[int, int]]:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import flow
 from ovenbird.engine.rules import singleton
-from ovenbird.openflow.actions import (
-    Resubmit,
-    SetField,
-)
+from ovenbird.net.ethernet import IPV4, IPV6
+from ovenbird.openflow.actions import RegMove, Resubmit, SetField
+from ovenbird.openflow.fields import Subfield
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.openflow_tables import OFTable
 
@@ -29,6 +28,12 @@ ONES = 0xFFFFFFFF
 METADATA_ONES = (1 << 64) - 1
 REGISTERS = tuple(f"reg{n}" for n in range(10))
 CLEAR_REGISTERS = tuple(SetField.of(name, 0) for name in REGISTERS)
+_ESTABLISHED = (0x22, 0x22)  # +est+trk
+_ORIGINAL_DESTINATIONS: tuple[tuple[OFTable, dict[str, tuple[int, int]], str, Subfield], ...] = (
+    (OFTable.ORIGINAL_IP4_DST, {"eth_type": (IPV4, 0xFFFF)}, "ct_nw_dst", Subfield.of("reg1")),
+    (OFTable.ORIGINAL_IP6_DST, {"eth_type": (IPV6, 0xFFFF)}, "ct_ipv6_dst", Subfield.of("xxreg1")),
+    (OFTable.ORIGINAL_PORT_DST, {}, "ct_tp_dst", Subfield.of("reg2", ofs=0, n_bits=16)),
+)
 
 
 def to_port(datapath: int, *, key: int) -> dict[str, tuple[int, int]]:
@@ -60,3 +65,6 @@ def static_flows() -> Iterator[Fact]:
     yield flow(OFTable.CHECK_LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(OFTable.LOG_EGRESS_PIPELINE)))
     yield flow(OFTable.SAVE_INPORT, 0, {}, (Resubmit(OFTable.LOG_TO_PHY),))
     yield flow(OFTable.LOG_TO_PHY, 0, {}, ())
+    for table, kind, field, register in _ORIGINAL_DESTINATIONS:
+        move = RegMove(src=Subfield.of(field), dst=register)
+        yield flow(table, 100, {"ct_state": _ESTABLISHED, **kind}, (move,))

@@ -12,6 +12,7 @@ from ovenbird.net.ipv4 import IPv4
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.tcp import Tcp
 from ovenbird.net.udp import Udp
+from ovenbird.pipeline.openflow_tables import is_egress
 
 if TYPE_CHECKING:
     from ovenbird.openflow.messages import PacketIn
@@ -19,16 +20,15 @@ if TYPE_CHECKING:
 _FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 
 
-def message(packet_in: PacketIn, payload: bytes, first_egress: int) -> str:
+def message(packet_in: PacketIn, payload: bytes) -> str:
     """Return the log line of a packet.
 
     Arguments:
         packet_in: the packet.
         payload: the arguments of its flow's `log` action.
-        first_egress: the first OpenFlow table of egress pipelines.
     """
     log = Log.decode(payload)
-    direction = "to-lport" if packet_in.table >= first_egress else "from-lport"
+    direction = "to-lport" if is_egress(packet_in.table) else "from-lport"
     name = f'"{log.name}"' if log.name else '"<unnamed>"'
     what = f"verdict={log.verdict.name.lower()}, severity={log.severity.name.lower()}, direction={direction}"
     return f"name={name}, {what}: {describe(packet_in.packet)}"

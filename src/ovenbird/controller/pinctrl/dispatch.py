@@ -40,7 +40,7 @@ from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError, OpenFlowError
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
-from ovenbird.pipeline.openflow_tables import OFTable
+from ovenbird.pipeline.flag_bits import FlagBit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,6 @@ SLICE = 0.002
 
 _WATCH = stopwatch("pinctrl-run")
 _QUESTIONS = frozenset([Opcode.ARP, Opcode.ND_NS])
-_FIRST_EGRESS = OFTable.LOG_EGRESS_PIPELINE
 
 
 class PacketIns:
@@ -159,7 +158,7 @@ class PacketIns:
             for message in flood_pieces.further(packet_in, userdata.payload):
                 self._send(message)
         elif opcode is Opcode.LOG:
-            acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
+            acl.info("%s", acl_log.message(packet_in, userdata.payload))
         elif opcode in self._others:
             self._others[opcode](packet_in)
         elif opcode not in self._unknown:
@@ -179,6 +178,8 @@ class PacketIns:
             log.debug("no answer to a packet of flow %#x: %s", packet_in.cookie, error)
         result = userdata.result
         metadata = with_bit(packet_in.metadata, result, made is not None) if result is not None else None
+        if made is not None and metadata is not None and userdata.opcode is Opcode.DNS_LOOKUP:
+            metadata = with_bit(metadata, FlagBit.FROM_CONTROLLER.bits, True)  # past the ACLs of newer releases
         self._send(packet_in.resume(made, metadata))
 
     def _answer(self, packet_in: PacketIn, userdata: Userdata) -> bytes | None:

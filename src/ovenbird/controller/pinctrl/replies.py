@@ -58,20 +58,24 @@ def carried(packet_in: PacketIn) -> list[SetField]:
 
 
 def arp_request(frame: Ethernet) -> Ethernet:
-    """Return an ARP request for the destination of an IPv4 packet."""
-    packet = IPv4.decode(frame.payload)
-    query = Arp(op=_ARP_REQUEST, sha=frame.src, spa=packet.src, tha=ZERO_MAC, tpa=packet.dst)
+    """Return an ARP request for the destination of an IPv4 packet; for another, the flow's actions write addresses."""
+    source = target = bytes(4)
+    if frame.ethertype == ethernet.IPV4:
+        packet = IPv4.decode(frame.payload)
+        source, target = packet.src, packet.dst
+    query = Arp(op=_ARP_REQUEST, sha=frame.src, spa=source, tha=ZERO_MAC, tpa=target)
     return Ethernet(dst=BROADCAST, src=frame.src, ethertype=ethernet.ARP, payload=query.encode())
 
 
 def solicitation(frame: Ethernet) -> Ethernet:
     """Return a neighbour solicitation for the destination of an IPv6 packet, from the router's link-local address.
 
-    The source is an address of the soliciting interface (RFC 4861, section 7.2.2), not that of the packet's sender.
+    The source is an address of the soliciting interface (RFC 4861, section 7.2.2), not that of the packet's sender. For
+    an IPv4 packet, whose next hop has an IPv6 address, the flow's actions write the destination.
     """
-    packet = IPv6.decode(frame.payload)
-    source, group = link_local(frame.src), solicited_node(packet.dst)
-    message = Neighbor(nd.NEIGHBOR_SOLICIT, packet.dst, 0, ((nd.SOURCE_LLA, frame.src),)).icmp()
+    target = IPv6.decode(frame.payload).dst if frame.ethertype == ethernet.IPV6 else bytes(16)
+    source, group = link_local(frame.src), solicited_node(target)
+    message = Neighbor(nd.NEIGHBOR_SOLICIT, target, 0, ((nd.SOURCE_LLA, frame.src),)).icmp()
     out = IPv6(
         src=source, dst=group, next_header=_ICMPV6, payload=message.encode_v6(src=source, dst=group), hop_limit=255
     )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ovenbird.controller.facts import MonitorClause
 
 _REFERENCES = frozenset((
-    "_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis",
-    "additional_chassis",
+    "_uuid", "datapath", "datapaths", "datapath_group", "ls_datapath_group", "lr_datapath_group", "logical_datapath",
+    "logical_dp_group", "chassis", "additional_chassis",
 ))  # fmt: skip
 _BY_NAME = ("Chassis_Template_Var",)
 """Tables whose column `chassis` has a name."""

@@ -65,23 +65,89 @@ def track_and_go(machine: Machine, zone: Zone, translation: Translation | None, 
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class CtNext(Keyword):
-    """`ct_next;`."""
+_ZONES = {"dnat": Zone.DNAT, "snat": Zone.SNAT}
 
-    NAME = "ct_next"
+
+@dataclass(frozen=True, slots=True)
+class _InZone(Action):
+    """`action;`, `action(dnat);`, `action(snat);`: in the zone of plain tracking, or in that of a router's translation.
+
+    A switch has one zone for each of its ports, whatever is said. OVN knows the words since 24.03.
+    """
+
+    NAME: ClassVar[str]
+
+    zone: str = ""
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse nothing, or `dnat` or `snat` in parentheses.
+
+        Raises:
+            LangError: something else is in the parentheses.
+        """
+        return cls(_zone(cursor) if cursor.take("(") else "")
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.NAME}({self.zone});" if self.zone else f"{self.NAME};"
 
     def requires(self) -> tuple[str, ...]:
         """Require IP."""
         return ("ip",)
 
+    def zone_of(self, place: Context | Machine) -> Zone:
+        """Return the zone that is meant in a datapath."""
+        return Zone.PORT if place.is_switch else _ZONES.get(self.zone, Zone.DNAT)
+
+
+def _zone(cursor: Cursor) -> str:
+    """Parse the name of a zone and a closing parenthesis."""
+    for zone in _ZONES:
+        if cursor.take_name(zone):
+            cursor.expect(")")
+            return zone
+    raise cursor.syntax_error('expecting "dnat" or "snat"')
+
+
+@dataclass(frozen=True, slots=True)
+class CtNext(_InZone):
+    """`ct_next;`, `ct_next(dnat);`, `ct_next(snat);`."""
+
+    NAME = "ct_next"
+
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one ct that goes on to the next table."""
-        return [Ct(Zone.flow(ctx).bits, table=logical_table(ctx, None, None))]
+        return [Ct(self.zone_of(ctx).bits, table=logical_table(ctx, None, None))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Track the packet and run the next table on it."""
-        return track_and_go(machine, Zone.flow(machine), None)
+        return track_and_go(machine, self.zone_of(machine), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CtCommitToZone(_InZone):
+    """`ct_commit_to_zone(dnat);`, `ct_commit_to_zone(snat);`: commit without a translation, and go on."""
+
+    NAME = "ct_commit_to_zone"
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse the zone.
+
+        Raises:
+            LangError: there is none.
+        """
+        cursor.expect("(")
+        return cls(_zone(cursor))
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one ct with commit that goes on to the next table."""
+        return [Ct(self.zone_of(ctx).bits, commit=True, table=logical_table(ctx, None, None))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Commit a copy, and run the next table on it."""
+        return track_and_go(machine, self.zone_of(machine), None, commit=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,23 +348,19 @@ class CtSnatInCommonZone(_Translate):
 
 
 @dataclass(frozen=True, slots=True)
-class CtCommitNat(Keyword):
-    """`ct_commit_nat;`: apply the connection's existing translation, and commit."""
+class CtCommitNat(_InZone):
+    """`ct_commit_nat;`, `ct_commit_nat(snat);`: apply the connection's existing translation, and commit."""
 
     NAME = "ct_commit_nat"
-
-    def requires(self) -> tuple[str, ...]:
-        """Require IP."""
-        return ("ip",)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one ct with commit that goes on to the next table."""
         table = logical_table(ctx, None, None)
-        return [Ct(Zone.flow(ctx).bits, commit=True, table=table, actions=(Nat(),))]
+        return [Ct(self.zone_of(ctx).bits, commit=True, table=table, actions=(Nat(),))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Translate and commit a copy, and run the next table on it."""
-        return track_and_go(machine, Zone.flow(machine), Translation(), commit=True)
+        return track_and_go(machine, self.zone_of(machine), Translation(), commit=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ovenbird.dataclass import dataclass
 from ovenbird.lang.errors import FieldError
-from ovenbird.pipeline.openflow_tables import PIPELINE_LENGTH, OFTable
+from ovenbird.pipeline.openflow_tables import openflow_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +77,10 @@ class Context(Protocol):
         """Whether `ct_commit` has a source NAT without an address, to avoid equal tuples (OVN's `ct_zero_snat`)."""
 
     @property
+    def consolidates_registers(self) -> bool:
+        """Whether flows find a client's backend in reg4 or xxreg1 and reg2, as in OVN 25.03, in place of reg8."""
+
+    @property
     def datapath_key(self) -> int:
         """The tunnel key of the datapath."""
 
@@ -128,7 +132,8 @@ def logical_table(ctx: Context, pipeline: Pipeline | None, table: int | None) ->
         FieldError: the pipeline has no such table.
     """
     number = ctx.table + 1 if table is None else table
-    if number >= PIPELINE_LENGTH:
-        raise FieldError(f'"next" action cannot advance beyond table {PIPELINE_LENGTH - 1}.')
     chosen = ctx.pipeline if pipeline is None else pipeline
-    return number + (OFTable.LOG_INGRESS_PIPELINE if chosen == "ingress" else OFTable.LOG_EGRESS_PIPELINE)
+    try:
+        return openflow_table(chosen, number)
+    except ValueError as error:
+        raise FieldError(f'"next" cannot go on: {error}.') from None

@@ -187,10 +187,11 @@ class CommitLbAffinity(Noted):
         """Return one learn action: the learned flow loads the backend into registers for this client's packets.
 
         The address is in reg4 and the port in reg8; for IPv6 the address is in xxreg0 in a switch and in xxreg1 in a
-        router.
+        router. For flows of OVN 25.03 the port is in reg2, and the address in xxreg1 in both.
         """
         six = self.vip.ipv6
-        found = ("xxreg0" if ctx.is_switch else "xxreg1") if six else "reg4"
+        old = not ctx.consolidates_registers
+        found = ("xxreg0" if ctx.is_switch and old else "xxreg1") if six else "reg4"
         specs: list[LearnSpec] = [
             _same("metadata"),
             _exactly("eth_type", IPV6 if six else IPV4),
@@ -203,7 +204,7 @@ class CommitLbAffinity(Noted):
         specs.append(LearnLoad(dst=FlagBit.LB_AFFINITY.bits, src=1))
         specs.append(LearnLoad(dst=Subfield.of(found), src=self.backend.address))
         if self.backend.port:
-            specs.append(LearnLoad(dst=Subfield.of("reg8", ofs=0, n_bits=16), src=self.backend.port))
+            specs.append(LearnLoad(dst=Subfield.of("reg8" if old else "reg2", ofs=0, n_bits=16), src=self.backend.port))
         return [Learn(OFTable.CHK_LB_AFFINITY, tuple(specs), idle_timeout=self.timeout, delete_learned=True)]
 
 

@@ -11,7 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.dataclass import KW_ONLY, dataclass
-from ovenbird.lang.actions.action import Action, check_result, check_width, field_requires, parse_typed_field
+from ovenbird.lang.actions.action import (
+    Action,
+    Keyword,
+    Noted,
+    check_result,
+    check_width,
+    field_requires,
+    parse_typed_field,
+)
 from ovenbird.lang.actions.layout import ETH_DST, ETH_SRC, INPORT, NEIGHBOR_IP4, NEIGHBOR_IP6, OUTPORT, bits_of
 from ovenbird.lang.actions.machine import Check
 from ovenbird.lang.actions.userdata import Opcode, Userdata
@@ -385,6 +393,17 @@ class LookupFdb(Action):
         """Look the MAC up."""
         packet = machine.packet
         return _set_bit(machine, self.dst, machine.forwarding(packet.get(self.mac)) == packet.get(self.port))
+
+
+@dataclass(frozen=True, slots=True)
+class MacCacheUse(Noted, Keyword):
+    """`mac_cache_use;`: the packet uses a learned neighbour, whose flow counts it (OVN 23.09 and later)."""
+
+    NAME = "mac_cache_use"
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
+        """Return one resubmit."""
+        return [Resubmit(OFTable.MAC_CACHE_USE)]
 
 
 # Check -> (its table, the flag that holds the result)

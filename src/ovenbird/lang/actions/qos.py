@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.dataclass import KW_ONLY, dataclass
-from ovenbird.lang.actions.action import Noted
+from ovenbird.lang.actions.action import Noted, parse_typed_field
+from ovenbird.lang.ast import FieldRef
 from ovenbird.lang.errors import FieldError, ParseError
 from ovenbird.openflow.actions import Meter as OpenFlowMeter
 from ovenbird.openflow.actions import Sample as OpenFlowSample
@@ -97,13 +98,14 @@ class SetMeter(Noted):
 class Sample(Noted):
     """`sample(probability=P, collector_set=C, obs_domain=D, obs_point=N);`: P of 65535 packets go to IPFIX.
 
-    An observation point of None is `$cookie`: the first 32 bits of the flow's UUID.
+    An observation point of None is `$cookie`: the first 32 bits of the flow's UUID. A field whose value is the
+    observation point (OVN 24.09 and later) is read, but not encoded: Open vSwitch can do it since 3.4.
     """
 
     probability: int
     collector_set: int = 0
     domain: int = 0
-    point: int | None = 0
+    point: int | FieldRef | None = 0
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Sample:
@@ -112,31 +114,30 @@ class Sample(Noted):
         Raises:
             LangError: one is unknown or malformed, or the probability is 0.
         """
-        values: dict[str, int | None] = {"probability": 0, "collector_set": 0, "obs_domain": 0, "obs_point": 0}
+        values: dict[str, int] = {"probability": 0, "collector_set": 0, "obs_domain": 0}
+        point: int | FieldRef | None = 0
         start = cursor.expect("(").start
         while not cursor.take(")"):
             key = cursor.expect("id").name
-            if key not in values:
+            if key not in values and key != "obs_point":
                 raise cursor.syntax_error("of an unknown argument")
             cursor.expect("=")
-            if key == "obs_point" and cursor.token.kind in ("macro", "group") and cursor.token.name == "cookie":
-                cursor.advance()
-                values[key] = None
+            if key == "obs_point":
+                point = _observation_point(cursor)
             else:
                 values[key] = cursor.expect_int({"probability": 1 << 16, "obs_domain": 1 << 8}.get(key, _U32))
             if not cursor.take(","):
                 cursor.expect(")")
                 break
-        probability = values["probability"] or 0
-        if probability == 0:
+        if values["probability"] == 0:
             raise ParseError(
                 "probability must be greater than zero", text=cursor.text, span=(start, cursor.token.start)
             )
         return cls(
-            probability=probability,
-            collector_set=values["collector_set"] or 0,
-            domain=values["obs_domain"] or 0,
-            point=values["obs_point"],
+            probability=values["probability"],
+            collector_set=values["collector_set"],
+            domain=values["obs_domain"],
+            point=point,
         )
 
     def format(self) -> str:
@@ -148,8 +149,8 @@ class Sample(Noted):
         )
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one sample action; nothing if this chassis does not have the collector set."""
-        if self.collector_set not in ctx.collector_sets:
+        """Return one sample action; nothing if this chassis cannot take the sample."""
+        if self.collector_set not in ctx.collector_sets or isinstance(self.point, FieldRef):
             return []
         domain = self.domain << 24 | ctx.datapath_key & 0xFF_FFFF
         point = ctx.cookie if self.point is None else self.point
@@ -161,3 +162,10 @@ class Sample(Noted):
                 obs_point_id=point,
             )
         ]
+
+
+def _observation_point(cursor: Cursor) -> int | FieldRef | None:
+    if cursor.token.kind in ("macro", "group") and cursor.token.name == "cookie":
+        cursor.advance()
+        return None
+    return parse_typed_field(cursor, 32) if cursor.token.kind == "id" else cursor.expect_int(_U32)

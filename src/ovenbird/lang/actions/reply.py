@@ -60,7 +60,8 @@ def arp_request(packet: Microflow) -> Microflow:
 
 def neighbor_solicitation(packet: Microflow) -> Microflow:
     """Return a solicitation for the destination of an IPv6 packet, from the router's link-local address."""
-    made = _without(packet, _UPPER_FIELDS)
+    made = _without(packet, _UPPER_FIELDS, () if packet["eth_type"] == IPV6 else _IP_FIELDS)
+    made["eth_type"] = IPV6
     made["ipv6_src"] = int.from_bytes(link_local(packet["eth_src"].to_bytes(6)))
     target = packet["ipv6_dst"]
     group = _SOLICITED_NODE | target & 0xFF_FFFF
@@ -175,17 +176,17 @@ class _Reply(Action):
 
 @dataclass(frozen=True, slots=True)
 class Arp(_Reply):
-    """`arp { ... };`: an ARP request for the packet's destination."""
+    """`arp { ... };`: an ARP request for the packet's destination; for that of an IPv6 packet, the block names one."""
 
-    NAME, OPCODE, NEEDS = "arp", Opcode.ARP, "ip4"
+    NAME, OPCODE, NEEDS = "arp", Opcode.ARP, "ip"
     made = staticmethod(arp_request)
 
 
 @dataclass(frozen=True, slots=True)
 class NdNs(_Reply):
-    """`nd_ns { ... };`: a neighbour solicitation for the packet's destination."""
+    """`nd_ns { ... };`: a neighbour solicitation for the packet's destination; for that of an IPv4 packet, as above."""
 
-    NAME, OPCODE, NEEDS = "nd_ns", Opcode.ND_NS, "ip6"
+    NAME, OPCODE, NEEDS = "nd_ns", Opcode.ND_NS, "ip"
     made = staticmethod(neighbor_solicitation)
 
 

@@ -271,6 +271,10 @@ class _Prober:
         return self._ctx.zero_snat
 
     @property
+    def consolidates_registers(self) -> bool:
+        return self._ctx.consolidates_registers
+
+    @property
     def controller_meter(self) -> int:
         return self._ctx.controller_meter
 

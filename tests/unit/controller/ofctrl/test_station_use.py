@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from contextlib import suppress
 
 import pytest
 
-from ovenbird.controller.facts import AGED
+from ovenbird.controller.facts import AGED, cookie_of
 from ovenbird.controller.ofctrl import station_use
 from ovenbird.controller.ofctrl.station_use import StationUse
 from ovenbird.model import sb
@@ -31,7 +32,7 @@ def test_switches_that_are_here_and_say_so_are_watched(world):
     assert not world.facts[AGED]
     world.set(net, external_ids={"logical-switch": "7", "fdb_age_threshold": "16"})
     world.run()
-    assert world.facts[AGED] == {(AGED, 7, THRESHOLD)}
+    assert world.facts[AGED] == {AGED(key=7, threshold=THRESHOLD)}
     world.set(net, external_ids={"logical-switch": "7", "fdb_age_threshold": "soon"})
     world.run()
     assert not world.facts[AGED]
@@ -143,3 +144,45 @@ def test_a_connection_that_is_lost_ends_nothing(chassis):
             await running
 
     asyncio.run(scene())
+
+
+def test_routers_whose_neighbours_expire_are_watched(world):
+    router = world.switch(8)  # what it is does not matter here
+    world.add(sb.MACBinding, logical_port="p1", ip="10.0.0.9", mac="00:00:00:00:00:09", datapath=router.uuid)
+    world.facts[AGED] = set()
+    world.lport(router, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    for text, seconds in (("60", 60), ("10.0.0.0/8:30;60", 30), ("fd00::/8:20; 0", 20), ("0", 0), ("soon", 0)):
+        world.set(router, external_ids={"logical-router": "8", "mac_binding_age_threshold": text})
+        world.run()
+        wanted = {AGED(key=8, threshold=seconds * 1000, neighbours=True)} if seconds else set()
+        assert world.facts[AGED] == wanted, text
+        assert len(world.flows(OFTable.MAC_CACHE_USE)) == (2 if seconds else 0)
+
+
+def test_a_neighbour_that_has_sent_gets_a_new_time(chassis):
+    """Its packets are counted by two flows: one for what it sends, one for what it says of its own address."""
+    txn = chassis.southbound.transaction()
+    router = txn.insert(sb.DatapathBinding, {"tunnel_key": 8, "external_ids": {}})
+    for ip in ("10.0.0.1", "10.0.0.2"):
+        values = {"logical_port": "r-p", "ip": ip, "mac": "00:00:00:00:00:01", "datapath": router, "timestamp": 1}
+        txn.insert(sb.MACBinding, values)
+    txn.commit()
+    rows = {row.ip: row for row in chassis.southbound.store.table(sb.MACBinding).rows.values()}
+    counted = dict.fromkeys(rows, 0)
+
+    async def request(message):
+        if message.table != OFTable.MAC_CACHE_USE:
+            return []
+        assert message.match == Match({"metadata": (8, (1 << 64) - 1)})
+        flows = [chassis.switch.flow(1, n) for n in counted.values()]
+        flows = [dataclasses.replace(f, cookie=cookie_of(rows[ip])) for ip, f in zip(counted, flows, strict=True)]
+        return [FlowStatsReply(tuple(flows + flows))]
+
+    chassis.switch.request = request
+    chassis.use.absorb(added=[AGED(key=8, threshold=THRESHOLD, neighbours=True)], removed=[])
+    asyncio.run(chassis.use._refresh())
+    assert {row.timestamp for row in rows.values()} == {1}
+    counted["10.0.0.2"] = 3
+    asyncio.run(chassis.use._refresh())
+    assert {ip: row.timestamp for ip, row in rows.items()} == {"10.0.0.1": 1, "10.0.0.2": NOW}

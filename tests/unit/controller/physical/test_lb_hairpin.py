@@ -45,6 +45,27 @@ def test_flows_use_ct_mark_or_ct_label_as_southbound_says(balanced):
     assert all("ct_label=0x2/0x2" in match and "ct_mark" not in match for match in world.flows(68))
 
 
+def test_flows_of_newer_releases_keep_the_address_in_another_register(balanced):
+    """OVN 25.03 says so in SB_Global, and names switches and routers of a balancer by groups of their own."""
+    world, switch, balancer = balanced
+    (row,) = world.sb.table(sb.SBGlobal).rows.values()
+    world.set(row, options={"register_consolidation": "true"})
+    ran = world.run()
+    assert ran["hairpin"] == 1
+    four = [match for table in (68, 70) for match in world.flows(table) if "eth_type=0x800" in match]
+    assert all("reg4=0x1e000001" in match and "reg1=" not in match for match in four)
+    assert len(four) == 3
+    group = world.add(sb.LogicalDPGroup, datapaths=frozenset([switch.uuid]))
+    for column in ("ls_datapath_group", "lr_datapath_group"):
+        world.set(balancer, datapaths=frozenset())
+        world.run()
+        assert not world.flows(68)
+        world.set(balancer, **{column: group.uuid})
+        world.run()
+        assert len(world.flows(68)) == 3
+        world.set(balancer, **{column: None})
+
+
 def test_hairpin_snat_ip_replaces_the_virtual_address_in_its_datapath(balanced):
     world, _, balancer = balanced
     world.set(balancer, options={"hairpin_snat_ip": "30.0.0.9"})

@@ -110,6 +110,7 @@ class Place:
         self.dhcpv6_options = {"server_id": OptionType(2, "mac"), "ia_addr": OptionType(5, "ipv6")}
         self.collector_sets = frozenset((7,))
         self.zero_snat = True
+        self.consolidates_registers = False
         self.ports = dict(PORTS)
         self.local = {"p1"}
         self.groups: dict[GroupSpec, int] = {}
