@@ -2,10 +2,12 @@
 
 `Arguments:` is asked of those with three parameters or more, `Raises:` of those that raise something themselves. A
 method that overrides another, or that a protocol asks for, has its words there. A command's parameters are options,
-which have their words in `--help`.
+which have their words in `--help`. What `__init__` takes and raises is in the docstring of the class or its own. Where
+there is a list of arguments, it names each parameter and nothing else.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,10 @@ SOURCE = Path(ovenbird.__file__).parent
 MANY = 3
 UNSAID = ("NotImplementedError", "AssertionError", "SystemExit", "StopIteration", "StopAsyncIteration")
 """What a caller need not be told of: errors of ours, and the ends of programs and iterations."""
+
+MAKING = ("__init__", "__new__", "__post_init__")
+CALLED = (*MAKING, "__call__", "__getitem__", "__enter__", "__aenter__", "__iter__", "__aiter__")
+"""Methods that callers use without their names."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -41,7 +47,14 @@ class Public:
 
     @property
     def doc(self) -> str:
-        return ast.get_docstring(self.node) or ""
+        """The words about it: its own, and for the making of an object those of the class."""
+        makes = self.owner is not None and self.node.name in MAKING
+        return "\n\n".join(ast.get_docstring(one) or "" for one in (self.node, self.owner if makes else None) if one)
+
+    @property
+    def variable(self) -> set[str]:
+        """The names of `*args` and `**kwargs`, which a list may name."""
+        return {one.arg for one in (self.node.args.vararg, self.node.args.kwarg) if one}
 
     @property
     def is_command(self) -> bool:
@@ -110,20 +123,40 @@ def functions() -> Iterator[Public]:
                 yield Public(path, None, node)
             elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 for method in node.body:
-                    if isinstance(method, Function) and not inherited(node, method.name):
+                    if isinstance(method, Function) and (method.name in MAKING or not inherited(node, method.name)):
                         function = Public(path, node, method)
                         if not asked_for(function):
                             yield function
 
 
 PUBLIC = [
-    one for one in functions() if not one.node.name.startswith("_") and not one.is_command and not one.is_overload
+    one
+    for one in functions()
+    if one.node.name in CALLED or not one.node.name.startswith("_")
+    if not one.is_command and not one.is_overload
 ]
+
+
+def listed(doc: str) -> list[str]:
+    """Return the names in a docstring's lists of arguments."""
+    sections = re.findall(r"^Arguments:\n((?:    .*\n|\n)+)", f"{doc}\n", re.MULTILINE)
+    heads = re.findall(r"^    (\*{0,2}\w+(?:, \*{0,2}\w+)*): ", "".join(sections), re.MULTILINE)
+    return [name.lstrip("*") for head in heads for name in head.split(", ")]
 
 
 def test_functions_of_many_parameters_say_what_these_are():
     silent = [str(one) for one in PUBLIC if len(one.parameters) >= MANY and "Arguments:\n" not in one.doc]
     assert not silent, "\n" + "\n".join(silent)
+
+
+def test_lists_of_arguments_name_each_parameter_and_nothing_else():
+    wrong = [
+        f"{one}: {sorted(differ)}"
+        for one in PUBLIC
+        if (names := listed(one.doc))
+        if (differ := (set(names) - one.variable) ^ {name for name in one.parameters if name != "_"})
+    ]
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 def test_functions_that_raise_say_what_and_when():

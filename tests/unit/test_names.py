@@ -6,7 +6,7 @@ thing. Type variables, which have one letter, do not count.
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ovenbird
@@ -60,10 +60,18 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 TREES = dict(trees())
 
 
-def defined(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
+def defined(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str | None]]:
     """Yield the public classes and constants of a module, each constant with its definition's text."""
-    for node in tree.body:
+    for node in body:
         match node:
+            case ast.If() | ast.Try() | ast.With():
+                inner = [getattr(node, part, []) for part in ("body", "orelse", "finalbody")]
+                inner += [handler.body for handler in getattr(node, "handlers", [])]
+                seen: dict[str, str | None] = {}
+                for part in inner:
+                    seen.update(defined(part))
+                yield from seen.items()
+                continue
             case ast.ClassDef():
                 found: list[tuple[str, str | None]] = [(node.name, None)]
             case ast.Assign():
@@ -84,7 +92,7 @@ def public() -> Iterator[tuple[str, str, str | None]]:
     """Yield module, name and definition of what counts."""
     for path, tree in TREES.items():
         if not path.startswith(tuple(BY_MANUALS)):
-            yield from ((path, name, text) for name, text in defined(tree))
+            yield from ((path, name, text) for name, text in defined(tree.body))
 
 
 def test_a_name_stands_for_one_thing_in_a_package():
@@ -118,5 +126,5 @@ def test_former_names_do_not_come_back():
         kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         here = [node for node in ast.walk(tree) if isinstance(node, kinds) and node.name in FORMER]
         found += [f"{path}:{node.lineno} {node.name}" for node in here]
-        found += [f"{path}: {name}" for name, _ in defined(tree) if name in FORMER]
+        found += [f"{path}: {name}" for name, _ in defined(tree.body) if name in FORMER]
     assert not found

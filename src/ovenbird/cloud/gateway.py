@@ -120,7 +120,13 @@ def _placements(engine: Any) -> Placements:
 
 
 class Placement(Source):
-    """The chassis of one gateway; it exists while it has readers."""
+    """The chassis of one gateway; it exists while it has readers.
+
+    Arguments:
+        placements: all placements of the engine.
+        key: the gateway port, by its UUID.
+        chosen: the present chassis, the active one first.
+    """
 
     __slots__ = ("among", "chosen", "key", "placements")
 

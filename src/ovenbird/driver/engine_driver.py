@@ -354,6 +354,9 @@ class ActiveStandbyDriver(EngineDriver):
     Each time it becomes active, it makes a new engine from the rows that the previously active driver has written.
 
     Arguments:
+        name: its name in the log.
+        build: makes the engine, its outputs bound to the stores of `clients`.
+        clients: every database that the engine reads or writes; outputs are written in this order.
         lock: the lock's name.
         holder: the database whose lock it is.
         watches: the names of its stopwatches.

@@ -44,7 +44,13 @@ def due(key: Hashable, moment: int) -> bool:
 
 
 class Alarm(Source):
-    """A time that readers wait for; it exists while it has readers."""
+    """A time that readers wait for; it exists while it has readers.
+
+    Arguments:
+        alarms: the alarms of its engine, which let it go off.
+        engine: the engine.
+        key: what tells alarms of one time apart, and the time in milliseconds since the epoch.
+    """
 
     __slots__ = ("alarms", "engine", "key", "rung")
 

@@ -37,7 +37,14 @@ class Branches:
 
 
 class BranchRun(Run):
-    """The branch of one subject and one argument."""
+    """The branch of one subject and one argument.
+
+    Arguments:
+        engine: the engine that runs it.
+        rule: the branch's function.
+        subject: the row of the branching rule.
+        argument: the branch's argument.
+    """
 
     __slots__ = ("argument",)
 
@@ -60,7 +67,13 @@ class BranchRun(Run):
 
 
 class BranchingRun(Run):
-    """A rule applied to one subject, with its present branches."""
+    """A rule applied to one subject, with its present branches.
+
+    Arguments:
+        engine: the engine that runs it.
+        rule: the rule.
+        subject: the row, or None for a rule without one.
+    """
 
     __slots__ = ("branches",)
 

@@ -305,6 +305,9 @@ class Members(Relation, Generic[K, V]):
         column: the set column, all elements of which rules own, unless `among` says otherwise.
         vital: whether rows without any element are left out, as are the rows that refer to them (`Rows.within`).
         among: of a column that refers to rows: whether rules own the reference to a row. Others are left alone.
+
+    Raises:
+        ValueError: rows that are nothing but a key of several columns cannot have members.
     """
 
     __slots__ = ("among", "column", "rows", "vital")

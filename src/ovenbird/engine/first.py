@@ -43,7 +43,13 @@ class PlaceInLine(Source):
 
 
 class WaitingLine:
-    """The values of one group: the first ones in order, and a heap of the others with some that are gone."""
+    """The values of one group: the first ones in order, and a heap of the others with some that are gone.
+
+    Arguments:
+        lines: all groups by key, from which an empty one removes itself.
+        key: the group.
+        limit: the number of first values.
+    """
 
     __slots__ = ("counts", "first", "heap", "key", "limit", "lines", "others", "places")
 
@@ -163,7 +169,13 @@ class WaitingLines:
 
 
 class First(GroupedValues[K, V], Generic[K, V]):
-    """A function of one row that yields pairs of (group, value); make one with the decorator ``first_of``."""
+    """A function of one row that yields pairs of (group, value); make one with the decorator ``first_of``.
+
+    Arguments:
+        body: the function.
+        subject: the class of its rows.
+        limit: the number of first values of a group.
+    """
 
     __slots__ = ("limit",)
 

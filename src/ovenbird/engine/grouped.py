@@ -28,7 +28,13 @@ V = TypeVar("V", bound="Hashable")
 
 
 class Gathering(Run):
-    """The function applied to one subject, with its latest pairs."""
+    """The function applied to one subject, with its latest pairs.
+
+    Arguments:
+        engine: the engine that runs it.
+        rule: the function.
+        subject: the row.
+    """
 
     __slots__ = ("pairs",)
 

@@ -87,7 +87,14 @@ def used(engine: Any, pool: Pool, scope: Hashable = None) -> dict[Hashable, int]
 
 
 class Allocation(Source):
-    """The id of one key; it exists while it has readers."""
+    """The id of one key; it exists while it has readers.
+
+    Arguments:
+        scope: the numbers that it is one of.
+        key: the key.
+        value: the number.
+        strength: how strongly the number was requested; a larger one takes it from a smaller one.
+    """
 
     __slots__ = ("key", "scope", "strength", "value")
 
@@ -124,7 +131,13 @@ class Refused(Source):
 
 
 class PoolScope:
-    """The numbers taken in one scope of a pool."""
+    """The numbers taken in one scope of a pool.
+
+    Arguments:
+        engine: the engine whose readers read the numbers.
+        pool: the pool, with its range.
+        key: the scope.
+    """
 
     __slots__ = ("_next", "by_key", "engine", "exhausted", "key", "pool", "refused", "seeds", "taken")
 

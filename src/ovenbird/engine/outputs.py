@@ -51,7 +51,13 @@ class Editor(Protocol):
 
 
 class Handle(Source):
-    """The UUID that the row of a key has or will have; it exists while a rule refers to it."""
+    """The UUID that the row of a key has or will have; it exists while a rule refers to it.
+
+    Arguments:
+        output: the output of the row's table.
+        key: the row's key.
+        uuid: the row's UUID.
+    """
 
     __slots__ = ("key", "output", "uuid")
 

@@ -196,6 +196,11 @@ class Row(Source):
         indexes: the column names of each unique index.
         root: whether rows live without being referred to (RFC 7047, section 3.2, `isRoot`).
         max_rows: how many rows the table may have, or None.
+
+    Arguments:
+        home: the table.
+        uuid: the row's UUID.
+        values: the values, in the order of the columns.
     """
 
     __slots__ = ("home", "uuid", "values")

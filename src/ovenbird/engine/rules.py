@@ -28,7 +28,13 @@ T = TypeVar("T")
 
 
 class Run(Reader):
-    """A rule applied to one subject, with its latest facts."""
+    """A rule applied to one subject, with its latest facts.
+
+    Arguments:
+        engine: the engine that runs it.
+        rule: the rule.
+        subject: the row, or None for a rule without one.
+    """
 
     __slots__ = ("dead", "error", "facts", "rule", "subject")
 
@@ -135,7 +141,14 @@ class Rule:
 
 
 class Gate(Run):
-    """A condition applied to one subject, with the runs of its rules while the condition is true."""
+    """A condition applied to one subject, with the runs of its rules while the condition is true.
+
+    Arguments:
+        engine: the engine that runs it.
+        condition: the condition.
+        rules: the rules that run while it is true.
+        subject: the row.
+    """
 
     __slots__ = ("rules", "runs")
 

@@ -37,7 +37,11 @@ class View(Generic[T, *Ts]):
         self.name = body.__qualname__
 
     def __call__(self, *args: *Ts) -> T:
-        """Return the function's value; inside a computation it is cached, and the caller depends on it."""
+        """Return the function's value; inside a computation it is cached, and the caller depends on it.
+
+        Raises:
+            Exception: the exception of the function, as long as nothing that it read changes.
+        """
         node = tracking.reader
         if node is None or node.engine is None:
             return self.body(*args)

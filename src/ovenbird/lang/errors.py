@@ -12,7 +12,13 @@ _WIDTH = 1000
 
 
 class LangError(ValueError):
-    """Any error in a match or an action: `message`, and the faulty part, `text[start:end]`."""
+    """Any error in a match or an action: `message`, and the faulty part, `text[start:end]`.
+
+    Arguments:
+        message: what is wrong.
+        text: the match or action, if it is known.
+        span: the positions of the faulty part's first character, and of the one after its last.
+    """
 
     def __init__(self, message: str, *, text: str = "", span: tuple[int, int] = (0, 0)) -> None:
         super().__init__(message)

@@ -81,6 +81,12 @@ class SwitchError(OpenFlowError):
 
     `error_type` and `code` are those of the message; `data` holds at least the first 64 bytes of request `xid`; `index`
     is the request's place in its bundle, if it was in one.
+
+    Arguments:
+        error_type: the type in the message.
+        code: the code in the message.
+        xid: the transaction id of the refused request.
+        data: the request's first bytes.
     """
 
     def __init__(self, error_type: int, *, code: int, xid: int, data: bytes) -> None:

@@ -270,7 +270,11 @@ class Subfield:
     n_bits: int
 
     def __post_init__(self) -> None:
-        """Refuse bits beyond the field's width."""
+        """Refuse bits beyond the field's width.
+
+        Raises:
+            EncodeError: some of the bits are beyond the field's width.
+        """
         if self.ofs < 0 or self.n_bits < 1 or self.ofs + self.n_bits > self.field.n_bytes * 8:
             raise EncodeError(f"{self.field.name} has no bits {self.ofs}..{self.ofs + self.n_bits - 1}")
 

@@ -58,6 +58,12 @@ class OpenFlowSession:
     Messages that are not replies to a `request` (packet-ins, port changes, errors of messages sent with `send`) are
     passed to `on_message(xid, message)`, which is called from the event loop; an exception in it ends the session and
     is raised by `wait_closed`.
+
+    Arguments:
+        reader: the connection's input.
+        writer: the connection's output.
+        on_message: receives messages that are no replies.
+        probe_interval: seconds without input after which an echo request is sent.
     """
 
     def __init__(

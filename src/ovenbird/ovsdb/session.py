@@ -47,7 +47,13 @@ MONITORS, WAITING, LOCKS = 1024, 256, 1024
 
 
 class Attached:
-    """A session's monitor: its identifier, the method of its updates, and the changes that could not be sent yet."""
+    """A session's monitor: its identifier, the method of its updates, and the changes that could not be sent yet.
+
+    Arguments:
+        monitor: the monitor, which sessions share.
+        id_: the client's identifier of it, any JSON value.
+        method: `update`, `update2` or `update3`.
+    """
 
     __slots__ = ("id", "method", "monitor", "pending")
 
@@ -64,7 +70,14 @@ class Attached:
 
 
 class Waiting:
-    """A `transact` whose `wait` is not true yet."""
+    """A `transact` whose `wait` is not true yet.
+
+    Arguments:
+        database: the database.
+        id_: the request's id, any JSON value.
+        operations: the request's operations.
+        since: when it arrived, in seconds of the service's clock.
+    """
 
     __slots__ = ("database", "id", "operations", "since", "timer")
 

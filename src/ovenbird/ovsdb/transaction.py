@@ -45,6 +45,11 @@ class Staged(RowChange):
 
     `values` is what the row will hold, `live` the sets and maps under construction: the dict, or what the set gains and
     loses, so that a large set is copied once.
+
+    Arguments:
+        table: the row's table.
+        uuid: the row's UUID.
+        values: its values, in the order of the columns.
     """
 
     __slots__ = ("live", "values")

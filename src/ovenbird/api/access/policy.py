@@ -47,7 +47,11 @@ class PolicyError(Exception):
 
 
 class FieldCheck(oslo.Check):
-    """Neutron's check ``field:RESOURCE:FIELD=VALUE`` or ``=~PATTERN``: it compares a field of the target."""
+    """Neutron's check ``field:RESOURCE:FIELD=VALUE`` or ``=~PATTERN``: it compares a field of the target.
+
+    Raises:
+        PolicyError: the check has another form.
+    """
 
     def __init__(self, kind: str, match: str) -> None:
         super().__init__(kind, match)
@@ -59,7 +63,14 @@ class FieldCheck(oslo.Check):
         self.pattern = re.compile(value[1:]) if value.startswith("~") else None
 
     def __call__(self, target: Mapping[str, Any], creds: Any, enforcer: Any, current_rule: str | None = None) -> bool:
-        """Return whether the field matches."""
+        """Return whether the field matches.
+
+        Arguments:
+            target: the fields of the resource.
+            creds: not used, as the following ones: oslo.policy passes them to every check.
+            enforcer: likewise.
+            current_rule: likewise.
+        """
         del creds, enforcer, current_rule
         value = target.get(self.field)
         if value is None:

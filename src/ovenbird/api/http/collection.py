@@ -286,6 +286,9 @@ class NestedCollection(Collection[R]):
     """Handles requests for a nested resource, such as a floating IP's port forwardings.
 
     If the caller does not see the parent, or the resource is not in that parent, it is not found.
+
+    Raises:
+        TypeError: the resource has no parent.
     """
 
     def __init__(self, resource: Resource[R], resources: Mapping[str, Resource[Any]]) -> None:

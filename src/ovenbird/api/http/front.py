@@ -28,7 +28,13 @@ class Front:
         self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and its response back."""
+        """Pass a request on, and its response back (the ASGI specification, "Applications").
+
+        Arguments:
+            scope: the connection and the request's head; it gets the request's id.
+            receive: returns the next part of the request's body.
+            send: takes the parts of the response.
+        """
         if scope["type"] != "http":
             await self.application(scope, receive, send)
             return
