@@ -75,7 +75,7 @@ RULES = (
     chassis.findings, multicast_snooping.snooped, multicast_snooping.listeners, multicast_snooping.reported,
     mirrors.mirrors, mirrors.stale_mirror, exchange_rules.exchanged_router, exchange_rules.exchange_settled,
     exchange_rules.announced_route, exchange_rules.learned_here, exchange_rules.learned_before,
-    labelled_connections.of_acl,
+    labelled_connections.of_acl, labelled_connections.by_nexthop,
 )  # fmt: skip
 
 

@@ -102,3 +102,18 @@ def test_a_destination_is_translated_for_what_fits(router, port, arrives):
     )
     told = ended(router, "out", f"{IN}{port}", "--ct=new", "--ct=new")
     assert ('output("vm");' in told) is arrives
+
+
+def test_next_hops_of_symmetric_replies_are_monitored(router):
+    router.edit("set NB_Global . options:ecmp_nexthop_monitor_enable=true")
+    for hop in ("172.16.0.10", "172.16.0.11"):
+        router.edit(f"--ecmp-symmetric-reply lr-route-add r 10.9.0.0/16 {hop}")
+    router.settle()
+    router.sync()
+    for client in [router.ours, *([router.theirs] if "theirs" in router.everyone else [])]:
+        ports = {row["_uuid"][1]: row["logical_port"] for row in client.select("Port_Binding", "_uuid", "logical_port")}
+        found = client.select("ECMP_Nexthop", "nexthop", "port", "mac")
+        assert sorted((row["nexthop"], ports[row["port"][1]], row["mac"]) for row in found) == [
+            ("172.16.0.10", "r-out", ""),
+            ("172.16.0.11", "r-out", ""),
+        ]

@@ -5,7 +5,10 @@ import re
 
 import pytest
 
-from ovenbird.openflow.actions import Controller, Output, Port, RegLoad, Resubmit, encode_actions
+from ovenbird.net.ethernet import IPV4, Ethernet
+from ovenbird.net.ipv4 import UDP, IPv4
+from ovenbird.net.udp import Udp
+from ovenbird.openflow.actions import Controller, Ct, Output, Port, RegLoad, Resubmit, SetField, encode_actions
 from ovenbird.openflow.errors import ConnectionLostError, SwitchError
 from ovenbird.openflow.fields import Subfield
 from ovenbird.openflow.instructions import ApplyActions, Meter, decode_instructions, encode_apply
@@ -128,8 +131,25 @@ async def test_a_switch_says_whether_it_forgets_connections_by_their_labels(swit
     version = tuple(map(int, re.findall(r"\d+", await asyncio.to_thread(run, "ovs-vswitchd", "--version"))[:2]))
     async with await OpenFlowSession.connect(target) as session:
         assert await session.accepts(CtFlushProbe()) is (version < (3, 4))
-        assert await session.accepts(CtFlush(zone=7))
+        if version < (3, 4):
+            return
+        for number in (5, 6):
+            ends = {"src": bytes([10, 0, 0, number]), "dst": b"\n\0\0\x09"}
+            ip = IPv4(proto=UDP, payload=Udp(sport=1, dport=2, payload=b"").encode(**ends), **ends)
+            packet = Ethernet(dst=bytes(6), src=bytes(6), ethertype=IPV4, payload=ip.encode()).encode()
+            commit = Ct(7, commit=True, actions=(SetField.of("ct_label", number << 80, mask=0xFFFF << 80),))
+            session.send(PacketOut(packet=packet, actions=(commit,)))
         await session.barrier()
+        assert await asyncio.to_thread(known, run) == {"10.0.0.5", "10.0.0.6"}
+        assert await session.accepts(CtFlush(labels=5 << 80, labels_mask=0xFFFF << 80))
+        assert await asyncio.to_thread(known, run) == {"10.0.0.6"}
+        assert await session.accepts(CtFlush(zone=8, labels=6 << 80, labels_mask=0xFFFF << 80))
+        assert await asyncio.to_thread(known, run) == {"10.0.0.6"}
+
+
+def known(run):
+    """Return the sources of the connections that a switch knows."""
+    return set(re.findall(r"orig=\(src=([\d.]+)", run("ovs-appctl", "dpctl/dump-conntrack")))
 
 
 async def test_tables_ports_groups_meters_and_zones(switch):

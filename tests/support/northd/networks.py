@@ -250,6 +250,7 @@ class Networks:
             "learned": sorted(
                 (r.logical_port.logical_port, r.ip_prefix, r.nexthop) for r in self.rows(sb.LearnedRoute)
             ),
+            "nexthops": sorted((row.nexthop, row.port.logical_port) for row in self.rows(sb.ECMPNexthop)),
             "persistent": sorted(row.uuid for row in self.rows(sb.ACLID)),
             "variables": sorted((v.chassis, sorted(v.variables.items())) for v in self.rows(sb.ChassisTemplateVar)),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],

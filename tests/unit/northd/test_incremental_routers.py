@@ -157,7 +157,7 @@ UNIQUE = {nb.BFD: ("logical_port", "dst_ip"), nb.StaticMACBinding: ("logical_por
 
 def start(world):
     """Two routers, one of which has a network inside and one outside, a gateway, and one of everything else."""
-    world.insert(nb.NBGlobal)
+    world.insert(nb.NBGlobal, options={"ecmp_nexthop_monitor_enable": "true"})
     inside, outside = (world.switch(name) for name in ("inside", "outside"))
     for n in range(2):
         world.port(inside, f"p{n}", f"00:00:00:00:00:{n + 1:02x} 10.0.0.{n + 1} fd00::{n + 1}")

@@ -25,7 +25,7 @@ def test_jumps_that_come_back_are_found(jumps):
     policy_chains.jumps = lambda _router: jumps
     try:
         for chain, there in jumps:
-            assert policy_chains.returns(None, chain, there) == come_back(jumps, chain, there)
+            assert policy_chains.returns(None, (chain, there)) == come_back(jumps, chain, there)
     finally:
         policy_chains.jumps = original
 

@@ -35,6 +35,7 @@ from ovenbird.northd.ir.router_port import (
     source_for,
 )
 from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.router.ecmp_nexthops import NEXTHOP, monitored
 from ovenbird.northd.router.ecmp_symmetric_reply import Pinned, pinned_flows
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import GROUP, MEMBER, ROUTE_TABLE
@@ -209,6 +210,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     yield from member_flows(flow, (where, priority, match), router, key, members, mine, alone=not symmetric)
     if symmetric:  # a single one, too: its connections stay with it when another one comes
         yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
+        yield from monitored(member.way.port, member.nexthop)
 
 
 def member_flows(
@@ -387,5 +389,6 @@ def _in_words(route: nb.LogicalRouterStaticRoute) -> tuple[str, str]:
 FEATURE = Feature(
     "routing",
     rules=(every_router, connected, static),
+    outputs=(NEXTHOP,),
     hints=(HintedTable(nb.LogicalRouterPort), HintedTable(ROUTE, _in_words, (nb.LogicalRouter.static_routes,))),
 )
