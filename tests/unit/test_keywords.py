@@ -1,7 +1,8 @@
 """Two values of one type, side by side in a call, can be swapped and nobody notices: they are given by name.
 
-So a public function, method or class of the package has no two neighbouring positional parameters of one type: what
-stands behind the first of them is keyword-only. A named tuple cannot have it so, and is held to it where it is made.
+So a public function of the package, and a class, public or not, with its public methods, has no two neighbouring
+positional parameters of one type: what stands behind the first of them is keyword-only. A class has the fields of its
+bases too. A named tuple cannot have it so, and is held to it where it is made.
 """
 
 import ast
@@ -61,6 +62,7 @@ def trees() -> Iterator[tuple[str, ast.Module]]:
 
 
 TREES = list(trees())
+CLASSES = {node.name: node for _, tree in TREES for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def kinds(annotation: ast.expr | None) -> set[str]:
@@ -83,9 +85,9 @@ def swappable(parameters: Sequence[tuple[str, ast.expr | None]]) -> list[tuple[s
 
 
 def called(tree: ast.Module) -> Iterator[tuple[str, Function | ast.ClassDef]]:
-    """Yield the public functions and classes of a module, and the public methods of these."""
+    """Yield the public functions of a module, and its classes with their public methods."""
     for node in tree.body:
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+        if isinstance(node, ast.ClassDef) or (isinstance(node, Function) and not node.name.startswith("_")):
             yield node.name, node
             for method in node.body if isinstance(node, ast.ClassDef) else ():
                 if isinstance(method, Function) and (method.name in CALLS or not method.name.startswith("_")):
@@ -112,6 +114,9 @@ def positional(node: Function | ast.ClassDef) -> list[tuple[str, ast.expr | None
         if "dataclass" not in decorators(node) or "kw_only=True" in decorators(node):
             return []
         found: list[tuple[str, ast.expr | None]] = []
+        for base in node.bases:
+            inherited = CLASSES.get(ast.unparse(base).split("[")[0].rpartition(".")[2])
+            found += positional(inherited) if inherited is not None else []
         for one in fields(node):
             if ast.unparse(one.annotation) == "KW_ONLY":
                 break

@@ -16,7 +16,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon.errors import UsageError
-from ovenbird.dataclass import dataclass
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.rbac import FULL, ClientAccess
 from ovenbird.ovsdb.transport import Remote
@@ -86,6 +86,7 @@ class _Wanted:
     """The options of a remote; None for the default probes and pauses."""
 
     access: ClientAccess = FULL
+    _: KW_ONLY
     probe: float | None = None
     pause: float | None = None
 
@@ -249,4 +250,4 @@ def _described(row: Row) -> _Wanted:
         return None if milliseconds is None else max(milliseconds, 0) / 1000
 
     access = ClientAccess(column("role", ""), bool(column("read_only", False)))
-    return _Wanted(access, seconds("inactivity_probe"), seconds("max_backoff"))
+    return _Wanted(access, probe=seconds("inactivity_probe"), pause=seconds("max_backoff"))

@@ -73,7 +73,8 @@ class LogLimit(logging.Filter):
             place = (record.name, 0) if own else (record.pathname, record.lineno)
             bucket = self._buckets.get(place)
             if bucket is None:
-                bucket = self._buckets[place] = _Bucket(self._clock(), *own or (BURST, RATE))
+                burst, rate = own or (BURST, RATE)
+                bucket = self._buckets[place] = _Bucket(self._clock(), burst=burst, rate=rate)
             self._passes = bucket.take(self._clock())
             if self._passes and bucket.left_out:
                 record.left_out, bucket.left_out = bucket.left_out, 0
@@ -91,7 +92,7 @@ class _Bucket:
 
     __slots__ = ("at", "burst", "left_out", "rate", "tokens")
 
-    def __init__(self, at: float, burst: int, rate: float) -> None:
+    def __init__(self, at: float, *, burst: int, rate: float) -> None:
         self.tokens = float(burst)
         self.at = at
         self.burst = burst

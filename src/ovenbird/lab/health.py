@@ -91,6 +91,7 @@ class _Interface:
 
     name: str
     port: int
+    _: KW_ONLY
     error: str
     remote: str
     bfd: str
@@ -100,7 +101,8 @@ class _Interface:
         """Parse a row in the database's notation: an absent value is an empty set."""
         port, error = (value if not isinstance(value := row[column], list) else None for column in ("ofport", "error"))
         options, bfd = dict(row["options"][1]), dict(row["bfd_status"][1])
-        return cls(row["name"], port or 0, error or "", options.get("remote_ip", ""), bfd.get("state", ""))
+        remote, state = options.get("remote_ip", ""), bfd.get("state", "")
+        return cls(row["name"], port or 0, error=error or "", remote=remote, bfd=state)
 
 
 def examine(lab_processes: LabProcesses, patience: float = 3.0) -> Health:

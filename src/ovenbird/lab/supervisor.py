@@ -21,7 +21,7 @@ import sys
 import time
 from pathlib import Path
 
-from ovenbird.dataclass import dataclass
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lab.errors import LabError
 from ovenbird.lab.process import Process, ProcessSpec, marked, python, reap, record_path, spawn, stop
 from ovenbird.lab.state import Kind, State
@@ -39,6 +39,7 @@ class _Child:
 
     spec: ProcessSpec
     process: Process | None = None
+    _: KW_ONLY
     pidfd: int = -1
     started: float = 0.0
     failures: int = 0  # how often in a row it ended before it was steady

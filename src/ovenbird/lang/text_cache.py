@@ -70,7 +70,9 @@ def cached_by_text(function: F) -> F:
         newer, older, length = {}, {}, 0
 
     _caches[remembering] = _Cache(
-        lambda: len(newer) + len(older), lambda: sum(map(len, newer)) + sum(map(len, older)), forget
+        entries=lambda: len(newer) + len(older),
+        characters=lambda: sum(map(len, newer)) + sum(map(len, older)),
+        forget=forget,
     )
     return cast("F", remembering)
 

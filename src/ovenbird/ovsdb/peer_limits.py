@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.dataclass import dataclass
+from ovenbird.dataclass import KW_ONLY, dataclass
 
 if TYPE_CHECKING:
     from ovenbird.ovsdb.transport import Connection
@@ -37,6 +37,7 @@ INTERVAL = 2.5
 class _Backlog:
     """A peer's unread bytes, and since when it has read nothing."""
 
+    _: KW_ONLY
     size: int
     since: float
 
@@ -95,7 +96,7 @@ class PeerLimits:
 
     def _resize(self, connection: Connection, size: int) -> None:
         now = asyncio.get_running_loop().time()
-        backlog = self._unread.setdefault(connection, _Backlog(0, now))
+        backlog = self._unread.setdefault(connection, _Backlog(size=0, since=now))
         self._unread_bytes += size - backlog.size
         if size < backlog.size:
             backlog.since = now

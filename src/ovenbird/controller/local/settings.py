@@ -83,7 +83,7 @@ class _Reader:
         self._chassis = chassis
         self.problems: list[str] = []
 
-    def text(self, key: str, default: str = "") -> str:
+    def text(self, key: str, *, default: str = "") -> str:
         return self._ids.get(f"{key}-{self._chassis}", self._ids.get(key, default))
 
     def flag(self, key: str, *, default: bool = False) -> bool:
@@ -92,8 +92,15 @@ class _Reader:
             self._note(key, f"neither true nor false, {str(default).lower()} is used")
         return text != "false" if default else text == "true"
 
-    def number(self, key: str, default: int, least: int = 0, most: int = INT64) -> int:
-        """Return a number up to `most`: 0, which turns off what it is about, or at least `least`."""
+    def number(self, key: str, default: int, *, least: int = 0, most: int = INT64) -> int:
+        """Return a number up to `most`: 0, which turns off what it is about, or at least `least`.
+
+        Arguments:
+            key: the key.
+            default: the number if there is none, or an invalid one.
+            least: the smallest number besides 0.
+            most: the largest number.
+        """
         text = self.text(key)
         value = integer(text, high=most)
         if value is None:
@@ -103,7 +110,13 @@ class _Reader:
         return max(value, least) if value else 0
 
     def listed(self, key: str, accepts: Callable[[str], bool], what: str) -> list[str]:
-        """Return the comma-separated items that `accepts`; `what` says what the others are not."""
+        """Return the comma-separated items that are valid, and report the others.
+
+        Arguments:
+            key: the key.
+            accepts: tells whether an item is valid.
+            what: the form of a valid item, for the report.
+        """
         items = [item.strip() for item in self.text(key).split(",") if item.strip()]
         for item in items:
             if not accepts(item):
@@ -124,7 +137,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
     chassis = system_id or ids.get("system-id", "")
 
     read = _Reader(ids, chassis)
-    csum = read.text("ovn-encap-csum", "true")
+    csum = read.text("ovn-encap-csum", default="true")
     tunnel = {"csum": csum}
     for key, name in (("ovn-encap-tos", "tos"), ("ovn-encap-df_default", "df_default")):
         if value := read.text(key):
@@ -132,8 +145,8 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
     for key, default in (("ovn-encap-csum", True), ("ovn-encap-df_default", True), ("ovn-is-interconn", False)):
         read.flag(key, default=default)
     read.listed("ovn-chassis-mac-mappings", _is_network_and_mac, "NETWORK:MAC")
-    published = {key: read.text(key, default) for key, default in _PUBLISHED.items()}
-    published["is-interconn"] = read.text("ovn-is-interconn", "false")
+    published = {key: read.text(key, default=default) for key, default in _PUBLISHED.items()}
+    published["is-interconn"] = read.text("ovn-is-interconn", default="false")
     return Settings(
         chassis=chassis,
         hostname=read.text("hostname") or socket.gethostname(),
@@ -150,8 +163,8 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         transport_zones=frozenset(read.listed("ovn-transport-zones", _anything, "")),
         monitor_all=read.flag("ovn-monitor-all"),
         match_northd_version=read.flag("ovn-match-northd-version"),
-        remote_probe_ms=read.number("ovn-remote-probe-interval", REMOTE_PROBE_MS, 1000, INT),
-        openflow_probe_s=read.number("ovn-openflow-probe-interval", 0, 5, INT),
+        remote_probe_ms=read.number("ovn-remote-probe-interval", REMOTE_PROBE_MS, least=1000, most=INT),
+        openflow_probe_s=read.number("ovn-openflow-probe-interval", 0, least=5, most=INT),
         ct_zone_limit=read.number("ovn-ct-zone-limit", CT_ZONE_LIMIT),
         routing_interfaces=dict(
             item.split("=", 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from ovenbird.dataclass import dataclass
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lang.actions.action import Action, Keyword, Noted, encode_all, format_all
 from ovenbird.lang.actions.assign import Load, Move, check_compatible, load_constant
 from ovenbird.lang.actions.context import logical_table
@@ -259,13 +259,15 @@ class _Translate(Action):
     SOURCE: ClassVar[bool]
 
     address: Integer | None = None
+    _: KW_ONLY
     port: int = 0
     port_max: int = 0
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
         """Parse the arguments."""
-        return cls(*_translation_arguments(cursor))
+        address, low, high = _translation_arguments(cursor)
+        return cls(address, port=low, port_max=high)
 
     def format(self) -> str:
         """Write the action."""

@@ -86,13 +86,15 @@ class _GetNeighbor(Action):
     NAME: ClassVar[str]
     ADDRESS: ClassVar[Subfield]
 
+    _: KW_ONLY
     port: FieldRef
     address: FieldRef
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
         """Parse port and address."""
-        return cls(*_comma_separated(cursor, 0, cls.ADDRESS.n_bits))
+        port, address = _comma_separated(cursor, 0, cls.ADDRESS.n_bits)
+        return cls(port=port, address=address)
 
     def format(self) -> str:
         """Write the action."""
@@ -139,6 +141,7 @@ class _PutNeighbor(Action):
     ADDRESS: ClassVar[Subfield]
     OPCODE: ClassVar[Opcode]
 
+    _: KW_ONLY
     port: FieldRef
     address: FieldRef
     mac: FieldRef
@@ -146,7 +149,8 @@ class _PutNeighbor(Action):
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
         """Parse port, address and MAC."""
-        return cls(*_comma_separated(cursor, 0, cls.ADDRESS.n_bits, 48))
+        port, address, mac = _comma_separated(cursor, 0, cls.ADDRESS.n_bits, 48)
+        return cls(port=port, address=address, mac=mac)
 
     def format(self) -> str:
         """Write the action."""
@@ -192,6 +196,7 @@ class _LookupNeighbor(Action):
     ADDRESS: ClassVar[Subfield]
 
     dst: FieldRef
+    _: KW_ONLY
     port: FieldRef
     address: FieldRef
     mac: FieldRef
@@ -199,7 +204,9 @@ class _LookupNeighbor(Action):
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> Self:
         """Parse port, address and MAC."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.ADDRESS.n_bits, 48))
+        result = check_result(cursor, dst)
+        port, address, mac = _comma_separated(cursor, 0, cls.ADDRESS.n_bits, 48)
+        return cls(result, port=port, address=address, mac=mac)
 
     def format(self) -> str:
         """Write the action."""
@@ -244,13 +251,16 @@ class _LookupAddress(Action):
     ADDRESS: ClassVar[Subfield]
 
     dst: FieldRef
+    _: KW_ONLY
     port: FieldRef
     address: FieldRef
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> Self:
         """Parse port and address."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.ADDRESS.n_bits))
+        result = check_result(cursor, dst)
+        port, address = _comma_separated(cursor, 0, cls.ADDRESS.n_bits)
+        return cls(result, port=port, address=address)
 
     def format(self) -> str:
         """Write the action."""

@@ -7,9 +7,9 @@ writes what a relay agent writes and 1 into the result bit, or leaves the packet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.lang.actions.action import Action, check_result, field_requires
 from ovenbird.lang.actions.layout import bits_of
 from ovenbird.lang.actions.userdata import Opcode, Userdata
@@ -32,6 +32,7 @@ class _RelayCheck(Action):
     OPCODE: ClassVar[Opcode]
 
     dst: FieldRef
+    _: KW_ONLY
     relay: int
     server: int
 
@@ -48,7 +49,7 @@ class _RelayCheck(Action):
         cursor.take(",")
         server = _address(cursor, "dhcp server ip")
         cursor.expect(")")
-        return cls(dst, relay, server)
+        return cls(dst, relay=relay, server=server)
 
     def format(self) -> str:
         """Write the action."""

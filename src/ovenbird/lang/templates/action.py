@@ -315,7 +315,7 @@ class _Prober:
         self.asked.append("meter")
         return self._ctx.meter(name)
 
-    def rate_meter(self, rate: int, burst: int) -> int:
+    def rate_meter(self, rate: int, *, burst: int) -> int:
         self.asked.append("rate_meter")
         return self._ctx.rate_meter(rate, burst=burst)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.dataclass import dataclass, field
+from ovenbird.dataclass import KW_ONLY, dataclass, field
 from ovenbird.lang.ast import Compare, Integer, PortGroup, Relop, Resident, String, leaves
 from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
 from ovenbird.lang.errors import LangError, LexError
@@ -82,6 +82,7 @@ class _TextTemplate:
     """
 
     slots: tuple[_Slot, ...]
+    _: KW_ONLY
     fixed: tuple[int, ...]
     residents: tuple[int, ...]
     sets: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -175,7 +176,7 @@ class Templates:
         return _filled(compiled, masked_values) if masked_values else compiled
 
 
-_UNSEEN = _TextTemplate((), (), ())
+_UNSEEN = _TextTemplate((), fixed=(), residents=())
 
 
 def _filled(compiled: Compiled, masked_values: dict[str, tuple[int, int]]) -> Compiled:
@@ -308,7 +309,7 @@ def _text_template(text: str, parts: list[str]) -> _TextTemplate | None:
         slots += made
     if any(parts[1::2][index][0] in '"@' for index in fixed):
         return None
-    return _TextTemplate(tuple(slots), tuple(fixed), tuple(resident_indices), sets, group)
+    return _TextTemplate(tuple(slots), fixed=tuple(fixed), residents=tuple(resident_indices), sets=sets, group=group)
 
 
 def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_Slot]:
@@ -338,4 +339,7 @@ def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_
         exact = [constant for constant in constants if isinstance(constant, Integer) and constant.mask is None]
         if len(exact) < len(indices) or len(masks) > 1:
             return []
-    return [_Slot(index, symbol.is_string, symbol.width, ones, ofs, masks, form) for index in indices]
+    return [
+        _Slot(index, symbol.is_string, width=symbol.width, ones=ones, ofs=ofs, masks=masks, form=form)
+        for index in indices
+    ]
