@@ -158,6 +158,11 @@ def test_every_way_to_a_backend(site: Site) -> None:
         answers(site["b1"], own, "b1", "b2")  # from the network of the backends; b1 reaches itself, too
         answers(site.outside, near, "b1", "b2")
         answers(site.outside, far, "b1", "b2")
+        nb("--wait=hv", "set", "Load_Balancer", "own", "selection_fields=ip_src,ip_dst")
+        until(lambda: len({ask(site["c"], own) for _ in range(12)}) == 1, what="a client to stay with one backend")
+        nb("--wait=hv", "set", "Load_Balancer", "own", "selection_fields=ip_src,tp_src")
+        answers(site["c"], own, "b1", "b2")
+        nb("clear", "Load_Balancer", "own", "selection_fields")
         outlives(site, site["c"], "own", own, left="b1")
         outlives(site, site.outside, "near", near, left="silence")  # the router's flows for b1's answers are gone, too
         outlives(site, site.outside, "far", far, left="b1")

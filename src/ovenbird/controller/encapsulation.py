@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.openflow.actions import RegMove, SetField
+from ovenbird.openflow.actions import CopyField, SetField
 from ovenbird.openflow.fields import Subfield
 from ovenbird.openflow.messages import TlvMap
 
@@ -28,25 +28,25 @@ _VXLAN_MULTICAST = 0x800
 _bits = Subfield.of
 _EGRESS_OPTION, _INGRESS_OPTION = _bits("tun_metadata0", ofs=0, n_bits=16), _bits("tun_metadata0", ofs=16, n_bits=15)
 
-NETWORK_IN = RegMove(src=_bits("tun_id", ofs=0, n_bits=24), dst=_bits("metadata", ofs=0, n_bits=24))
+NETWORK_IN = CopyField(src=_bits("tun_id", ofs=0, n_bits=24), dst=_bits("metadata", ofs=0, n_bits=24))
 """The action that restores a packet's datapath where the VNI is its key."""
 
 GENEVE_IN = (
     NETWORK_IN,
-    RegMove(src=_INGRESS_OPTION, dst=_bits("reg14", ofs=0, n_bits=15)),
-    RegMove(src=_EGRESS_OPTION, dst=_bits("reg15", ofs=0, n_bits=16)),
+    CopyField(src=_INGRESS_OPTION, dst=_bits("reg14", ofs=0, n_bits=15)),
+    CopyField(src=_EGRESS_OPTION, dst=_bits("reg15", ofs=0, n_bits=16)),
 )
 """Actions that restore a packet's logical metadata from a Geneve tunnel."""
 
 VXLAN_IN = (
-    RegMove(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
-    RegMove(src=_bits("tun_id", ofs=12, n_bits=12), dst=_bits("reg15", ofs=0, n_bits=12)),
+    CopyField(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
+    CopyField(src=_bits("tun_id", ofs=12, n_bits=12), dst=_bits("reg15", ofs=0, n_bits=12)),
 )
 """The same for a VXLAN tunnel, for a packet to a port."""
 
 VXLAN_MULTICAST_IN = (
-    RegMove(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
-    RegMove(src=_bits("tun_id", ofs=12, n_bits=11), dst=_bits("reg15", ofs=0, n_bits=11)),
+    CopyField(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
+    CopyField(src=_bits("tun_id", ofs=12, n_bits=11), dst=_bits("reg15", ofs=0, n_bits=11)),
     SetField.of("reg15", MULTICAST, mask=MULTICAST),
 )
 """The same for a packet to a multicast group."""
@@ -77,5 +77,5 @@ def outward(encapsulation: str, *, datapath: int, key: int) -> tuple[Action, ...
     return (
         SetField.of("tun_id", datapath, mask=0xFFFFFF),
         SetField.of("tun_metadata0", key, mask=0xFFFFFFFF),
-        RegMove(src=_bits("reg14", ofs=0, n_bits=15), dst=_INGRESS_OPTION),
+        CopyField(src=_bits("reg14", ofs=0, n_bits=15), dst=_INGRESS_OPTION),
     )

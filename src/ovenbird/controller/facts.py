@@ -389,7 +389,7 @@ EXCHANGE_SETTLED = NamedRelation("all routes to announce are known", ExchangeSet
 
 
 def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
-    """Encode a match in the form in which the switch reports it: vlan_tci, not in OpenFlow 1.3, as two fields."""
+    """Encode a match in the form in which the switch reports it: vlan_tci, not in OpenFlow 1.5, as two fields."""
     tci = fields.get("vlan_tci")
     if tci is not None:
         value, mask = tci

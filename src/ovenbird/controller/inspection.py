@@ -137,7 +137,9 @@ def groups(engine: Engine | None) -> str:
 
 
 def _group(spec: GroupSpec) -> str:
-    words = ["type=select,selection_method=dp_hash"]
+    parameter = ",selection_method_param=4294967296" if spec.symmetric else ""
+    method = f"hash,fields({','.join(spec.hash_fields)})" if spec.hash_fields else f"dp_hash{parameter}"
+    words = [f"type=select,selection_method={method}"]
     for number, bucket in enumerate(spec.buckets):
         watch = f"watch_port:{bucket.watch_port}," if bucket.watch_port else ""
         words.append(f"bucket=bucket_id={number},weight:{bucket.weight},{watch}actions={actions_text(bucket.actions)}")

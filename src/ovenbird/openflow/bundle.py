@@ -1,4 +1,4 @@
-"""A bundle: changes that the switch makes all at once or not at all (ONF extension 230 for OpenFlow 1.3).
+"""A bundle: changes that the switch makes all at once or not at all (OpenFlow 1.5.1, section 7.3.9).
 
 The switch collects and checks changes while the sender computes further ones, so `commit` costs only the changes
 themselves. Open vSwitch discards a bundle to which nothing is added for 10 seconds (`bundle-idle-timeout`); `commit`

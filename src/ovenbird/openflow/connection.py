@@ -1,9 +1,9 @@
 """One OpenFlow connection without I/O: bytes in, events out; messages in, bytes out.
 
-The connection sends hello, checks that the peer speaks OpenFlow 1.3, answers echo requests by itself, numbers
+The connection sends hello, checks that the peer speaks OpenFlow 1.5, answers echo requests by itself, numbers
 transactions, and splits the stream into messages. A message that cannot be decoded is an event and does not end the
 connection, since its frame was valid. A frame that is not OpenFlow raises, and the connection cannot be used any more
-(OpenFlow 1.3.5, sections 6.3.1 and 7.1).
+(OpenFlow 1.5.1, sections 6.3.1 and 7.1).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class OpenFlowConnection:
         """Process bytes of the stream, in pieces of any size; return the events that they complete.
 
         Raises:
-            NegotiationError: the peer does not support OpenFlow 1.3.
+            NegotiationError: the peer does not support OpenFlow 1.5.
             DecodeError: the stream is not OpenFlow.
         """
         self._received += data
@@ -100,7 +100,7 @@ class OpenFlowConnection:
         # Without a bitmap the header's version is the highest spoken, and so all below it (section 6.3.1).
         if VERSION not in hello.versions and (hello.versions or frame[0] < VERSION):
             spoken = sorted(hello.versions) or [frame[0]]
-            raise NegotiationError(f"the peer speaks OpenFlow versions {spoken}, not {VERSION} (OpenFlow 1.3)")
+            raise NegotiationError(f"the peer speaks OpenFlow versions {spoken}, not {VERSION} (OpenFlow 1.5)")
         self.established = True
 
     def _take(self, frame: bytes, events: list[Event]) -> None:

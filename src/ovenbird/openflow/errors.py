@@ -27,12 +27,14 @@ class ConnectionLostError(OpenFlowError):
     """The connection ended before the answer came."""
 
 
-# Error types of OFPT_ERROR (OpenFlow 1.3.5, section 7.4.4), and ONF's bundle extension for 1.3 (type 2300 and on).
+# Error types of OFPT_ERROR (OpenFlow 1.5.1, section 7.5.4).
 _TYPES = {
     0: "hello_failed", 1: "bad_request", 2: "bad_action", 3: "bad_instruction", 4: "bad_match", 5: "flow_mod_failed",
     6: "group_mod_failed", 7: "port_mod_failed", 8: "table_mod_failed", 9: "queue_op_failed",
     10: "switch_config_failed",
-    11: "role_request_failed", 12: "meter_mod_failed", 13: "table_features_failed", 0xFFFF: "experimenter",
+    11: "role_request_failed", 12: "meter_mod_failed", 13: "table_features_failed",
+    14: "bad_property", 15: "async_config_failed", 16: "flow_monitor_failed", 17: "bundle_failed",
+    0xFFFF: "experimenter",
 }  # fmt: skip
 
 # The codes that occur in practice; others print as numbers.
@@ -56,14 +58,13 @@ _CODES = {
     (6, 13): "bad_command", (11, 0): "stale",
     (12, 1): "meter_exists", (12, 2): "invalid_meter", (12, 3): "unknown_meter", (12, 5): "bad_rate", (12,
     11): "bad_band",
+    (14, 0): "bad_type", (14, 1): "bad_len", (14, 2): "bad_value", (14, 3): "too_many", (14, 4): "dup_type",
+    (14, 5): "bad_experimenter", (14, 6): "bad_exp_type", (14, 7): "bad_exp_value", (14, 8): "eperm",
+    (17, 0): "unknown", (17, 1): "eperm", (17, 2): "bad_id", (17, 3): "bundle_exist", (17, 4): "bundle_closed",
+    (17, 5): "out_of_bundles", (17, 6): "bad_type", (17, 7): "bad_flags", (17, 8): "msg_bad_len",
+    (17, 9): "msg_bad_xid", (17, 10): "msg_unsup", (17, 11): "msg_conflict", (17, 12): "msg_too_many",
+    (17, 13): "msg_failed", (17, 14): "timeout", (17, 15): "bundle_in_progress",
 }  # fmt: skip
-
-# ONF extension 230 sends its bundle errors as experimenter errors whose exp_type is 2300 plus the OpenFlow 1.4 code.
-_BUNDLE_CODES = (
-    "unknown", "eperm", "bad_id", "bundle_exist", "bundle_closed", "out_of_bundles", "bad_type", "bad_flags",
-    "msg_bad_len", "msg_bad_xid", "msg_unsup", "msg_conflict", "msg_too_many", "msg_failed", "timeout",
-    "bundle_in_progress",
-)  # fmt: skip
 
 
 def error_name(error_type: int, *, code: int) -> str:
@@ -71,8 +72,6 @@ def error_name(error_type: int, *, code: int) -> str:
 
     For experimenter errors (type 0xffff) `code` is the experimenter's type.
     """
-    if error_type == 0xFFFF and 2300 <= code < 2300 + len(_BUNDLE_CODES):
-        return f"bundle_failed.{_BUNDLE_CODES[code - 2300]}"
     return f"{_TYPES.get(error_type, error_type)}.{_CODES.get((error_type, code), code)}"
 
 

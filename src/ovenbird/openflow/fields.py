@@ -3,7 +3,7 @@
 Invariants: a field's prerequisites stand above it, so that a match written in table order satisfies Open vSwitch's
 rule that prerequisites come first; the first code point of a row is used for encoding, and all of them are decoded;
 names are ovs-fields(7)'s main names, and `ALIASES` maps the others to them. A code point is an OXM class and number,
-and for class 0xffff an experimenter (OpenFlow 1.3.5, section 7.2.3; ovs-fields(7), "Fields reference").
+and for class 0xffff an experimenter (OpenFlow 1.5.1, section 7.2.3; ovs-fields(7), "Fields reference").
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
-"""Instructions of flows (OpenFlow 1.3.5, section 7.2.4)."""
+"""Instructions of flows (OpenFlow 1.5.1, section 7.2.5)."""
 
 from __future__ import annotations
 
 import struct
 
 from ovenbird.dataclass import KW_ONLY, dataclass
-from ovenbird.openflow.actions import Meter as MeterAction
 from ovenbird.openflow.actions.wire import Action, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 
 _HEADER = struct.Struct(">HH4x")
-_METER_ACTION = MeterAction(0).encode()[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +66,7 @@ class ClearActions:
         return _HEADER.pack(5, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """Pass the packet through a meter, which may drop it."""
-
-    meter_id: int
-
-    def encode(self) -> bytes:
-        """Encode as OFPIT_METER."""
-        return struct.pack(">HHI", 6, 8, self.meter_id)
-
-
-Instruction = GotoTable | WriteMetadata | WriteActions | ApplyActions | ClearActions | Meter
+Instruction = GotoTable | WriteMetadata | WriteActions | ApplyActions | ClearActions
 
 
 def _with_actions(kind: int, actions: bytes) -> bytes:
@@ -89,12 +76,7 @@ def _with_actions(kind: int, actions: bytes) -> bytes:
 
 
 def encode_apply(actions: bytes) -> bytes:
-    """Return the instructions for encoded actions: OFPIT_METER if a meter is first, then OFPIT_APPLY_ACTIONS.
-
-    Without actions there are no instructions, and the flow drops packets.
-    """
-    if actions.startswith(_METER_ACTION):
-        return Meter(int.from_bytes(actions[4:8], "big")).encode() + encode_apply(actions[8:])
+    """Return the instructions for encoded actions: OFPIT_APPLY_ACTIONS; none for none, and the flow drops packets."""
     return _with_actions(4, actions) if actions else b""
 
 
@@ -131,6 +113,4 @@ def _decode_one(kind: int, data: bytes) -> Instruction:
             return ApplyActions(decode_actions(data[8:]))
         case 5:
             return ClearActions()
-        case 6:
-            return Meter(*struct.unpack(">4xI", data))
     raise DecodeError(f"unknown instruction {kind}")

@@ -1,7 +1,7 @@
 """Matches: the packets that a flow applies to.
 
 A match is an immutable mapping from a field's name to `(value, mask)`; a mask of all ones is an exact match, and a
-field that is absent is a wildcard. On the wire it is a list of OXM entries (OpenFlow 1.3.5, section 7.2.3), which
+field that is absent is a wildcard. On the wire it is a list of OXM entries (OpenFlow 1.5.1, section 7.2.3), which
 `encode` writes in the order of the field table, so that prerequisites come first. The switch requires that bits outside
 the mask are zero.
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _WIRE = {f.name: (f.rank, f.mask, f.n_bytes, f.header, f.masked_header) for f in FIELDS.values()}
 _RANK = {f.name: f.rank for f in FIELDS.values()}.__getitem__
 _PADDING = [b"\0" * (-n % 8) for n in range(8)]
+_HALVES = {f"xreg{n}": (f"reg{2 * n}", f"reg{2 * n + 1}") for n in range(8)}
 _ANY = bytes.fromhex("0001000400000000")
 
 
@@ -112,6 +113,23 @@ def decode_oxm(data: bytes) -> dict[str, tuple[int, int]]:
         fields[field.name] = (value, mask)
         offset += length
     return fields
+
+
+def in_registers(fields: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Return fields with registers of 32 bits in place of those of 64, in which the switch reports them all.
+
+    A switch that speaks OpenFlow 1.5 knows only these, as packet registers (section 7.2.3.10).
+    """
+    out = {}
+    for name, (value, mask) in fields.items():
+        halves = _HALVES.get(name)
+        if halves is None:
+            out[name] = (value, mask)
+            continue
+        for half, shift in zip(halves, (32, 0), strict=True):
+            if part := mask >> shift & 0xFFFFFFFF:
+                out[half] = (value >> shift & 0xFFFFFFFF, part)
+    return out
 
 
 class Match(Mapping[str, tuple[int, int]]):

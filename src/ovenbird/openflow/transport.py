@@ -105,7 +105,7 @@ class OpenFlowSession:
 
         Raises:
             OSError: the connection is refused.
-            NegotiationError: the switch does not support OpenFlow 1.3.
+            NegotiationError: the switch does not support OpenFlow 1.5.
             ConnectionLostError: the connection ended during negotiation.
             DecodeError: the peer does not speak OpenFlow.
         """  # fmt: skip

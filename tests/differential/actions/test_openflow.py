@@ -7,18 +7,19 @@ purpose, the page says what ours is instead.
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from ovenbird.controller.ofctrl.group_table import select_group
 from ovenbird.lang.actions import GroupSpec, OptionType, Userdata, guarded, parse_actions
 from ovenbird.lang.actions.userdata import WITH_ACTIONS
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
-from ovenbird.openflow.actions import Meter, encode_actions
+from ovenbird.openflow.actions import encode_actions
 from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.messages import GroupMod, GroupType, ModCommand, PacketOut
 from ovenbird.pipeline.stages import Pipeline
 
 # One flow a line; the page itself says how to read it.
@@ -74,14 +75,9 @@ class Flow:
         return len(self.groups)
 
 
-def packet_out(actions: bytes, version: int) -> bytes:
-    """A packet-out with those actions, to be printed: OpenFlow 1.3's (4) or 1.5's (6)."""
-    if version == 4:
-        body = struct.pack(">IIH6x", 0xFFFFFFFF, 0xFFFFFFFD, len(actions)) + actions
-    else:
-        match = bytes.fromhex("0001000c8000000400000001") + bytes(4)
-        body = struct.pack(">IH2x", 0xFFFFFFFF, len(actions)) + match + actions
-    return struct.pack(">BBHI", version, 13, 8 + len(body) + 14, 1) + body + bytes(14)
+def packet_out(actions: bytes) -> bytes:
+    """A packet-out with those actions, to be printed."""
+    return PacketOut(packet=bytes(14), actions=actions, in_port=1).encode(1)
 
 
 def printed(oracle: object, messages: list[bytes]) -> list[str]:
@@ -98,7 +94,7 @@ USERDATA = re.compile(r"userdata=([0-9a-f.]+)")
 ACTIONS_OPCODES = {int(opcode) for opcode in WITH_ACTIONS}
 
 
-def normal(oracle: object, text: str, version: int) -> str:
+def normal(oracle: object, text: str) -> str:
     """Text in which what means the same reads the same: nested actions are printed, ids left out."""
     text = text.replace("NXM_NX_REG0[]", "NXM_NX_XXREG0[96..127]")
     text = re.sub(r"group:\d+", "group", re.sub(r"meter:\d+,?|meter_id=\d+", "meter", text))
@@ -110,22 +106,29 @@ def normal(oracle: object, text: str, version: int) -> str:
         data = bytes.fromhex(found[1].replace(".", ""))
         if int.from_bytes(data[:4], "big") not in ACTIONS_OPCODES:
             return found[0]
-        inner = printed(oracle, [packet_out(data[8:], version)])[0]
-        return f"userdata={data[:8].hex()} {{{normal(oracle, inner, version)}}}"
+        inner = printed(oracle, [packet_out(data[8:])])[0]
+        return f"userdata={data[:8].hex()} {{{normal(oracle, inner)}}}"
 
     return USERDATA.sub(nested, text)
 
 
-def groups_of(oracle: object) -> dict[str, tuple[object, list[tuple[int, str]]]]:
-    """Groups in the switch by id: hash fields, and buckets as (weight, actions)."""
-    dump = oracle.run("ovs-ofctl", "-O", "OpenFlow15", "dump-groups", f"unix:{oracle.root}/br-int.mgmt")
+Choice = tuple[str, list[tuple[int, str]]]
+"""A group: how it chooses, as ovs-ofctl prints that, and its buckets as (weight, actions)."""
+
+
+def choices(text: str) -> dict[str, Choice]:
+    """Groups that ovs-ofctl printed, by id."""
     groups = {}
-    for line in dump.splitlines():
-        if found := re.match(r"\s*group_id=(\d+),type=select,selection_method=(\w+)(.*)$", line):
-            fields = re.search(r"fields\(([^)]*)\)", found[3])
-            buckets = re.findall(r"bucket=bucket_id:\d+(?:,weight:(\d+))?,actions=(.*?)(?=,bucket=|$)", found[3])
-            groups[found[1]] = (fields[1].split(",") if fields else [], [(int(w or 100), a) for w, a in buckets])
+    for line in text.splitlines():
+        if found := re.match(r".*group_id=(\d+),type=select,(selection_method=.*?),bucket=(.*)$", line):
+            buckets = re.findall(r"bucket_id:\d+(?:,weight:(\d+))?,actions=(.*?)(?=,bucket=|$)", found[3])
+            groups[found[1]] = (found[2], [(int(weight or 1), actions) for weight, actions in buckets])
     return groups
+
+
+def groups_of(oracle: object) -> dict[str, Choice]:
+    """Groups in the switch by id."""
+    return choices(oracle.run("ovs-ofctl", "-O", "OpenFlow15", "dump-groups", f"unix:{oracle.root}/br-int.mgmt"))
 
 
 def differences(oracle, topology, cases, pipeline, is_switch) -> list[str]:
@@ -140,13 +143,10 @@ def differences(oracle, topology, cases, pipeline, is_switch) -> list[str]:
         context = Flow(topology, pipeline, is_switch)
         actions = parse_actions(text)
         encoded = actions.encode(context)
-        plain = [action for action in encoded if not isinstance(action, Meter)]  # which no packet_out of 1.3 can have
-        ours = printed(oracle, [packet_out(encode_actions(plain), 4)])[0] if plain else "drop"
-        if plain != encoded:
-            ours = "meter" + (ours if plain else "")
-        expected = normal(oracle, instead or theirs, 6)
-        if normal(oracle, ours, 4) != expected:
-            wrong.append(f"{match} => {text}\n  original {expected}\n  ours     {normal(oracle, ours, 4)}")
+        ours = normal(oracle, printed(oracle, [packet_out(encode_actions(encoded))])[0] if encoded else "drop")
+        expected = normal(oracle, instead or theirs)
+        if ours != expected:
+            wrong.append(f"{match} => {text}\n  original {expected}\n  ours     {ours}")
         if found := re.search(r"group:(\d+)", theirs):
             wrong += group_differences(oracle, text, context.groups[0], theirs_groups[found[1]])
     return wrong
@@ -230,17 +230,15 @@ OTHERWISE = (
 BEYOND_EGRESS = {"next(28);"}
 
 
-def group_differences(oracle: object, text: str, ours: GroupSpec, theirs: tuple[list[str], list[object]]) -> list[str]:
-    fields, buckets = theirs
-    messages = [packet_out(encode_actions(bucket.actions), 4) for bucket in ours.buckets]
-    mine = [
-        (bucket.weight, normal(oracle, shown, 4))
-        for bucket, shown in zip(ours.buckets, printed(oracle, messages), strict=True)
+def group_differences(oracle: object, text: str, spec: GroupSpec, theirs: Choice) -> list[str]:
+    """How our group differs from the original's, when both are printed: how it chooses, and among what."""
+    path = oracle.root / "messages"
+    path.write_bytes(GroupMod(ModCommand.ADD, 1, GroupType.SELECT, *select_group(spec)).encode(1))
+    (ours,) = choices(oracle.run("ovs-ofctl", "ofp-parse", str(path))).values()
+    mine, expected = [
+        (how, [(weight, normal(oracle, shown)) for weight, shown in buckets]) for how, buckets in (ours, theirs)
     ]
-    expected = [(weight, normal(oracle, shown, 6)) for weight, shown in buckets]
-    if (list(ours.hash_fields), mine) == (fields, expected):
-        return []
-    return [f"{text}\n  original {fields} {expected}\n  ours     {ours.hash_fields} {mine}"]
+    return [] if mine == expected else [f"{text}\n  original {expected}\n  ours     {mine}"]
 
 
 def test_userdata_is_read_back(topology) -> None:

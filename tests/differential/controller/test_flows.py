@@ -60,9 +60,12 @@ lb-add lbu 30.0.0.2:53 10.0.0.11:53 udp
 lb-add lbn 30.0.0.3 10.0.0.11
 lb-add lbs 30.0.0.4:80 10.0.0.13:8080
 lb-add lbx 30.0.0.5:80 10.0.0.13:80
+lb-add lbh 30.0.0.6:80 10.0.0.11:80,10.0.0.13:80 -- set Load_Balancer lbh selection_fields=ip_src,tp_dst,eth_dst
 set Load_Balancer lbs options:hairpin_snat_ip="30.0.0.44 fd00::44"
 ls-lb-add ls1 lb0 -- ls-lb-add ls1 lb6 -- ls-lb-add ls1 lbu -- ls-lb-add ls1 lbn -- ls-lb-add ls1 lbs
-ls-lb-add ls2 lb0
+ls-lb-add ls2 lb0 -- ls-lb-add ls1 lbh
+--ecmp lr-route-add lr 20.0.0.0/8 172.16.0.2 -- --ecmp lr-route-add lr 20.0.0.0/8 172.16.0.3
+fwd-group-add fwd ls1 10.0.0.99 00:00:00:00:03:00 v1 v3
 """
 """Two physical networks, one with VLANs, a gateway behind the other, and load balancers whose clients are backends."""
 
@@ -163,6 +166,8 @@ def test_physical_networks_and_hairpins_are_as_the_originals(routed: Site) -> No
         assert sign in text
     assert "priority=200,tcp,reg1=0x1e000004" in text
     assert "30.0.0.5" not in text, "a load balancer that no switch has"
+    for how in ("dp_hash,bucket", "dp_hash,selection_method_param=4294967296", "hash,fields(eth_dst,ip_src,tcp_dst)"):
+        assert f"group,type=select,selection_method={how}" in text
 
 
 SWITCHES: dict[str, tuple[str, ...]] = {"a": (), "b": ("net1",), "c": ("net9",), "d": ("net9", "net1")}

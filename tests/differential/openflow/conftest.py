@@ -59,7 +59,7 @@ def ofctl_sends(short_dir):
             thread.start()
             try:
                 subprocess.run(
-                    ["ovs-ofctl", "-O", "OpenFlow13", "--no-names", command, f"unix:{path}", *arguments],
+                    ["ovs-ofctl", "-O", "OpenFlow15", "--no-names", command, f"unix:{path}", *arguments],
                     input=text, text=True, check=True, timeout=20, capture_output=True,
                 )  # fmt: skip
             finally:
@@ -77,7 +77,7 @@ def ofp_print():
         pytest.skip("ovs-ofctl is not installed")
 
     def run(data):
-        command = ["ovs-ofctl", "-O", "OpenFlow13", "ofp-print", data.hex()]
+        command = ["ovs-ofctl", "-O", "OpenFlow15", "ofp-print", data.hex()]
         return subprocess.run(command, text=True, check=True, timeout=20, capture_output=True).stdout.strip()
 
     return run

@@ -16,7 +16,10 @@ from ovenbird.openflow.messages import AggregateStatsRequest, FlowMod
 from ovenbird.openflow.transport import OpenFlowSession
 from support.waiting import until_async
 
-FLOWS = [flow(8, 100, {"reg0": (n, 0xFFFFFFFF)}, (Output(1),), n) for n in range(1, 3001)]
+FLOWS = [
+    flow(8, 100, {"reg0": (n, 0xFFFFFFFF)} | ({} if n % 3 else {"reg1": (1, 0x3)}), (Output(1),), n)
+    for n in range(1, 3001)
+]
 STRANGER = FlowMod(table=9, priority=1, match=Match(), instructions=b"", cookie=77)
 REFUSED = flow(8, 1, {"ip_src": (5, 0xFFFFFFFF)}, (Output(1),), 5)  # lacks its prerequisite
 TIMEOUT = 20

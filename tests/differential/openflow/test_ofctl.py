@@ -8,6 +8,7 @@ from ovenbird.openflow.actions import (
     Clone,
     Conjunction,
     Controller,
+    CopyField,
     Ct,
     CtClear,
     DecTtl,
@@ -23,8 +24,6 @@ from ovenbird.openflow.actions import (
     OutputReg,
     Port,
     PushVlan,
-    RegLoad,
-    RegMove,
     Resubmit,
     SetField,
     StackPush,
@@ -48,7 +47,7 @@ from ovenbird.openflow.messages import (
     decode_message,
 )
 
-FLOW_MOD = 14
+FLOW_MOD, GROUP_MOD = 14, 15
 
 MATCHES = [
     "priority=1",
@@ -126,6 +125,25 @@ def test_every_action_of_ofctl_is_read_and_written_back_byte_for_byte(ofctl_send
             assert mod.encode(xid) == data, flow
 
 
+GROUPS = [
+    "group_id=1,type=select,bucket=weight:5,actions=output:1,bucket=actions=output:2,set_field:0x5/0xf->reg1",
+    "group_id=2,type=select,selection_method=dp_hash,bucket=weight:100,actions=output:1",
+    "group_id=3,type=select,selection_method=dp_hash,selection_method_param=4294967296,bucket=actions=drop",
+    "group_id=4,type=select,selection_method=hash,fields(ip_src),bucket=weight:0,actions=output:1",
+    "group_id=5,type=select,selection_method=hash,fields(ipv6_dst,eth_src,tcp_src),bucket=actions=output:1",
+    "group_id=6,type=ff,bucket=watch_port:1,watch_group:7,actions=output:1,bucket=watch_port:2,actions=output:2",
+    "group_id=7,type=all",
+]
+
+
+def test_every_group_of_ofctl_is_read_and_written_back_byte_for_byte(ofctl_sends):
+    mods = [frame for frame in ofctl_sends("add-groups", "-", text="\n".join(GROUPS)) if frame[1] == GROUP_MOD]
+    assert len(mods) == len(GROUPS)
+    for group, data in zip(GROUPS, mods, strict=True):
+        xid, mod = decode_message(data)
+        assert mod.encode(xid) == data, group
+
+
 REG0, REG5 = Subfield.of("reg0"), Subfield.of("reg5", ofs=4, n_bits=8)
 OUR_ACTIONS = [
     (Output(1), "output:1"),
@@ -138,8 +156,8 @@ OUR_ACTIONS = [
     (SetField.of("reg1", 5, mask=0xF), "set_field:0x5/0xf->reg1"),
     (SetField.bits(Subfield.of("xxreg1", ofs=96, n_bits=32), 7),
      f"set_field:0x7{24 * '0'}/0xffffffff{24 * '0'}->xxreg1"),
-    (RegLoad(REG5, 3), "load:0x3->NXM_NX_REG5[4..11]"),
-    (RegMove(src=Subfield.of("reg14", ofs=0, n_bits=16), dst=Subfield.of("tun_metadata0", ofs=16, n_bits=16)),
+    (SetField.bits(REG5, 3), "set_field:0x30/0xff0->reg5"),
+    (CopyField(src=Subfield.of("reg14", ofs=0, n_bits=16), dst=Subfield.of("tun_metadata0", ofs=16, n_bits=16)),
      "move:NXM_NX_REG14[0..15]->NXM_NX_TUN_METADATA0[16..31]"),
     (PushVlan(), "push_vlan:0x8100"),
     (DecTtl(), "dec_ttl"),
@@ -192,8 +210,8 @@ FD = b"\xfd" + bytes(14)
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        (SetPacketInFormat(), "NXT_SET_PACKET_IN_FORMAT (OF1.3) (xid=0x5): format=nxt_packet_in2"),
-        (CtFlushZone(9), "NXT_CT_FLUSH_ZONE (OF1.3) (xid=0x5): zone_id=9"),
+        (SetPacketInFormat(), "NXT_SET_PACKET_IN_FORMAT (OF1.5) (xid=0x5): format=nxt_packet_in2"),
+        (CtFlushZone(9), "NXT_CT_FLUSH_ZONE (OF1.5) (xid=0x5): zone_id=9"),
         (
             CtFlush(protocol=6, destination=b"\n\0\0\1", destination_port=80, source=b"\n\0\0\2", source_port=90),
             (
@@ -214,12 +232,12 @@ FD = b"\xfd" + bytes(14)
             TlvTableMod(TlvCommand.ADD, (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)),
             "ADD mapping table:",
         ),
-        (FlowStatsRequest(5, cookie=7, cookie_mask=0xFF), "OFPST_FLOW request (OF1.3) (xid=0x5): table=5"),
+        (FlowStatsRequest(5, cookie=7, cookie_mask=0xFF), "OFPST_FLOW request (OF1.5) (xid=0x5): table=5"),
         (
             PacketIn(b"\0" * 64, Match.exact(reg0=5), userdata=b"\1", continuation=b"", cookie=9, table=3, reason=1),
-            "NXT_PACKET_IN2 (OF1.3) (xid=0x5): table_id=3",
+            "NXT_PACKET_IN2 (OF1.5) (xid=0x5): table_id=3",
         ),
-        (Resume(PacketIn(b"\0" * 64, Match.exact(reg0=5), userdata=b"", continuation=b"\0" * 4)), "NXT_RESUME (OF1.3)"),
+        (Resume(PacketIn(b"\0" * 64, Match.exact(reg0=5), userdata=b"", continuation=b"\0" * 4)), "NXT_RESUME (OF1.5)"),
     ],
 )
 def test_ofctl_reads_messages_as_we_meant(message, text, ofp_print):

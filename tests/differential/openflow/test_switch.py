@@ -8,10 +8,9 @@ import pytest
 from ovenbird.net.ethernet import IPV4, Ethernet
 from ovenbird.net.ipv4 import UDP, IPv4
 from ovenbird.net.udp import Udp
-from ovenbird.openflow.actions import Controller, Ct, Output, Port, RegLoad, Resubmit, SetField, encode_actions
+from ovenbird.openflow.actions import Controller, Ct, Meter, Output, Port, Resubmit, SetField, encode_actions
 from ovenbird.openflow.errors import ConnectionLostError, SwitchError
-from ovenbird.openflow.fields import Subfield
-from ovenbird.openflow.instructions import ApplyActions, Meter, decode_instructions, encode_apply
+from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import (
     AggregateStatsRequest,
@@ -34,6 +33,7 @@ from ovenbird.openflow.messages import (
     PacketOut,
     PortDescRequest,
     PortStatus,
+    Selection,
     SetConfig,
     SetPacketInFormat,
     TlvCommand,
@@ -47,7 +47,7 @@ PACKET = bytes.fromhex("0000000000020000000000010800") + bytes(46)
 
 
 def _flows(count):
-    actions = encode_apply(encode_actions((RegLoad(Subfield.of("reg0", ofs=0, n_bits=1), 1), Resubmit(17))))
+    actions = encode_apply(encode_actions((SetField.of("reg0", 1, mask=1), Resubmit(17))))
     for n in range(count):
         yield FlowMod(
             table=8,
@@ -78,7 +78,7 @@ async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
         with pytest.raises(SwitchError, match=r"bad_match\.bad_prereq") as refused:
             await session.bundle([*_flows(2), bad, *_flows(2)])
         assert refused.value.index == 2
-        fails_late = FlowMod(table=8, priority=1, match=Match(), instructions=(Meter(77),))
+        fails_late = FlowMod(table=8, priority=1, match=Match(), instructions=(ApplyActions((Meter(77),)),))
         with pytest.raises(SwitchError) as refused:
             await session.bundle([*_flows(2), fails_late])
         assert refused.value.index == 2
@@ -111,7 +111,7 @@ async def test_a_packet_out_returns_as_a_paused_packet_in_and_is_resumed(switch)
                 after,
             ]
         )
-        session.send(PacketOut(packet=PACKET, actions=(RegLoad(Subfield.of("reg1"), 3), Resubmit(8))))
+        session.send(PacketOut(packet=PACKET, actions=(SetField.of("reg1", 3), Resubmit(8))))
         plain = await asyncio.wait_for(packets.get(), 5)
         assert isinstance(plain, PacketIn)
         assert (plain.userdata, plain.cookie, plain.table, plain.reason) == (b"\1", 0xC0FFEE, 8, 1)
@@ -166,12 +166,23 @@ async def test_tables_ports_groups_meters_and_zones(switch):
         (ports,) = await session.request(PortDescRequest())
         assert {port.name: port.port_no for port in ports.ports} == {"p1": 1, "br0": Port.LOCAL}
         bucket = Bucket((Output(1),), weight=5)
+        chosen = Selection.of("tcp_src", "ip_src", "dl_src")
         session.send(GroupMod(ModCommand.ADD, 5, GroupType.SELECT, (bucket,)))
+        session.send(GroupMod(ModCommand.ADD, 6, GroupType.SELECT, (bucket,), chosen))
+        session.send(GroupMod(ModCommand.ADD, 7, GroupType.SELECT, (bucket,), Selection.of(symmetric=True)))
         session.send(MeterMod(ModCommand.ADD, 3, bands=((100, 0),)))
         session.send(CtFlushZone(7))
         await session.barrier()
         (groups,) = await session.request(GroupDescRequest())
-        assert groups.groups[0].buckets == (bucket,)
+        assert {group.group_id: (group.buckets, group.selection) for group in groups.groups} == {
+            5: ((bucket,), Selection()),
+            6: ((bucket,), Selection("hash", frozenset(("eth_src", "ip_src", "tcp_src")))),
+            7: ((bucket,), Selection.of(symmetric=True)),
+        }
+        dump = await asyncio.to_thread(run, "ovs-ofctl", "-O", "OpenFlow15", "dump-groups", target, "6")
+        assert "selection_method=hash,fields(eth_src,ip_src,tcp_src),bucket=" in dump
+        metered = (SetField.of("reg0", 1), Meter(3), Output(1))  # as the logical action stands anywhere
+        await session.bundle([FlowMod(table=9, priority=1, match=Match(), instructions=(ApplyActions(metered),))])
         session.send(MeterMod(ModCommand.ADD, 4, MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS, ((25, 5),)))
         (meters,) = await session.request(MeterConfigRequest())
         assert {meter.meter_id: meter.bands for meter in meters.meters} == {3: ((100, 100),), 4: ((25, 5),)}

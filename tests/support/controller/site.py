@@ -100,8 +100,12 @@ class Site:
         return self.run("ovn-sbctl", f"--db=unix:{self.directory}/sb.sock", "--timeout=20", *argv)
 
     def flows(self) -> set[str]:
+        """Return the flows of the bridge, and its groups without their ids."""
         text = self.run("ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "dump-flows", f"{self.directory}/br-int.mgmt")
-        return {normal(line) for line in text.splitlines() if "actions=" in line}
+        groups = self.run("ovs-ofctl", "-O", "OpenFlow15", "dump-groups", f"{self.directory}/br-int.mgmt")
+        groups = groups.replace("/0xffff->reg15", "->reg15")  # a port's whole key, either way
+        flows = {normal(line) for line in text.splitlines() if "actions=" in line}
+        return flows | {re.sub(r"^ *group_id=\d+", "group", line) for line in groups.splitlines() if "bucket=" in line}
 
 
 @contextmanager
@@ -234,7 +238,8 @@ def installed_by_the_original(site: Site) -> set[str]:
     original.kill()  # so that it leaves everything as it is
     original.wait()
     site.processes.remove(original)
-    site.run("ovs-ofctl", "-O", "OpenFlow15", "del-flows", f"{site.directory}/br-int.mgmt")
+    for command in ("del-flows", "del-groups"):
+        site.run("ovs-ofctl", "-O", "OpenFlow15", command, f"{site.directory}/br-int.mgmt")
     return theirs
 
 
@@ -244,9 +249,11 @@ def difference(theirs: set[str], ours: set[str]) -> str:
 
 
 def physical(flows: set[str]) -> set[str]:
-    """Return the flows of the tables around the logical ones: what these do is said in more ways than one.
+    """Return groups, and flows of the tables around the logical ones: what these do is said in more ways than one.
 
     Tables 66, 67, 71 and 72 are left out: they hold what packets have taught, as far as they have come by now.
     """
-    numbers = {line: int(found[1]) if (found := re.search(r"table=(\d+)", line)) else 0 for line in flows}
-    return {line for line, number in numbers.items() if number in {0, *range(37, 42), 64, 65, *range(68, 71)}}
+    around = {0, *range(37, 42), 64, 65, *range(68, 71)}
+    found = {line: re.search(r"table=(\d+)", line) for line in flows}
+    numbers = {line: 0 if line.startswith("group") or not table else int(table[1]) for line, table in found.items()}
+    return {line for line, number in numbers.items() if number in around}

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird.openflow.actions import RegLoad, Resubmit, SetField, decode_actions, encode_actions
+from ovenbird.openflow.actions import Resubmit, SetField, decode_actions, encode_actions
 from ovenbird.openflow.connection import Malformed, OpenFlowConnection, Received
 from ovenbird.openflow.errors import DecodeError, EncodeError, NegotiationError
 from ovenbird.openflow.fields import FIELDS, PREREQUISITES, Subfield, field_named
 from ovenbird.openflow.instructions import decode_instructions, encode_apply
 from ovenbird.openflow.match import Match, decode_oxm
 from ovenbird.openflow.messages import (
+    VERSION,
     BarrierRequest,
     Command,
     EchoRequest,
@@ -59,7 +60,7 @@ def test_a_value_outside_its_field_or_mask_is_an_encode_error(fields):
 
 def test_values_outside_actions_are_encode_errors():
     with pytest.raises(EncodeError):
-        RegLoad(Subfield.of("reg0", ofs=0, n_bits=2), 4).encode()
+        SetField.bits(Subfield.of("reg0", ofs=0, n_bits=2), 4).encode()
     with pytest.raises(EncodeError):
         Subfield.of("reg0", ofs=30, n_bits=3)
     with pytest.raises(EncodeError):
@@ -78,10 +79,10 @@ def test_noise_is_a_decode_error_and_nothing_else(noise, decode):
 STARTS = [b"", b"\0\0\x23\x20\0\0\0\x1e", b"\0\1\0\0\0\0\0\0"]
 
 
-@given(st.integers(0, 29), st.sampled_from(STARTS), st.binary(max_size=120))
+@given(st.integers(0, 34), st.sampled_from(STARTS), st.binary(max_size=120))
 def test_noise_in_a_frame_is_a_decode_error_and_nothing_else(kind, start, noise):
     body = start + noise
-    data = bytes([4, kind]) + (8 + len(body)).to_bytes(2, "big") + bytes(4) + body
+    data = bytes([VERSION, kind]) + (8 + len(body)).to_bytes(2, "big") + bytes(4) + body
     try:
         decode_message(data)
     except DecodeError as error:
@@ -112,22 +113,22 @@ def test_messages_are_read_from_chunks_of_any_length(cuts):
 def test_echo_is_answered_and_a_malformed_message_is_an_event():
     connection = OpenFlowConnection()
     connection.data_to_send()
-    bad = bytes.fromhex("040e000c00000009") + b"nope"
+    bad = bytes.fromhex("060e000c00000009") + b"nope"
     events = connection.receive(Hello().encode() + EchoRequest(b"x").encode(7) + bad)
-    assert connection.data_to_send() == bytes.fromhex("0403000900000007") + b"x"
+    assert connection.data_to_send() == bytes.fromhex("0603000900000007") + b"x"
     assert [(type(event), event.xid) for event in events] == [(Malformed, 9)]
 
 
-def test_only_openflow_1_3_is_accepted():
+def test_only_openflow_1_5_is_accepted():
     with pytest.raises(NegotiationError):
-        OpenFlowConnection().receive(Hello(frozenset({1, 6})).encode())
+        OpenFlowConnection().receive(Hello(frozenset({1, 4})).encode())
     with pytest.raises(NegotiationError):
-        OpenFlowConnection().receive(bytes.fromhex("0100000800000000"))
+        OpenFlowConnection().receive(bytes.fromhex("0400000800000000"))
     connection = OpenFlowConnection()
     assert connection.receive(bytes.fromhex("0600000800000000")) == []
     assert connection.established
     with pytest.raises(DecodeError):
-        connection.receive(bytes.fromhex("0400000700000000"))
+        connection.receive(bytes.fromhex("0600000700000000"))
 
 
 def test_packet_ins_read_back():

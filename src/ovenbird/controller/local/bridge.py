@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_TYPE = "system"
 """The meaning of an empty Bridge.datapath_type, for Chassis.other_config:datapath-type."""
-
+_PROTOCOL = "OpenFlow15"
+"""What controllers speak; an empty Bridge.protocols allows it, too."""
 
 _NETDEV_FIXED = (3, 3)
 
@@ -152,7 +153,10 @@ def zero_snat() -> bool:
 
 @singleton
 def bridge() -> Iterator[Fact]:
-    """Make the integration bridge, `fail_mode=secure` and without in-band control (ovn-architecture(7))."""
+    """Make the integration bridge, `fail_mode=secure` and without in-band control (ovn-architecture(7)).
+
+    A list of protocols that somebody has given it is completed by the one that is spoken here.
+    """
     mine = settings()
     if not mine.chassis or not rows(OpenVSwitch) or progress().stopping:
         return
@@ -168,5 +172,7 @@ def bridge() -> Iterator[Fact]:
         changes.append(to(Bridge.fail_mode, "secure"))
     if there.other_config.get("disable-in-band") != "true":
         changes.append(keys(Bridge.other_config, ("disable-in-band", "true")))
+    if there.protocols and _PROTOCOL not in there.protocols:
+        changes.append(to(Bridge.protocols, there.protocols | {_PROTOCOL}))
     if changes:
         yield EDIT(there, *changes)

@@ -20,7 +20,7 @@ from ovenbird.controller.facts import ADDRESS_SET_FLOW, FLOW, GROUP, METER, PART
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
 from ovenbird.controller.ofctrl.forgotten_connections import ForgottenConnections
-from ovenbird.controller.ofctrl.group_table import GroupTable
+from ovenbird.controller.ofctrl.group_table import GroupTable, SelectGroup
 from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.counters.coverage import counter
 from ovenbird.counters.stopwatch import stopwatch
@@ -210,7 +210,7 @@ class BridgeSession:
         self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
         descriptions = await session.request(GroupDescRequest())
         groups = [group for part in descriptions if isinstance(part, GroupDescReply) for group in part.groups]
-        self.groups.recall({group.group_id: group.buckets for group in groups})
+        self.groups.recall({group.group_id: SelectGroup(group.buckets, group.selection) for group in groups})
         configurations = await session.request(MeterConfigRequest())
         meters = [meter for part in configurations if isinstance(part, MeterConfigReply) for meter in part.meters]
         self.meters.recall({meter.meter_id: meter for meter in meters})

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.controller.facts import SwitchGroup
 from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import GroupMod, GroupType, ModCommand
-from ovenbird.openflow.messages.group import ANY_PORT, Bucket
+from ovenbird.openflow.messages.group import ANY_PORT, Bucket, Selection
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import GroupSpec
 
 
-class GroupTable(IdTable[SwitchGroup, tuple[Bucket, ...]]):
-    """Desired groups against installed ones, by their buckets."""
+class SelectGroup(NamedTuple):
+    """What is in a group of type select: the buckets, and how one of them is chosen."""
 
-    def made_of(self, fact: SwitchGroup) -> tuple[Bucket, ...]:
-        """Return the buckets of a fact."""
-        return buckets_of(fact.spec)
+    buckets: tuple[Bucket, ...]
+    selection: Selection
 
-    def change(self, command: ModCommand, number: int, thing: tuple[Bucket, ...] | None) -> GroupMod:
+
+class GroupTable(IdTable[SwitchGroup, SelectGroup]):
+    """Desired groups against installed ones, by their buckets and how one of these is chosen."""
+
+    def made_of(self, fact: SwitchGroup) -> SelectGroup:
+        """Return the group of a fact."""
+        return select_group(fact.spec)
+
+    def change(self, command: ModCommand, number: int, thing: SelectGroup | None) -> GroupMod:
         """Return the message that changes a group.
 
         Arguments:
             command: what is done.
             number: the group's id.
-            thing: its buckets; None for a group that goes.
+            thing: what is in it; None for a group that goes.
         """
-        return GroupMod(command, number) if thing is None else GroupMod(command, number, GroupType.SELECT, thing)
+        return GroupMod(command, number) if thing is None else GroupMod(command, number, GroupType.SELECT, *thing)
 
 
-def buckets_of(spec: GroupSpec) -> tuple[Bucket, ...]:
-    """Return a group's buckets as the switch takes them; it spreads connections over them by the datapath's hash."""
-    return tuple(
-        [Bucket(each.actions, weight=each.weight, watch_port=each.watch_port or ANY_PORT) for each in spec.buckets]
-    )
+def select_group(spec: GroupSpec) -> SelectGroup:
+    """Return a group as the switch takes it."""
+    buckets = [
+        Bucket(each.actions, weight=each.weight, watch_port=each.watch_port or ANY_PORT) for each in spec.buckets
+    ]
+    return SelectGroup(tuple(buckets), Selection.of(*spec.hash_fields, symmetric=spec.symmetric))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import flow
 from ovenbird.engine.rules import singleton
 from ovenbird.net.ethernet import IPV4, IPV6
-from ovenbird.openflow.actions import RegMove, Resubmit, SetField
+from ovenbird.openflow.actions import CopyField, Resubmit, SetField
 from ovenbird.openflow.fields import Subfield
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.openflow_tables import OFTable
@@ -66,5 +66,5 @@ def static_flows() -> Iterator[Fact]:
     yield flow(OFTable.SAVE_INPORT, 0, {}, (Resubmit(OFTable.LOG_TO_PHY),))
     yield flow(OFTable.LOG_TO_PHY, 0, {}, ())
     for table, kind, field, register in _ORIGINAL_DESTINATIONS:
-        move = RegMove(src=Subfield.of(field), dst=register)
+        move = CopyField(src=Subfield.of(field), dst=register)
         yield flow(table, 100, {"ct_state": _ESTABLISHED, **kind}, (move,))

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from ovenbird.lang.ast import Boolean, Expr, conjunction
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.parser import check_writable, parse, parse_field
-from ovenbird.openflow.actions import Meter as OpenFlowMeter
-from ovenbird.openflow.instructions import ApplyActions, Meter
+from ovenbird.openflow.instructions import ApplyActions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -102,26 +101,17 @@ class Actions(NamedTuple):
         return conjunction(terms) if terms else Boolean(value=True)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return the OpenFlow actions of the whole list; a meter comes first, since it applies to the whole flow.
+        """Return the OpenFlow actions of the whole list.
 
         Raises:
-            LangError: an action is not allowed in this context, or there are two meters.
+            LangError: an action is not allowed in this context.
         """
-        actions = encode_all(self.actions, ctx)
-        meters = [action for action in actions if type(action) is OpenFlowMeter]
-        if not meters:
-            return actions
-        if len(meters) > 1:
-            raise FieldError("one flow cannot have two meters")
-        return [*meters, *[action for action in actions if action is not meters[0]]]
+        return encode_all(self.actions, ctx)
 
     def instructions(self, ctx: Context) -> list[Instruction]:
-        """Return the OpenFlow instructions of the flow: its meter, then its actions; none for a flow that drops."""
-        actions = self.encode(ctx)
-        first = actions[0] if actions else None
-        meters: list[Instruction] = [Meter(first.meter_id)] if isinstance(first, OpenFlowMeter) else []
-        rest = tuple(actions[len(meters) :])
-        return [*meters, ApplyActions(rest)] if rest else meters
+        """Return the OpenFlow instructions of the flow: its actions; none for a flow that drops."""
+        actions = tuple(self.encode(ctx))
+        return [ApplyActions(actions)] if actions else []
 
     def __str__(self) -> str:
         return format_all(self.actions)

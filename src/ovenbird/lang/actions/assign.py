@@ -12,7 +12,7 @@ from ovenbird.lang.ast import FieldRef, Integer, String
 from ovenbird.lang.constant import parse_constant
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.parser import check_constant, check_writable, parse_field
-from ovenbird.openflow.actions import DecTtl, RegMove, SetField, StackPop, StackPush
+from ovenbird.openflow.actions import CopyField, DecTtl, SetField, StackPop, StackPush
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import Context
@@ -75,7 +75,7 @@ class Move(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return one move."""
-        return [RegMove(src=bits_of(self.src), dst=bits_of(self.dst))]
+        return [CopyField(src=bits_of(self.src), dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Copy the value."""

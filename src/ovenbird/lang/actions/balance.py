@@ -15,6 +15,7 @@ from ovenbird.lang.errors import FieldError
 from ovenbird.lang.lexer import Format
 from ovenbird.lang.parser import check_writable
 from ovenbird.openflow.actions import Ct, Group, Nat, Resubmit, SetField
+from ovenbird.openflow.fields import ALIASES, FIELDS
 from ovenbird.pipeline.openflow_tables import OFTable
 from ovenbird.pipeline.stages import Pipeline
 
@@ -160,7 +161,7 @@ def _load_balance_arguments(cursor: Cursor, *, local: bool) -> tuple[tuple[Backe
             break
     if cursor.take(";") and cursor.take_name("hash_fields"):
         cursor.expect("=")
-        hash_fields = tuple([name.strip() for name in cursor.expect("string").name.split(",")])
+        hash_fields = _hash_fields(cursor)
         cursor.take(";")
     if cursor.token.kind == "id":
         ct_flag = cursor.token.name
@@ -192,6 +193,21 @@ def _backend(cursor: Cursor, *, local: bool) -> Backend:
             raise cursor.syntax_error("expecting port number")
         port = cursor.expect_int(1 << 16)
     return Backend(token.value, ipv6, port, at=at)
+
+
+def _hash_fields(cursor: Cursor) -> tuple[str, ...]:
+    """Parse a string of names of fields, with commas between them.
+
+    Raises:
+        FieldError: Open vSwitch has no field of that name.
+    """
+    token = cursor.token
+    names = tuple([name.strip() for name in cursor.expect("string").name.split(",") if name.strip()])
+    for name in names:
+        if name not in FIELDS and name not in ALIASES:
+            message = f"Open vSwitch has no field {name!r} to hash."
+            raise FieldError(message, text=cursor.text, span=(token.start, token.end))
+    return names
 
 
 def _choices(cursor: Cursor) -> tuple[tuple[int, int], ...]:
@@ -238,14 +254,15 @@ class Select(Action):
             return cls(dst, _choices(cursor))
         cursor.expect("=")
         cursor.expect("(")
-        choices, fields = _choices(cursor), ""
+        choices = _choices(cursor)
+        fields: tuple[str, ...] = ()
         if cursor.take(";"):
             if not cursor.take_name("hash_fields"):
                 raise cursor.syntax_error("expecting hash_fields")
             cursor.expect("=")
-            fields = cursor.expect("string").name
+            fields = _hash_fields(cursor)
         cursor.expect(")")
-        return cls(dst, choices, tuple(name.strip() for name in fields.split(",") if name.strip()))
+        return cls(dst, choices, fields)
 
     def format(self) -> str:
         """Write the action."""
@@ -323,7 +340,8 @@ class ForwardGroup(Action):
         output = Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT if ctx.pipeline == Pipeline.INGRESS else OFTable.SAVE_INPORT)
         keys = [(port, key) for port in self.ports if (key := ctx.port_key(port))]
         buckets = [
-            Bucket((SetField.bits(OUTPORT, key), output), watch=port if self.liveness else "") for port, key in keys
+            Bucket((SetField.bits(OUTPORT, key), output), weight=1, watch=port if self.liveness else "")
+            for port, key in keys
         ]
         return [Group(ctx.group(GroupSpec(tuple(buckets))))] if buckets else []
 

@@ -25,7 +25,7 @@ from ovenbird.lang.actions.machine import Check
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.lang.parser import check_writable
 from ovenbird.openflow.actions import CheckPktLarger as OpenFlowCheckPktLarger
-from ovenbird.openflow.actions import RegMove, Resubmit, SetField, StackPop, StackPush
+from ovenbird.openflow.actions import CopyField, Resubmit, SetField, StackPop, StackPush
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.openflow_tables import OFTable
 
@@ -220,7 +220,7 @@ class _LookupNeighbor(Action):
         """Return the call."""
         arguments = ((self.port, INPORT), (self.address, self.ADDRESS), (self.mac, ETH_SRC))
         body = ask(OFTable.MAC_LOOKUP, FlagBit.MAC_FOUND)
-        return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
+        return [*with_arguments(arguments, body), CopyField(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
@@ -274,7 +274,7 @@ class _LookupAddress(Action):
         """Return the call; the table writes eth.dst too, so the field is saved and restored."""
         body = [StackPush(ETH_DST), *ask(OFTable.MAC_BINDING, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
         arguments = ((self.port, OUTPORT), (self.address, self.ADDRESS))
-        return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
+        return [*with_arguments(arguments, body), CopyField(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
@@ -326,7 +326,7 @@ class GetFdb(Action):
         dst = bits_of(self.dst)
         body: list[OpenFlowAction] = [SetField.bits(OUTPORT, 0), Resubmit(OFTable.GET_FDB)]
         if dst != OUTPORT:
-            body = [StackPush(OUTPORT), *body, RegMove(src=OUTPORT, dst=dst), StackPop(OUTPORT)]
+            body = [StackPush(OUTPORT), *body, CopyField(src=OUTPORT, dst=dst), StackPop(OUTPORT)]
         return with_arguments(((self.mac, ETH_DST),), body)
 
     def evaluate(self, machine: Machine) -> bool:
@@ -397,7 +397,7 @@ class LookupFdb(Action):
         """Return the call."""
         arguments = ((self.port, INPORT), (self.mac, ETH_SRC))
         body = ask(OFTable.LOOKUP_FDB, FlagBit.FDB_FOUND)
-        return [*with_arguments(arguments, body), RegMove(src=FlagBit.FDB_FOUND.bits, dst=bits_of(self.dst))]
+        return [*with_arguments(arguments, body), CopyField(src=FlagBit.FDB_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the MAC up."""
@@ -461,7 +461,7 @@ class Ask(Action):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
         table, flag = _CHECKS[self.check]
-        return [*ask(table, flag), RegMove(src=flag.bits, dst=bits_of(self.dst))]
+        return [*ask(table, flag), CopyField(src=flag.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Perform the machine's check and store the result."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from ovenbird.dataclass import dataclass
 from ovenbird.lang.actions.action import Action, check_result, field_requires
 from ovenbird.lang.actions.layout import bits_of, register
-from ovenbird.openflow.actions import RegMove, Resubmit, SetField
+from ovenbird.openflow.actions import CopyField, Resubmit, SetField
 from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class _OriginalDestination(Action):
         """Return the call of the table, and the move of its result."""
         call: list[OpenFlowAction] = [SetField.bits(self.RESULT, 0), Resubmit(self.TABLE)]
         dst = bits_of(self.dst)
-        return call if dst == self.RESULT else [*call, RegMove(src=self.RESULT, dst=dst)]
+        return call if dst == self.RESULT else [*call, CopyField(src=self.RESULT, dst=dst)]
 
     def evaluate(self, machine: Machine) -> bool:
         """Store the destination."""

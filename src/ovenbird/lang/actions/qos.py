@@ -54,11 +54,7 @@ class SetQueue(Noted):
 
 @dataclass(frozen=True, slots=True)
 class SetMeter(Noted):
-    """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit (0: default).
-
-    In OpenFlow 1.3 a meter is an instruction of the flow, not an action (see `Actions.encode`), so a block cannot have
-    one.
-    """
+    """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit."""
 
     rate: int
     _: KW_ONLY

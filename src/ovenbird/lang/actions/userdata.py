@@ -2,7 +2,7 @@
 
     0  opcode (32 bits) and 4 bytes of zero
     8  the result bit, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32 bits)
-       the payload: the arguments of the opcode's action, or nested actions as OpenFlow 1.3 encodes them
+       the payload: the arguments of the opcode's action, or nested actions as OpenFlow 1.5 encodes them
 
 Opcodes are those of OVN 25.03, so that the flows of both can be compared. The packet-in of a paused flow carries a
 continuation, with which the controller resumes the packet after it has written the answer.

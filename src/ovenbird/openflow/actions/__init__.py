@@ -1,4 +1,4 @@
-"""Actions of flows, one frozen class each (OpenFlow 1.3.5, section 7.2.5; ovs-actions(7))."""
+"""Actions of flows, one frozen class each (OpenFlow 1.5.1, section 7.2.6; ovs-actions(7))."""
 
 from ovenbird.openflow.actions.conntrack import Ct, CtClear, Nat
 from ovenbird.openflow.actions.flow import (
@@ -15,6 +15,7 @@ from ovenbird.openflow.actions.flow import (
 )
 from ovenbird.openflow.actions.modify import (
     CheckPktLarger,
+    CopyField,
     DecTtl,
     DecTtlCntIds,
     DeleteField,
@@ -22,8 +23,6 @@ from ovenbird.openflow.actions.modify import (
     PopVlan,
     PushMpls,
     PushVlan,
-    RegLoad,
-    RegMove,
     SetField,
     SetTtl,
     StackPop,
@@ -48,10 +47,10 @@ from ovenbird.openflow.actions.output import (
 from ovenbird.openflow.actions.wire import Action, decode_actions, encode_actions
 
 __all__ = [
-    "Action", "Bundle", "CheckPktLarger", "Clone", "Conjunction", "Controller", "Ct", "CtClear", "DecTtl",
+    "Action", "Bundle", "CheckPktLarger", "Clone", "Conjunction", "Controller", "CopyField", "Ct", "CtClear", "DecTtl",
     "DecTtlCntIds",
     "DeleteField", "Exit", "FinTimeout", "Group", "Learn", "LearnLoad", "LearnMatch", "LearnOutput", "LearnSpec",
     "Meter", "Multipath", "Nat", "Note", "Output", "OutputReg", "OutputTrunc", "PlainController", "PopMpls", "PopQueue",
-    "PopVlan", "Port", "PushMpls", "PushVlan", "RegLoad", "RegMove", "Resubmit", "Sample", "SetField", "SetQueue",
+    "PopVlan", "Port", "PushMpls", "PushVlan", "Resubmit", "Sample", "SetField", "SetQueue",
     "SetTtl", "StackPop", "StackPush", "decode_actions", "encode_actions",
 ]  # fmt: skip

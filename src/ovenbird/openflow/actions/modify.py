@@ -6,19 +6,17 @@ import struct
 from typing import Self
 
 from ovenbird.dataclass import KW_ONLY, dataclass
-from ovenbird.openflow.actions.wire import Plain, nicira, pack_nicira, pack_ofs_n_bits, short_header, standard
-from ovenbird.openflow.actions.wire import unpack_subfield as _subfield
+from ovenbird.openflow.actions.wire import Plain, nicira, pack_nicira, standard
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.fields import Field, Subfield, field_named
 from ovenbird.openflow.match import decode_header, decode_oxm, encode_oxm
 
-_REG_LOAD = struct.Struct(">HHIHH4sQ")
+_COPY = struct.Struct(">HHHHH2x")
 _U16 = struct.Struct(">HHH2x")
 _U8 = struct.Struct(">HHB3x")
 
 
 @standard(25)
-@nicira(33)
 @dataclass(frozen=True, slots=True)
 class SetField:
     """Set a field, or the bits of it that are set in `mask`, to a value; bits outside the mask must be zero."""
@@ -49,10 +47,8 @@ class SetField:
         return cls(dst.field, value << dst.ofs, mask=((1 << dst.n_bits) - 1) << dst.ofs)
 
     def encode(self) -> bytes:
-        """Encode as OFPAT_SET_FIELD, or as NXAST_REG_LOAD2 if masked, since OpenFlow 1.3 has no masked form."""
+        """Encode as OFPAT_SET_FIELD."""
         oxm = encode_oxm({self.field.name: (self.value, self.mask)})
-        if self.mask != self.field.mask:
-            return pack_nicira(33, oxm)
         length = (len(oxm) + 11) & ~7
         return struct.pack(">HH", 25, length) + oxm.ljust(length - 4, b"\0")
 
@@ -63,64 +59,39 @@ class SetField:
         Raises:
             DecodeError: they are cut short.
         """
-        start = 10 if data[0] == 0xFF else 4
-        _, _, length, end = decode_header(data, start)
+        _, _, length, end = decode_header(data, 4)
         if end + length > len(data):
             raise DecodeError("truncated set_field")
-        ((name, (value, mask)),) = decode_oxm(data[start : end + length]).items()
+        ((name, (value, mask)),) = decode_oxm(data[4 : end + length]).items()
         return cls(field_named(name), value, mask=mask)
 
 
-@nicira(7)
-@dataclass(frozen=True, slots=True)
-class RegLoad:
-    """Load a value into a subfield of at most 64 bits."""
-
-    dst: Subfield
-    value: int
-
-    def encode(self) -> bytes:
-        """Encode as NXAST_REG_LOAD.
-
-        Raises:
-            EncodeError: the value does not fit the bits.
-        """
-        if self.value >> self.dst.n_bits:
-            raise EncodeError(f"{self.value:#x} does not fit {self.dst}")
-        header = short_header(self.dst.field)
-        return _REG_LOAD.pack(0xFFFF, 24, 0x2320, 7, pack_ofs_n_bits(self.dst), header, self.value)
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Decode from the action's own bytes."""
-        _, _, _, _, ofs_n_bits, _, value = _REG_LOAD.unpack(data)
-        return cls(_subfield(data, 12, ofs_n_bits=ofs_n_bits)[0], value)
-
-
-@nicira(6)
+@standard(28)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegMove:
+class CopyField:
     """Copy one subfield to another of the same width."""
 
     src: Subfield
     dst: Subfield
 
     def encode(self) -> bytes:
-        """Encode as NXAST_REG_MOVE.
+        """Encode as OFPAT_COPY_FIELD.
 
         Raises:
             EncodeError: source and destination differ in width.
         """
         if self.src.n_bits != self.dst.n_bits:
             raise EncodeError(f"{self.src} and {self.dst} differ in width")
-        body = struct.pack(">HHH", self.src.n_bits, self.src.ofs, self.dst.ofs)
-        return pack_nicira(6, body + self.src.field.header + self.dst.field.header)
+        fields = self.src.field.header + self.dst.field.header
+        length = (_COPY.size + len(fields) + 7) & ~7
+        head = _COPY.pack(28, length, self.src.n_bits, self.src.ofs, self.dst.ofs)
+        return (head + fields).ljust(length, b"\0")
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
-        n_bits, src_ofs, dst_ofs = struct.unpack_from(">10xHHH", data)
-        src, _, _, offset = decode_header(data, 16)
+        _, _, n_bits, src_ofs, dst_ofs = _COPY.unpack_from(data)
+        src, _, _, offset = decode_header(data, _COPY.size)
         dst, _, _, _ = decode_header(data, offset)
         return cls(src=Subfield(src, ofs=src_ofs, n_bits=n_bits), dst=Subfield(dst, ofs=dst_ofs, n_bits=n_bits))
 

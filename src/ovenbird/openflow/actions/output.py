@@ -27,7 +27,7 @@ _RESUBMIT = struct.Struct(">HHIHHB3x")
 
 
 class Port(IntEnum):
-    """Reserved ports of OpenFlow 1.1 and later (OpenFlow 1.3.5, section 7.2.1).
+    """Reserved ports of OpenFlow 1.1 and later (OpenFlow 1.5.1, section 7.2.1).
 
     `NONE` is the specification's OFPP_ANY.
     """
@@ -270,8 +270,7 @@ class SetQueue:
 class Meter:
     """Pass the packet through a meter, which may drop it.
 
-    An action since OpenFlow 1.5 (section 7.2.6.14); as the first action it becomes the meter instruction of OpenFlow
-    1.3 (`instructions.encode_apply`).
+    Before OpenFlow 1.5 a meter was an instruction of its own (section 7.2.6.14).
     """
 
     meter_id: int

@@ -1,7 +1,7 @@
 """The encoding of actions, and the registry of their decoders.
 
 Every action starts with a type and a length that is a multiple of 8; type 0xffff with Nicira's vendor number and a
-subtype is one of Open vSwitch's extensions (OpenFlow 1.3.5, section 7.2.5; ovs-actions(7)). An action is one class: the
+subtype is one of Open vSwitch's extensions (OpenFlow 1.5.1, section 7.2.6; ovs-actions(7)). An action is one class: the
 decorators `standard` and `nicira` register it under its number, and its `decode` receives exactly its own bytes,
 including the header.
 """
@@ -29,7 +29,7 @@ class Action(Protocol):
     """One action of a flow: a frozen value that can be encoded."""
 
     def encode(self) -> bytes:
-        """Encode as one OpenFlow 1.3 action, padded to 8 bytes; raise `EncodeError` for a value with no encoding."""
+        """Encode as one OpenFlow 1.5 action, padded to 8 bytes; raise `EncodeError` for a value with no encoding."""
         ...
 
 
@@ -173,7 +173,7 @@ class Plain:
     _BYTES = b""
 
     def encode(self) -> bytes:
-        """Encode as one OpenFlow 1.3 action."""
+        """Encode as one OpenFlow 1.5 action."""
         return self._BYTES
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Messages between controller and switch, one class each (OpenFlow 1.3.5, section 7; Nicira; ONF)."""
+"""Messages between controller and switch, one class each (OpenFlow 1.5.1, section 7; Nicira; Netronome)."""
 
 from ovenbird.openflow.messages.bundle import (
     ATOMIC,
@@ -18,7 +18,6 @@ from ovenbird.openflow.messages.flow import (
     Command,
     FlowFlag,
     FlowMod,
-    FlowRemoved,
     FlowStats,
     FlowStatsReply,
     FlowStatsRequest,
@@ -35,6 +34,7 @@ from ovenbird.openflow.messages.group import (
     MeterFlag,
     MeterMod,
     ModCommand,
+    Selection,
 )
 from ovenbird.openflow.messages.meter import MeterConfig, MeterConfigReply, MeterConfigRequest
 from ovenbird.openflow.messages.packet import (
@@ -64,7 +64,6 @@ from ovenbird.openflow.messages.session import (
     Role,
     RoleReply,
     RoleRequest,
-    SetAsync,
     SetConfig,
     SetControllerId,
     SetPacketInFormat,
@@ -110,7 +109,6 @@ __all__ = [
     "FlowChange",
     "FlowFlag",
     "FlowMod",
-    "FlowRemoved",
     "FlowStats",
     "FlowStatsReply",
     "FlowStatsRequest",
@@ -140,7 +138,7 @@ __all__ = [
     "Role",
     "RoleReply",
     "RoleRequest",
-    "SetAsync",
+    "Selection",
     "SetConfig",
     "SetControllerId",
     "SetPacketInFormat",

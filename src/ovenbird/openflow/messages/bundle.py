@@ -1,4 +1,4 @@
-"""Bundles: many changes that the switch makes at once or not at all (ONF extension 230 for OpenFlow 1.3)."""
+"""Bundles: many changes that the switch makes at once or not at all (OpenFlow 1.5.1, section 7.3.9)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Self
 from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import EncodeError
 from ovenbird.openflow.messages.flow import Command
-from ovenbird.openflow.messages.wire import ONF, VERSION, Message, decode_message, experimenter, frame_experimenter
+from ovenbird.openflow.messages.wire import VERSION, Message, decode_message, frame, kind
 
-_ADD = struct.Struct(">BBHIIII2xH")
-_ADD_FLOW = struct.Struct(">BBHIIII2xH BBHIQQBBHHHIIIH2x")  # the bundle's header, then the flow_mod's
+_ADD = struct.Struct(">BBHII2xH")
+_ADD_FLOW = struct.Struct(">BBHII2xH BBHIQQBBHHHIIIH2x")  # the bundle's header, then the flow_mod's
 _ANY = 0xFFFFFFFF
 ATOMIC, ORDERED = 1, 2
 
@@ -30,7 +30,7 @@ class BundleControlType(IntEnum):
     DISCARD_REPLY = 7
 
 
-@experimenter(ONF, subtype=2300)
+@kind(33)
 @dataclass(frozen=True, slots=True)
 class BundleControl:
     """Open, close, commit or discard a bundle, or reply to this."""
@@ -40,10 +40,8 @@ class BundleControl:
     flags: int = ATOMIC | ORDERED
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as ONFT_BUNDLE_CONTROL."""
-        return frame_experimenter(
-            ONF, subtype=2300, xid=xid, body=struct.pack(">IHH", self.bundle_id, self.control, self.flags)
-        )
+        """Encode as OFPT_BUNDLE_CONTROL."""
+        return frame(33, xid=xid, body=struct.pack(">IHH", self.bundle_id, self.control, self.flags))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -57,11 +55,11 @@ def encode_bundle_add(bundle_id: int, message: bytes, *, xid: int, flags: int = 
 
     Arguments:
         bundle_id: of the open bundle.
-        message: the message, whose header must have the same transaction id `xid` (OpenFlow 1.4, section 7.3.9.6).
+        message: the message, whose header must have the same transaction id `xid` (OpenFlow 1.5.1, section 7.3.9.6).
         xid: the transaction id.
         flags: the flags with which the bundle was opened.
     """
-    return _ADD.pack(VERSION, 4, 24 + len(message), xid, ONF, 2301, bundle_id, flags) + message
+    return _ADD.pack(VERSION, 34, 16 + len(message), xid, bundle_id, flags) + message
 
 
 FlowChange = tuple[tuple[int, int, bytes], tuple[bytes, int] | None]
@@ -89,7 +87,7 @@ def encode_flow_change(bundle_id: int, change: FlowChange, *, xid: int, flags: i
     try:
         return (
             _ADD_FLOW.pack(
-                VERSION, 4, 24 + length, xid, ONF, 2301, bundle_id, flags,
+                VERSION, 34, 16 + length, xid, bundle_id, flags,
                 VERSION, 14, length, xid, cookie, 0, table, command, 0, 0, priority, _ANY, _ANY, _ANY, 0,
             )
             + match
@@ -99,7 +97,7 @@ def encode_flow_change(bundle_id: int, change: FlowChange, *, xid: int, flags: i
         raise EncodeError(f"flow_mod with a value out of range: {error}") from None
 
 
-@experimenter(ONF, subtype=2301)
+@kind(34)
 @dataclass(frozen=True, slots=True)
 class BundleAdd:
     """Put a message into a bundle."""
@@ -109,7 +107,7 @@ class BundleAdd:
     flags: int = ATOMIC | ORDERED
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as ONFT_BUNDLE_ADD_MESSAGE."""
+        """Encode as OFPT_BUNDLE_ADD_MESSAGE."""
         return encode_bundle_add(self.bundle_id, self.message.encode(xid), xid=xid, flags=self.flags)
 
     @classmethod

@@ -1,7 +1,7 @@
-"""Messages about flows: flow_mod, flow_removed, flow and aggregate statistics.
+"""Messages about flows: flow_mod, and descriptions of flows with their statistics.
 
-OpenFlow 1.3.5, sections 7.3.4 and 7.3.5. `FlowMod.encode` is the hottest path of the package. Its match and
-instructions may be bytes that were encoded before.
+OpenFlow 1.5.1, sections 7.3.4 and 7.3.5; statistics are OXS fields (section 7.2.4).
+`FlowMod.encode` is the hottest path of the package. Its match and instructions may be bytes that were encoded before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Self
 from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import Instruction, decode_instructions
-from ovenbird.openflow.match import Match
+from ovenbird.openflow.match import Match, in_registers
 from ovenbird.openflow.messages.wire import (
     VERSION,
     frame,
@@ -24,8 +24,11 @@ from ovenbird.openflow.messages.wire import (
 )
 
 _FLOW_MOD = struct.Struct(">BBHIQQBBHHHIIIH2x")
-_REMOVED = struct.Struct(">QHBBIIHHQQ")
-_STATS = struct.Struct(">HBxIIHHHH4xQQQ")
+_DESCRIPTION = struct.Struct(">H2xBxHHHHHQ")
+_STATS = struct.Struct(">HH")
+_OXS = struct.Struct(">HBB")
+_BASIC = 0x8002
+_DURATION, _FLOWS, _PACKETS, _BYTES = 0, 3, 4, 5
 _STATS_REQUEST = struct.Struct(">B3xII4xQQ")
 _ANY = 0xFFFFFFFF
 ALL_TABLES = 255
@@ -132,50 +135,6 @@ class FlowMod:
         )
 
 
-@kind(11)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowRemoved:
-    """A flow was removed: by idle timeout (reason 0), hard timeout (1), deletion (2), or its group's deletion (3)."""
-
-    cookie: int
-    priority: int
-    reason: int
-    table: int
-    duration: float
-    idle_timeout: int
-    hard_timeout: int
-    n_packets: int
-    n_bytes: int
-    match: Match
-
-    def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPT_FLOW_REMOVED."""
-        seconds = int(self.duration)
-        head = _REMOVED.pack(
-            self.cookie, self.priority, self.reason, self.table, seconds, int((self.duration - seconds) * 1e9),
-            self.idle_timeout, self.hard_timeout, self.n_packets, self.n_bytes,
-        )  # fmt: skip
-        return frame(11, xid=xid, body=head + self.match.encode())
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Decode the body."""
-        cookie, priority, reason, table, sec, nsec, idle, hard, n_packets, n_bytes = _REMOVED.unpack_from(body)
-        match, _ = Match.decode(body, _REMOVED.size)
-        return cls(
-            cookie=cookie,
-            priority=priority,
-            reason=reason,
-            table=table,
-            duration=sec + nsec / 1e9,
-            idle_timeout=idle,
-            hard_timeout=hard,
-            n_packets=n_packets,
-            n_bytes=n_bytes,
-            match=match,
-        )
-
-
 @multipart_request(1)
 @dataclass(frozen=True, slots=True)
 class FlowStatsRequest:
@@ -194,7 +153,7 @@ class FlowStatsRequest:
         return head + self.match.encode()
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPMP_FLOW."""
+        """Encode as OFPMP_FLOW_DESC."""
         return frame_multipart(1, xid=xid, body=self._body())
 
     @classmethod
@@ -213,7 +172,7 @@ class FlowStatsRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStats:
-    """One flow in the switch; `instructions` are kept as the switch encoded them."""
+    """One flow in the switch, with its statistics; `instructions` are kept as the switch encoded them."""
 
     table: int
     priority: int
@@ -228,6 +187,51 @@ class FlowStats:
     n_bytes: int
 
 
+def _pack_statistics(*fields: tuple[int, bytes]) -> bytes:
+    body = b"".join([_OXS.pack(_BASIC, field << 1, len(value)) + value for field, value in fields])
+    return (_STATS.pack(0, _STATS.size + len(body)) + body).ljust((_STATS.size + len(body) + 7) & ~7, b"\0")
+
+
+def _unpack_statistics(data: bytes, offset: int) -> tuple[dict[int, bytes], int]:
+    """Return the values of a struct ofp_stats by field, those of unknown classes left out, and the offset after it."""
+    _, length = _STATS.unpack_from(data, offset)
+    end, offset = offset + length, offset + _STATS.size
+    if end > len(data):
+        raise DecodeError(f"statistics of {length} bytes")
+    values: dict[int, bytes] = {}
+    while offset < end:
+        family, field, size = _OXS.unpack_from(data, offset)
+        offset += _OXS.size
+        if family == _BASIC:
+            values[field >> 1] = data[offset : offset + size]
+        offset += size
+    return values, end + (-length & 7)
+
+
+def _number(values: dict[int, bytes], field: int) -> int:
+    return int.from_bytes(values.get(field, b""), "big")
+
+
+def _decode_description(data: bytes) -> FlowStats:
+    _, table, priority, idle, hard, flags, _, cookie = _DESCRIPTION.unpack_from(data)
+    match, start = Match.decode(data, _DESCRIPTION.size)
+    values, start = _unpack_statistics(data, start)
+    seconds, nanoseconds = divmod(_number(values, _DURATION), 1 << 32)
+    return FlowStats(
+        table=table,
+        priority=priority,
+        match=Match(in_registers(match)),
+        instructions=data[start:],
+        cookie=cookie,
+        flags=flags,
+        idle_timeout=idle,
+        hard_timeout=hard,
+        duration=seconds + nanoseconds / 1e9,
+        n_packets=_number(values, _PACKETS),
+        n_bytes=_number(values, _BYTES),
+    )
+
+
 @multipart_reply(1)
 @dataclass(frozen=True, slots=True)
 class FlowStatsReply:
@@ -237,14 +241,19 @@ class FlowStatsReply:
     more: bool = False
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPMP_FLOW's reply."""
+        """Encode as OFPMP_FLOW_DESC's reply."""
         out = []
         for flow in self.flows:
             seconds = int(flow.duration)
-            tail = flow.match.encode() + flow.instructions
-            head = _STATS.pack(
-                _STATS.size + len(tail), flow.table, seconds, int((flow.duration - seconds) * 1e9), flow.priority,
-                flow.idle_timeout, flow.hard_timeout, flow.flags, flow.cookie, flow.n_packets, flow.n_bytes,
+            statistics = _pack_statistics(
+                (_DURATION, struct.pack(">II", seconds, int((flow.duration - seconds) * 1e9))),
+                (_PACKETS, flow.n_packets.to_bytes(8, "big")),
+                (_BYTES, flow.n_bytes.to_bytes(8, "big")),
+            )
+            tail = flow.match.encode() + statistics + flow.instructions
+            head = _DESCRIPTION.pack(
+                _DESCRIPTION.size + len(tail), flow.table, flow.priority, flow.idle_timeout, flow.hard_timeout,
+                flow.flags, 0, flow.cookie,
             )  # fmt: skip
             out.append(head + tail)
         return frame(19, xid=xid, body=struct.pack(">HH4x", 1, self.more) + b"".join(out))
@@ -259,27 +268,10 @@ class FlowStatsReply:
         flows = []
         offset = 6
         while offset < len(body):
-            length, table, sec, nsec, priority, idle, hard, flags, cookie, n_packets, n_bytes = _STATS.unpack_from(
-                body, offset
-            )
-            match, start = Match.decode(body, offset + _STATS.size)
-            if not start <= offset + length <= len(body):
-                raise DecodeError(f"flow statistics of {length} bytes")
-            flows.append(
-                FlowStats(
-                    table=table,
-                    priority=priority,
-                    match=match,
-                    instructions=body[start : offset + length],
-                    cookie=cookie,
-                    flags=flags,
-                    idle_timeout=idle,
-                    hard_timeout=hard,
-                    duration=sec + nsec / 1e9,
-                    n_packets=n_packets,
-                    n_bytes=n_bytes,
-                )
-            )
+            (length,) = struct.unpack_from(">H", body, offset)
+            if length < _DESCRIPTION.size or offset + length > len(body):
+                raise DecodeError(f"description of a flow of {length} bytes")
+            flows.append(_decode_description(body[offset : offset + length]))
             offset += length
         return cls(tuple(flows), bool(body[1] & 1))
 
@@ -290,7 +282,7 @@ class AggregateStatsRequest(FlowStatsRequest):
     """Request sums over the flows that a `FlowStatsRequest` would list."""
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPMP_AGGREGATE."""
+        """Encode as OFPMP_AGGREGATE_STATS."""
         return frame_multipart(2, xid=xid, body=self._body())
 
 
@@ -304,11 +296,22 @@ class AggregateStatsReply:
     n_flows: int
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPMP_AGGREGATE's reply."""
-        return frame(19, xid=xid, body=struct.pack(">HH4xQQI4x", 2, 0, self.n_packets, self.n_bytes, self.n_flows))
+        """Encode as OFPMP_AGGREGATE_STATS's reply."""
+        statistics = _pack_statistics(
+            (_FLOWS, self.n_flows.to_bytes(4, "big")),
+            (_PACKETS, self.n_packets.to_bytes(8, "big")),
+            (_BYTES, self.n_bytes.to_bytes(8, "big")),
+        )
+        return frame(19, xid=xid, body=struct.pack(">HH4x", 2, 0) + statistics)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, from the flags on."""
-        n_packets, n_bytes, n_flows = struct.unpack(">6xQQI4x", body)
-        return cls(n_packets=n_packets, n_bytes=n_bytes, n_flows=n_flows)
+        """Decode the body, from the flags on.
+
+        Raises:
+            DecodeError: a sum is cut short.
+        """
+        values, _ = _unpack_statistics(body, 6)
+        return cls(
+            n_packets=_number(values, _PACKETS), n_bytes=_number(values, _BYTES), n_flows=_number(values, _FLOWS)
+        )

@@ -1,4 +1,4 @@
-"""Messages about the meters in the switch (OpenFlow 1.3.5, section 7.3.5.13)."""
+"""Messages about the meters in the switch (OpenFlow 1.5.1, section 7.3.5.15)."""
 
 from __future__ import annotations
 

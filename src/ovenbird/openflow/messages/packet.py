@@ -1,6 +1,6 @@
 """Packets to and from the controller: NXT_PACKET_IN2, NXT_RESUME, packet_out.
 
-See ovs-actions(7), "The controller action", and OpenFlow 1.3.5, section 7.3.7.
+See ovs-actions(7), "The controller action", and OpenFlow 1.5.1, section 7.3.6.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Self
 from ovenbird.dataclass import KW_ONLY, dataclass
 from ovenbird.openflow.actions import Action, Port, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
-from ovenbird.openflow.match import Match, decode_oxm, encode_oxm
-from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame, frame_experimenter, kind
+from ovenbird.openflow.match import Match, decode_oxm, encode_oxm, in_registers
+from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame, frame_experimenter, kind, properties
 
 _NO_BUFFER = 0xFFFFFFFF
 
@@ -68,19 +68,12 @@ class PacketIn:
         Raises:
             DecodeError: a property is malformed.
         """
-        props: dict[int, bytes] = {}
-        offset = 0
-        while offset < len(body):
-            number, length = struct.unpack_from(">HH", body, offset)
-            if length < 4 or offset + length > len(body):
-                raise DecodeError(f"packet-in property {number} of {length} bytes")
-            props[number] = body[offset + 4 : offset + length]
-            offset += (length + 7) & ~7
+        props = dict(properties(body))
         packet = props.get(_PACKET, b"")
         full_len = props.get(_FULL_LEN)
         return cls(
             packet,
-            Match(decode_oxm(props.get(_METADATA, b""))),
+            Match(in_registers(decode_oxm(props.get(_METADATA, b"")))),
             userdata=props.get(_USERDATA, b""),
             continuation=props.get(_CONTINUATION, b""),
             cookie=int.from_bytes(props.get(_COOKIE, b"")[4:], "big"),
@@ -140,20 +133,24 @@ class PacketOut:
             EncodeError: a value is out of its range.
         """
         actions = self.actions if isinstance(self.actions, bytes) else encode_actions(self.actions)
+        match = Match.exact(in_port_oxm=self.in_port).encode()
         try:
-            head = struct.pack(">IIH6x", _NO_BUFFER, self.in_port, len(actions))
+            head = struct.pack(">IH2x", _NO_BUFFER, len(actions))
         except struct.error as error:
             raise EncodeError(f"packet_out with a value out of range: {error}") from None
-        return frame(13, xid=xid, body=head + actions + self.packet)
+        return frame(13, xid=xid, body=head + match + actions + self.packet)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body.
 
         Raises:
-            DecodeError: the actions are longer than the message.
+            DecodeError: the actions are longer than the message, or the match is malformed.
         """
-        _, in_port, length = struct.unpack_from(">IIH6x", body)
-        if 16 + length > len(body):
+        _, length = struct.unpack_from(">IH2x", body)
+        match, start = Match.decode(body, 8)
+        end = start + length
+        if end > len(body):
             raise DecodeError(f"packet_out with {length} bytes of actions")
-        return cls(packet=body[16 + length :], actions=decode_actions(body[16 : 16 + length]), in_port=in_port)
+        in_port, _ = match.get("in_port_oxm", (Port.CONTROLLER, 0))
+        return cls(packet=body[end:], actions=decode_actions(body[start:end]), in_port=in_port)

@@ -1,4 +1,4 @@
-"""Messages about ports: port descriptions and their changes (OpenFlow 1.3.5, sections 7.2.1 and 7.4.3)."""
+"""Messages about ports: port descriptions and their changes (OpenFlow 1.5.1, sections 7.2.1 and 7.4.3)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from enum import IntEnum
 from typing import Self
 
 from ovenbird.dataclass import KW_ONLY, dataclass
-from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request
+from ovenbird.openflow.errors import DecodeError
+from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request, properties
 
-_PORT = struct.Struct(">I4x6s2x16s8I")
-_NUMBERS = ("config", "state", "curr", "advertised", "supported", "peer", "curr_speed", "max_speed")
+_PORT = struct.Struct(">IH2x6s2x16sII")
+_ETHERNET = struct.Struct(">HH4x6I")
+_ETHERNET_PROPERTY = 0
+_NUMBERS = ("curr", "advertised", "supported", "peer", "curr_speed", "max_speed")
+_ANY = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +36,24 @@ class PortDesc:
 
     def encode(self) -> bytes:
         """Encode as struct ofp_port."""
-        return _PORT.pack(
-            self.port_no, self.hw_addr, self.name.encode(), self.config, self.state, self.curr, self.advertised,
-            self.supported, self.peer, self.curr_speed, self.max_speed,
-        )  # fmt: skip
+        numbers = (self.curr, self.advertised, self.supported, self.peer, self.curr_speed, self.max_speed)
+        head = _PORT.pack(
+            self.port_no, _PORT.size + _ETHERNET.size, self.hw_addr, self.name.encode(), self.config, self.state
+        )
+        return head + _ETHERNET.pack(_ETHERNET_PROPERTY, _ETHERNET.size, *numbers)
 
     @classmethod
-    def decode(cls, data: bytes, offset: int = 0) -> Self:
-        """Decode the struct ofp_port at `offset`; bytes of the name that are not UTF-8 become escapes."""
-        port_no, hw_addr, name, *numbers = _PORT.unpack_from(data, offset)
+    def decode(cls, data: bytes) -> Self:
+        """Decode a struct ofp_port; bytes of the name that are not UTF-8 become escapes.
+
+        Raises:
+            DecodeError: a property is malformed; those of unknown types are skipped.
+        """
+        port_no, _, hw_addr, name, config, state = _PORT.unpack_from(data)
         text = name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-        return cls(port_no, hw_addr, text, **dict(zip(_NUMBERS, numbers, strict=True)))
+        speeds = dict(properties(data[_PORT.size :])).get(_ETHERNET_PROPERTY, b"")
+        numbers = struct.unpack_from(">4x6I", speeds) if speeds else ()
+        return cls(port_no, hw_addr, text, config=config, state=state, **dict(zip(_NUMBERS, numbers, strict=False)))
 
 
 class PortReason(IntEnum):
@@ -68,7 +79,7 @@ class PortStatus:
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
-        return cls(PortReason(body[0]), PortDesc.decode(body, 8))
+        return cls(PortReason(body[0]), PortDesc.decode(body[8:]))
 
 
 @multipart_request(13)
@@ -78,7 +89,7 @@ class PortDescRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_PORT_DESC."""
-        return frame_multipart(13, xid=xid)
+        return frame_multipart(13, xid=xid, body=struct.pack(">I4x", _ANY))
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
@@ -101,6 +112,16 @@ class PortDescReply:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, from the flags on."""
-        ports = tuple(PortDesc.decode(body, offset) for offset in range(6, len(body), _PORT.size))
-        return cls(ports, bool(body[1] & 1))
+        """Decode the body, from the flags on.
+
+        Raises:
+            DecodeError: a port is malformed.
+        """
+        ports, offset = [], 6
+        while offset < len(body):
+            (length,) = struct.unpack_from(">4xH", body, offset)
+            if length < _PORT.size or offset + length > len(body):
+                raise DecodeError(f"port description of {length} bytes")
+            ports.append(PortDesc.decode(body[offset : offset + length]))
+            offset += length
+        return cls(tuple(ports), bool(body[1] & 1))

@@ -1,6 +1,6 @@
 """Messages about the session: hello, error, echo, features, configuration, barrier, role, asynchronous messages.
 
-OpenFlow 1.3.5, sections 7.3.1, 7.3.2, 7.3.8 to 7.3.10, 7.4.4 and 7.5.
+OpenFlow 1.5.1, sections 7.3.1, 7.3.2, 7.3.7 to 7.3.10, 7.5.4 and 7.1.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class BarrierReply(Empty):
 
 
 class Role(IntEnum):
-    """A controller's role (OpenFlow 1.3.5, section 7.3.9)."""
+    """A controller's role (OpenFlow 1.5.1, section 7.3.8)."""
 
     NOCHANGE = 0
     EQUAL = 1
@@ -249,26 +249,6 @@ class RoleReply:
         """Decode the body."""
         role, generation_id = struct.unpack(">I4xQ", body)
         return cls(Role(role), generation_id)
-
-
-@kind(28)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAsync:
-    """Select the asynchronous messages to receive: a bit per reason, for the roles (primary or equal, secondary)."""
-
-    packet_in: tuple[int, int] = (0xFFFFFFFF, 0)
-    port_status: tuple[int, int] = (0xFFFFFFFF, 0)
-    flow_removed: tuple[int, int] = (0xFFFFFFFF, 0)
-
-    def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPT_SET_ASYNC."""
-        return frame(28, xid=xid, body=struct.pack(">6I", *self.packet_in, *self.port_status, *self.flow_removed))
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Decode the body."""
-        masks = struct.unpack(">6I", body)
-        return cls(packet_in=(masks[0], masks[1]), port_status=(masks[2], masks[3]), flow_removed=(masks[4], masks[5]))
 
 
 @experimenter(NICIRA, subtype=16)

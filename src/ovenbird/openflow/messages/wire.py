@@ -1,6 +1,6 @@
 """The encoding of messages, and the registry of their decoders.
 
-A message is a header (version, type, length, transaction id) and a body (OpenFlow 1.3.5, section 7.1). A message class
+A message is a header (version, type, length, transaction id) and a body (OpenFlow 1.5.1, section 7.1). A message class
 is a frozen dataclass with `encode(xid)`; the decorators register the decoder of its body under its number: the type,
 the experimenter's number and subtype, or the multipart type. An unregistered type decodes to `Unknown`, since the peer
 may support newer messages.
@@ -15,11 +15,10 @@ from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import DecodeError, EncodeError, OpenFlowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-VERSION = 4  # OpenFlow 1.3
+VERSION = 6  # OpenFlow 1.5
 NICIRA = 0x00002320
-ONF = 0x4F4E4600
 
 EXPERIMENTER = 4
 MULTIPART_REQUEST = 18
@@ -34,7 +33,7 @@ class Message(Protocol):
     """One OpenFlow message: a frozen value, encoded with the transaction id of its transmission."""
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as one OpenFlow 1.3 message; raise `EncodeError` for a value with no encoding."""
+        """Encode as one OpenFlow 1.5 message; raise `EncodeError` for a value with no encoding."""
         ...
 
 
@@ -125,6 +124,23 @@ def frame_multipart(number: int, *, xid: int, body: bytes = b"") -> bytes:
     return _MULTIPART.pack(VERSION, MULTIPART_REQUEST, len(body) + 16, xid, number, 0) + body
 
 
+def properties(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return the properties of a message or of a part of one, in order: type, and what follows type and length.
+
+    Each is padded to a multiple of 8 bytes, which its length does not count (OpenFlow 1.5.1, section 7.2.1.2).
+
+    Raises:
+        DecodeError: one is truncated.
+    """
+    offset = 0
+    while offset < len(data):
+        number, length = struct.unpack_from(">HH", data, offset)
+        if length < 4 or offset + length > len(data):
+            raise DecodeError(f"property {number} of {length} bytes")
+        yield number, data[offset + 4 : offset + length]
+        offset += (length + 7) & ~7
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """A message of an unregistered type; `body` follows the common header."""
@@ -141,7 +157,7 @@ def decode_message(data: bytes) -> tuple[int, Message]:
     """Decode a complete message; return its transaction id and value, `Unknown` for unregistered types.
 
     Raises:
-        DecodeError: the length is wrong, the body malformed, or the version not 1.3 (only Hello may have another).
+        DecodeError: the length is wrong, the body malformed, or the version not 1.5 (only Hello may have another).
     """
     if len(data) < 8:
         raise DecodeError(f"message of {len(data)} bytes")
@@ -175,7 +191,7 @@ class Empty:
     _NUMBER = 0
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as one OpenFlow 1.3 message."""
+        """Encode as one OpenFlow 1.5 message."""
         return frame(self._NUMBER, xid=xid)
 
     @classmethod

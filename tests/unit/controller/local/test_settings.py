@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import MONITOR_CLAUSE
 from ovenbird.controller.local.chassis import CHASSIS
@@ -46,6 +48,16 @@ def test_a_deleted_chassis_is_made_again(world):
     world.run()
     ((_, name, _, _, _, encaps, _, _),) = world.facts[CHASSIS]
     assert (name, encaps) == ("hv1", (("geneve", "192.0.2.1"),))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [((), None), (("OpenFlow13",), {"OpenFlow13", "OpenFlow15"}), (("OpenFlow15",), None)]
+)
+def test_a_bridge_with_a_list_of_protocols_is_given_the_one_that_is_spoken(world, given, wanted):
+    world.set(world.bridge, protocols=frozenset(given))
+    world.run()
+    changes = dict(change for fact in world.facts[EDIT] if fact[2] == world.bridge.uuid for change in fact[3])
+    assert changes.get("protocols") == wanted
 
 
 def test_only_what_is_hosted_is_asked_for(world):

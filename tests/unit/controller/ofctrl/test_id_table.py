@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import GROUP
-from ovenbird.controller.ofctrl.group_table import GroupTable, buckets_of
+from ovenbird.controller.ofctrl.group_table import GroupTable, select_group
 from ovenbird.lang.actions.context import Bucket, GroupSpec
 from ovenbird.openflow.actions import Group, SetField
 from ovenbird.openflow.messages import GroupType, ModCommand
@@ -64,8 +64,8 @@ def test_a_port_of_a_forwarding_group_is_as_alive_as_the_tunnel_to_it(world):
     world.flow(switch, "ip4", 'fwd_group(liveness="true",childports="far","near","nowhere");', table_id=3)
     world.run()
     ((_, _, spec),) = world.facts[GROUP]
-    assert [bucket.watch_port for bucket in buckets_of(spec)] == [100, ANY_PORT]
+    assert [bucket.watch_port for bucket in select_group(spec).buckets] == [100, ANY_PORT]
     world.set(far, chassis=world.me.uuid)
     world.run()
     ((_, _, spec),) = world.facts[GROUP]
-    assert [bucket.watch_port for bucket in buckets_of(spec)] == [ANY_PORT, ANY_PORT]
+    assert [bucket.watch_port for bucket in select_group(spec).buckets] == [ANY_PORT, ANY_PORT]

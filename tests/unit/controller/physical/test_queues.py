@@ -8,7 +8,8 @@ from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import METER, NOTICE
 from ovenbird.controller.physical.queues import DROP_QOS, DROP_QUEUE, NEW_QOS, NEW_QUEUE
 from ovenbird.model import vswitch
-from ovenbird.openflow.instructions import ApplyActions, Meter, decode_instructions
+from ovenbird.openflow.actions import Meter
+from ovenbird.openflow.instructions import decode_instructions
 from support.controller.world import World
 
 KINDS = (NEW_QOS, NEW_QUEUE, DROP_QUEUE, DROP_QOS)
@@ -107,18 +108,23 @@ def test_each_rule_has_a_meter_of_its_own(net):
     net.flow(net.datapath, "udp", "set_meter(1); set_meter(2); next;", table_id=10)
     net.run()
     meters = {fact.number: (fact.unit, fact.bands) for fact in net.facts[METER]}
-    assert sorted(meters.values()) == [("kbps", ((10, 0),)), ("kbps", ((10, 2),)), ("kbps", ((10, 2),))]
+    assert sorted(meters.values()) == [
+        ("kbps", ((1, 0),)),
+        ("kbps", ((2, 0),)),
+        ("kbps", ((10, 0),)),
+        *[("kbps", ((10, 2),))] * 2,
+    ]
     used = {}
     for key in net.desired():
         if key[0] == 18:
-            first, second = decode_instructions(net.table.desired(key)[0])
-            assert isinstance(first, Meter)
-            assert isinstance(second, ApplyActions)
-            used[first.meter_id] = second.actions
+            (apply,) = decode_instructions(net.table.desired(key)[0])
+            for action in apply.actions:
+                if isinstance(action, Meter):
+                    used[action.meter_id] = apply.actions
     assert used.keys() == meters.keys()
     net.delete(rows[0])
     net.run()
-    assert len(net.facts[METER]) == 2
+    assert len(net.facts[METER]) == 4
 
 
 def test_another_port_costs_the_rules_of_its_own_queues(net):

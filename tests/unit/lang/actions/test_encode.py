@@ -16,6 +16,7 @@ from ovenbird.openflow.actions import (
     Controller,
     Group,
     LearnLoad,
+    Meter,
     Nat,
     Resubmit,
     SetField,
@@ -24,7 +25,7 @@ from ovenbird.openflow.actions import (
 )
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import FIELDS, Subfield
-from ovenbird.openflow.instructions import ApplyActions, Meter
+from ovenbird.openflow.instructions import ApplyActions
 from ovenbird.pipeline.openflow_tables import OFTable
 from ovenbird.pipeline.stages import Pipeline
 
@@ -144,7 +145,7 @@ def test_a_sample_whose_point_is_in_a_field_is_left_out(place) -> None:
 
 def test_instructions(place) -> None:
     assert parse_actions("drop;").instructions(place()) == []
-    assert parse_actions("set_meter(10, 5); next;").instructions(place()) == [Meter(15), ApplyActions((Resubmit(12),))]
+    assert parse_actions("set_meter(10, 5); next;").instructions(place()) == [ApplyActions((Meter(15), Resubmit(12)))]
 
 
 def test_dhcp_options_reach_the_controller(place) -> None:

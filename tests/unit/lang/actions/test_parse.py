@@ -268,6 +268,8 @@ WRONG = [
     ("reg0[0..1] = select(1, 2);", "reg0[0..1]", "at least 16 bits"),
     ("reg0 = select(1);", ";", "at least 2 group members"),
     ("reg0 = select(1=0, 2);", "0", "weight can't be 0"),
+    ('ct_lb_mark(backends=10.0.0.1; hash_fields="ip_src,colour");', '"ip_src,colour"', "no field 'colour'"),
+    ('reg0 = select(values=(1, 2); hash_fields="colour");', '"colour"', "no field 'colour'"),
     ("bind_vport(x, inport);", "x", "expecting port name string"),
     ("fwd_group(childports=eth0);", "eth0", "expecting logical switch port"),
     ('commit_lb_aff(vip = "x", backend = "::2", timeout = 3);', '"x"', "Invalid"),
