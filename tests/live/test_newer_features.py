@@ -14,7 +14,7 @@ from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.conversation import PORT, SERVER, Conversation, ask
-from support.live.traffic import Program
+from support.live.traffic import Program, connects, serve
 from support.northd import newer_rows
 from support.northd.oracle import Client
 from support.waiting import until
@@ -262,3 +262,19 @@ def test_connections_of_a_persistent_acl_outlive_its_match_and_end_with_it(
         nb("--wait=hv", "acl-del", "services", "to-lport", "300", "tcp.dst == 81")
         assert conversation.say() == "silence"
     nb("acl-del", "services")
+
+
+def test_a_daemon_at_a_port_speaks_bgp_with_the_address_of_the_router(server: Instance, lab: Lab, nb: Nbctl) -> None:
+    mac = f"{ROUTER[:-2]}f2"
+    nb("lsp-add", "services", "daemon", "--", "lsp-set-addresses", "daemon", "unknown")
+    nb("lrp-set-options", "r-services", "routing-protocol-redirect=daemon", "routing-protocols=BGP")
+    nb("--wait=hv", "sync")
+    daemon = lab.attach("daemon", host="hv1", port_id="daemon", mac=mac, dhcp=False)
+    daemon.run("ip", "address", "add", "172.16.8.1/24", "dev", INTERFACE)
+    with serve(daemon, 179):
+        until(lambda: connects(server, "172.16.8.1", 179), what="the daemon to be reached at the router's address")
+    assert server.pings("172.16.8.1")
+    with serve(server, 179):
+        until(lambda: connects(daemon, "172.16.8.2", 179), what="the daemon to reach a neighbour")
+    nb("lrp-set-options", "r-services")
+    lab.delete("daemon")

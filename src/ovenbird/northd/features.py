@@ -40,6 +40,7 @@ from ovenbird.northd.switch import (
     port_security,
     qos,
     router_port,
+    routing_protocols,
     vtep_gateway,
 )
 from ovenbird.pipeline.explanations import Explanations
@@ -71,6 +72,7 @@ FEATURES = (
     l2_lookup.FEATURE,
     forwarding_groups.FEATURE,
     router_port.FEATURE,
+    routing_protocols.FEATURE,
     admission.FEATURE,
     neighbor_resolution.FEATURE,
     ip_input.FEATURE,

@@ -1,5 +1,7 @@
 """What releases of OVN after 23.03 add to routers: ovn-trace reads our flows as they are meant, and theirs alike."""
 
+import re
+
 import pytest
 
 ROUTER = """
@@ -117,3 +119,12 @@ def test_next_hops_of_symmetric_replies_are_monitored(router):
             ("172.16.0.10", "r-out", ""),
             ("172.16.0.11", "r-out", ""),
         ]
+
+
+@pytest.mark.parametrize(("transport", "ends"), [("tcp.dst == 179", ["b"]), ("tcp.src == 179", ["b"]), ("udp", [])])
+def test_routing_protocols_go_to_a_daemon(router, transport, ends):
+    router.edit("lsp-set-addresses b unknown")
+    router.edit("lrp-set-options r-out routing-protocol-redirect=b routing-protocols=BGP")
+    packet = IN.replace("172.16.0.60", "172.16.0.1").partition(" && tcp.src")[0]
+    told = ended(router, "out", f"{packet} && {transport}")
+    assert re.findall(r'output\("(\w+)"\)', told) == ends or not ends
