@@ -105,12 +105,12 @@ class Sheet:
         yield Text()
 
     def _records(self, width: int) -> Iterator[Text]:
-        """Yield the lines of each row: its first cell, then the others with their headings."""
+        """Yield the lines of each row: its first cell, then the others with their headings, or a single one without."""
         wide = max(map(cell_len, self._headings[1:]), default=0)
         for name, *cells in self._rows:
             yield Text.assemble((name.plain, "bold"))
             for heading, cell in zip(self._headings[1:], cells, strict=True):
-                head = Text(f"  {heading:{wide}}{_GAP}")
+                head = Text(f"  {heading:{wide}}{_GAP}" if len(cells) > 1 else "  ")
                 yield from hanging(head, body=cell, width=width, indent=head.cell_len)
 
 

@@ -127,7 +127,7 @@ class OutputRows:
         withheld = [output for output in self.outputs if output.rejected or output.barred or output.lifted]
         if not withheld:
             return None
-        if complete and max([output.mended() for output in withheld]):
+        if complete and max([output.has_changed() for output in withheld]):
             self._reconsider()
             return 0
         if self.reconsider_at == math.inf and any(output.rejected or output.barred for output in withheld):

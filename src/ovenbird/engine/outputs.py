@@ -448,7 +448,7 @@ class Output:
         """Leave a key, or a surplus row, out of plans until its facts change."""
         self.rejected[key] = None if key in self.surplus else self.wanted(key)
 
-    def mended(self) -> bool:
+    def has_changed(self) -> bool:
         """Return whether the facts of a rejected key have changed; its row may still not be valid by itself.
 
         Of rows that refer to each other, each may have been left out because of the other.

@@ -1,4 +1,4 @@
-"""Tunnel ports of a real switch: what the controller makes of them, keeps and mends."""
+"""Tunnel ports of a real switch: what the controller makes of them, keeps and restores."""
 
 from __future__ import annotations
 

@@ -51,6 +51,14 @@ def test_a_row_is_a_line_where_there_is_room_and_a_few_lines_where_not() -> None
     assert narrow[at + 1 : at + 3] == ["  namespace   ob5493abc8-a-rather-long-1", "  underlay    10.250.214.2"]
 
 
+def test_a_narrow_table_of_two_columns_has_no_headings() -> None:
+    made = Sheet("The cloud", "what", "where")
+    made.add_row("Cloud database", "unix:/run/ovenbird/cloud.sock, tcp:127.0.0.1:6643")
+    assert _text(made, 40).splitlines() == [
+        *("The cloud", "Cloud database", "  unix:/run/ovenbird/cloud.sock,", "  tcp:127.0.0.1:6643", ""),
+    ]
+
+
 def test_output_is_as_wide_as_need_be_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setattr("sys.stdout", io.StringIO())
@@ -64,9 +72,9 @@ MEANING = "whether floating IPs are translated on the instance's host instead of
 
 @pytest.mark.parametrize("width", [10, 40, 80, 120])
 def test_text_wraps_at_blanks_and_its_further_lines_are_indented(width: int) -> None:
-    made = Sheet("Settings", "name", "meaning")
-    made.add_row("distributed_floating_ip", MEANING)
-    record = _text(made, min(width, 80)).splitlines()[2:-1]
+    made = Sheet("Settings", "name", "value", "meaning")
+    made.add_row("distributed_floating_ip", "true", MEANING)
+    record = _text(made, min(width, 80)).splitlines()[3:-1]
     assert record[0].startswith("  meaning  whether ")
     assert all(re.match(r" {11}\S", line) for line in record[1:])
     assert " ".join(" ".join(record).split()) == f"meaning {MEANING}"

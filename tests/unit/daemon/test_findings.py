@@ -80,7 +80,7 @@ def insert(client, reporter, text):
     client.commit_now(transaction)
 
 
-async def test_rows_come_and_go_with_findings_and_are_mended(client):
+async def test_rows_follow_findings_and_foreign_edits_are_reverted(client):
     insert(client, "northd", "of a run before")
     insert(client, "cloud", "of another compiler")
     compiler = Compiler(client)

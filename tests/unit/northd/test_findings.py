@@ -1,4 +1,4 @@
-"""Each row that the compiler leaves out, in whole or in part, is a finding that says why, until it is mended."""
+"""Each row that the compiler leaves out, in whole or in part, is a finding that says why, until it is corrected."""
 
 import pytest
 

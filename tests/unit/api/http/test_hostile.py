@@ -113,7 +113,7 @@ async def test_a_row_that_cannot_be_shown_is_shown_by_what_is_left_and_can_be_de
     assert bad["id"] not in {one["id"] for one in await neutron.list(path)}
 
 
-async def test_a_row_that_is_mended_is_shown_again(neutron):
+async def test_a_corrected_row_is_shown_again(neutron):
     port = await neutron.port(await neutron.network())
     damage(neutron.cloud, cloud.Port, port["id"], allowed_address_pairs=frozenset(["one"]))
     assert (await neutron.list("ports"))[0]["status"] == "ERROR"
