@@ -162,27 +162,33 @@ class Gateways:
         return self._chassis_key(chassis) if chassis is not None else None
 
     def follow(self, engine: Engine) -> None:
-        """Take over the chassis of physical switches that appear from now on; the relations are bound."""
+        """Take over the chassis of physical switches from now on, and leave those that become hypervisors.
+
+        An endpoint is its chassis's: it is looked at again when that one appears or changes. The relations are bound.
+        """
         self._engine = engine
         self._switches.watchers.append(self)
+        self._southbound.table(sb.Chassis).watchers.append(self)
 
     def leave(self) -> None:
         """Stop following."""
         self._engine = None
         self._switches.watchers.remove(self)
+        self._southbound.table(sb.Chassis).watchers.remove(self)
 
-    def inserted(self, rows: Sequence[PhysicalSwitch]) -> None:
-        """Take over the chassis that have the names of new physical switches."""
+    def inserted(self, rows: Sequence[PhysicalSwitch | sb.Chassis]) -> None:
+        """Take over the chassis that have the names of physical switches, where either is new."""
         for row in rows:
             self._take_over(row.name)
 
-    def modified(self, row: PhysicalSwitch, mask: int, deltas: SetDeltas | None) -> None:
-        """Take over the chassis that has a physical switch's new name."""
+    def modified(self, row: PhysicalSwitch | sb.Chassis, mask: int, deltas: SetDeltas | None) -> None:
+        """Look again at the chassis that has a physical switch's new name, or that says anew what it is."""
         del deltas
-        if mask & PhysicalSwitch.name.bit:
+        decisive = PhysicalSwitch.name if isinstance(row, PhysicalSwitch) else sb.Chassis.other_config
+        if mask & decisive.bit:
             self._take_over(row.name)
 
-    def deleted(self, row: PhysicalSwitch) -> None:
+    def deleted(self, row: PhysicalSwitch | sb.Chassis) -> None:
         """Do nothing: the chassis is known, and goes with its fact."""
 
     def _take_over(self, name: str) -> None:
