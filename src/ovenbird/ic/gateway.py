@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.facts import Members, NamedRows
+from ovenbird.engine.lookups import find, table
 from ovenbird.engine.rules import rule
 from ovenbird.ic.availability_zone import zone
 from ovenbird.ic.bounds import excess, is_taken, left_out
@@ -105,17 +106,38 @@ def gateway(chassis: sb.Chassis) -> Iterator[Fact]:
         yield ENCAPS_OF_GATEWAY(name, ENCAPS.uuid((encap.type, encap.ip)))
 
 
+def _of_this_zone(name: str) -> str:
+    """Return why no gateway of another zone can have a name; empty if one can."""
+    chassis = find(sb.Chassis.name, name)
+    return "a chassis of this zone has its name" if chassis is not None and not is_remote(chassis) else ""
+
+
+def _is_local(encap: ic_sb.Encap) -> bool:
+    """Return whether an endpoint of another zone is that of a chassis of this one."""
+    for row in table(sb.Encap).index(sb.Encap.type, sb.Encap.ip).rows((encap.type, encap.ip)):
+        chassis = find(sb.Chassis.name, row.chassis_name)
+        if chassis is None or not is_remote(chassis):
+            return True
+    return False
+
+
 @rule(ic_sb.Gateway)
 def remote_gateway(row: ic_sb.Gateway) -> Iterator[Fact]:
     """Make a gateway of another zone a chassis of this one."""
     if not is_taken(row):
         return
     name = row.name
-    if why := excess(row):
+    if why := excess(row) or _of_this_zone(name):
         yield left_out(row, f"gateway {name}", why=why)
         return
+    usable = [encap for encap in row.encaps if not _is_local(encap)]
+    if len(usable) < len(ic_sb.Gateway.encaps.raw(row)):
+        why = "chassis of this zone have an endpoint of the same type and address"
+        yield left_out(row, f"an endpoint of gateway {name}", why=why)
+    if not usable:  # a chassis has one at least
+        return
     yield REMOTE_CHASSIS(name, row.hostname, ((IS_REMOTE, "true"),))
-    for encap in row.encaps:
+    for encap in usable:
         options = tuple(sorted(encap.options.items()))
         yield REMOTE_ENCAPS(encap.type, encap.ip, options=options, chassis_name=name)
         yield ENCAPS_OF_CHASSIS(name, REMOTE_ENCAPS.uuid((encap.type, encap.ip)))
