@@ -68,6 +68,9 @@ TIES = "ls_out_pre_lb"
 
 REFUSALS = {"icmp4_error { ... }", "icmp6_error { ... }", "reject { ... }", "tcp_reset { ... }", "sctp_abort { ... }"}
 
+ASKING = {"arp { ... }", "nd_ns { ... }"}
+"""By which a router asks for a next hop."""
+
 UNSEEN = "port security of what is not of IP"
 ANSWERED_EACH = {UNSEEN, "a refusal of what is not of IP"}
 """Where ovn-trace goes on with what is neither ARP nor IP, a `reject` answers each copy; there may be more in one."""
@@ -371,6 +374,8 @@ class Bout:
             return "a circle"
         if any("put_nd_ra_opts" in text or text.startswith("nd_na_router") for text in texts):
             return "falls over"
+        if DIRECTORY and (not texts.isdisjoint(ASKING) or "nd_ns" in trace.microflow):
+            return "of a newer release, which sends what waits for its next hop, and floods solicitations by unicast"
         # Copies are traced in an order of ovn-trace's own, so that different states would go to other copies.
         copies = any(text.startswith(("clone", "multicast")) for text in texts)
         return "copies in different states" if copies and len(set(states)) > 1 else ""
