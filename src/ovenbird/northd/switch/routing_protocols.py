@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
 
-IN_CHECK, L2_LOOKUP = stage("ls_in_check_port_sec"), stage("ls_in_l2_lkup")
+IN_CHECK = stage("ls_in_check_port_sec")
+L2_LOOKUP = stage("ls_in_l2_lkup")
 
 PORTS = {"BGP": ("tcp", 179), "BFD": ("udp", 3784)}
 """RFC 4271, section 8.2.1; RFC 5881, section 4."""
