@@ -11,7 +11,7 @@ not deepen the stack. A packet that loops is stopped after `STAGES` stages, and 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions import Check, Translation, Zone
 from ovenbird.lang.actions.action import Noted
@@ -30,6 +30,7 @@ from ovenbird.pipeline.stages import Pipeline
 from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import INVALID, Tracker, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
+from ovenbird.verify.learned_addresses import LearnedAddresses
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
 from ovenbird.verify.provenance import Provenance
 from ovenbird.verify.steps import Delivery, Step, StepKind, Trace, label, stage_name
@@ -71,9 +72,7 @@ class Tracer:
         self.stack: list[int] = []
         self._states: list[int] = []
         self._told: dict[Hashable, int] = {}  # what a zone's tracker was said to say
-        self._neighbours: dict[tuple[str, str], int] = {}
-        self._learned: dict[tuple[int, int], int] = {}
-        self._lessons: list[tuple[dict[Any, int], Hashable, int]] = []  # what chassis will have learned from the packet
+        self._learned = LearnedAddresses(network.store)
         self._datapath: Datapath
         self._pipeline = Pipeline.INGRESS
         self._table = 0
@@ -155,15 +154,15 @@ class Tracer:
         self._block = self._here = root
         self._parent = root, True
         self._action, self._tail, self._goto, self._refused = None, False, None, ""
-        self._refusing, self._resolving, self._lessons = False, False, []
+        self._refusing, self._resolving = False, False
+        self._learned.begin()
         self._entry, self._asked = start.by_key[packet[_INPORT]], _kind(packet)
         self._count = self._depth = 0
         self._states = list(reversed(states))
         self._told = {}
         self.stack = []
         self._enter(start, packet)
-        for known, name, value in self._lessons:
-            known[name] = value
+        self._learned.finish()
         return self._trace
 
     # -- the machine that actions act on --------------------------------------------------------------------------
@@ -260,32 +259,20 @@ class Tracer:
 
     def neighbor(self, port: int, *, address: int, ipv6: bool) -> int | None:
         """Return the MAC of a neighbour, from Southbound or learned from an earlier packet."""
-        name, text = self._datapath.port_name(port), _address(address, ipv6=ipv6)
-        if (name, text) in self._neighbours:
-            return self._neighbours[name, text]
-        for row in self.network.store.select(sb.MACBinding.ip, text):
-            if row.logical_port == name and is_mac(row.mac):
-                return mac_number(row.mac)
-        return None
+        return self._learned.neighbor(self._datapath.port_name(port), address=_address(address, ipv6=ipv6))
 
     def learn_neighbor(self, port: int, *, address: int, mac: int, ipv6: bool) -> None:
         """Learn a neighbour's MAC, for later packets."""
-        self._lessons.append((self._neighbours, (self._datapath.port_name(port), _address(address, ipv6=ipv6)), mac))
+        text = _address(address, ipv6=ipv6)
+        self._learned.learn_neighbor(self._datapath.port_name(port), address=text, mac=mac)
 
     def forwarding(self, mac: int) -> int | None:
         """Return the key of a MAC's port, from Southbound or learned from an earlier packet."""
-        key = (self._datapath.key, mac)
-        if key in self._learned:
-            return self._learned[key]
-        for row in self.network.store.select(sb.FDB.dp_key, self._datapath.key):
-            if is_mac(row.mac) and mac_number(row.mac) == mac:
-                found: int = row.port_key
-                return found
-        return None
+        return self._learned.forwarding(self._datapath.key, mac=mac)
 
     def learn_forwarding(self, mac: int, *, port: int) -> None:
         """Learn a MAC's port, for later packets."""
-        self._lessons.append((self._learned, (self._datapath.key, mac), port))
+        self._learned.learn_forwarding(self._datapath.key, mac=mac, port=port)
 
     def check(self, check: Check) -> bool:
         """Return the result of a check; for load balancing and ECMP routes it depends on the state of a chassis."""
