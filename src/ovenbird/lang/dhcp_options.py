@@ -141,6 +141,8 @@ def encode_dhcp6(option: DhcpOption, kind: str) -> bytes:
             return _sized(option, option.number, 6)
         case "str":
             return option.text.encode()
+        case "domain":
+            return b"".join([bytes([len(label)]) + label for label in labels(option.text)]) + b"\0"
     raise FieldError(f"DHCPv6 option {option.name} has unknown type {kind}.")
 
 

@@ -35,3 +35,7 @@ def known(version: int) -> Iterator[tuple[str, int, str]]:
         for entry in text.split(","):
             name, code = entry.split()
             yield name, int(code), kind
+
+
+FQDN = ("fqdn", 39, "domain")
+"""A DHCPv6 option whose type schemas have since OVN 24.03: it is in Southbound only where it is used."""

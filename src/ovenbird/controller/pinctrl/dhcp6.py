@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LINK_LAYER_DUID = bytes.fromhex("00030001")  # DUID-LL of Ethernet (RFC 8415, section 11.4)
 _SUCCESS = bytes(2)
+_FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4
 _ANSWERS = {
     dhcp6.SOLICIT: dhcp6.ADVERTISE,
     **dict.fromkeys(
@@ -78,11 +79,25 @@ def _options(request: Dhcp6, given: dhcp6.Options) -> dhcp6.Options | None:
         elif code == dhcp6.DOMAIN_LIST:
             names = value.decode("latin-1").split(",")
             options.append((code, b"".join([encode_name(name.strip()) for name in names])))
+        elif code == dhcp6.CLIENT_FQDN:
+            options += _own_name(request, value)
         else:
             options.append((code, value))
     if request.type in (dhcp6.CONFIRM, dhcp6.DECLINE, dhcp6.RELEASE):
         options.append((dhcp6.STATUS_CODE, _SUCCESS))
     return tuple(options)
+
+
+def _own_name(request: Dhcp6, name: bytes) -> dhcp6.Options:
+    """Return the client's name, if it says its own and asks for it (RFC 4704, sections 4.1 and 6).
+
+    Nobody updates the DNS for it: flag N is set, S is not, and O says that this is not what the client wanted.
+    """
+    told, asked = request.option(dhcp6.CLIENT_FQDN), request.option(dhcp6.ORO) or b""
+    if not told or dhcp6.CLIENT_FQDN.to_bytes(2, "big") not in [asked[at : at + 2] for at in range(0, len(asked), 2)]:
+        return ()
+    overridden = told[0] & _FQDN_S
+    return ((dhcp6.CLIENT_FQDN, bytes([_FQDN_N | (_FQDN_O if overridden else 0)]) + name),)
 
 
 def _association(request: Dhcp6, address: bytes) -> dhcp6.Options:

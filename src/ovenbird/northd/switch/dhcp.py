@@ -20,7 +20,7 @@ from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import port_rows, switch_ports_of_type
 from ovenbird.northd.switch.conntrack import ACL
-from ovenbird.northd.switch.dhcp_options import DHCP_OPTION, DHCPV6_OPTION, known_options
+from ovenbird.northd.switch.dhcp_options import DHCP_OPTION, DHCPV6_OPTION, known_options, newer_options
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import COMMIT, DHCP_ANSWERED
 from ovenbird.pipeline.stages import stage
@@ -51,6 +51,11 @@ def _known4(options: Mapping[str, str]) -> tuple[str, str] | None:
     return None if address is None or mac is None or "lease_time" not in options else (address, mac)
 
 
+def _quoted(name: str) -> str:
+    """Return a name as a constant; OVN expects the quotes in the option, and chassis refuse the flow without them."""
+    return name if name.startswith('"') else quote(name)
+
+
 @view
 def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple[str, str], ...]] | None:
     """Return network, server address, server MAC and options of DHCPv4; None if something is missing."""
@@ -75,6 +80,8 @@ def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tupl
         return None
     stateless = flag(given, "dhcpv6_stateless")
     given.pop("dhcpv6_stateless", None)
+    if name := given.get("fqdn"):
+        given["fqdn"] = _quoted(name)
     return network, mac, stateless, tuple(sorted(given.items()))
 
 
@@ -132,9 +139,7 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
         return
     hostname = port.options.get("hostname")
     if hostname:
-        # OVN expects the quotes in the option's value, and chassis refuse the flow without them.
-        quoted = hostname if hostname.startswith('"') else quote(hostname)
-        given = tuple(sorted({**dict(given), "hostname": quoted}.items()))
+        given = tuple(sorted({**dict(given), "hostname": _quoted(hostname)}.items()))
     offer = ", ".join([f"offerip = {ip}", *[f"{key} = {value}" for key, value in given]])
     put = f"{DHCP_ANSWERED} = put_dhcp_opts({offer}); next;"
     mine = f"inport == {quote(name)} && eth.src == {address.mac}"
@@ -189,7 +194,7 @@ def _told(options: nb.DHCPOptions) -> tuple[str, str]:
 
 FEATURE = Feature(
     "dhcp",
-    rules=(known_options,),
+    rules=(known_options, newer_options),
     port=port,
     outputs=(DHCP_OPTION, DHCPV6_OPTION),
     hints=(HintedTable(nb.DHCPOptions, _told),),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.facts import NamedRows
-from ovenbird.engine.rules import singleton
-from ovenbird.model import sb
-from ovenbird.model.dhcp_options import known
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb, sb
+from ovenbird.model.dhcp_options import FQDN, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,4 +35,12 @@ def known_options() -> Iterator[Fact]:
     for name, code, kind in known(4):
         yield DHCP_OPTION(name=name, code=code, type=kind)
     for name, code, kind in known(6):
+        yield DHCPV6_OPTION(name=name, code=code, type=kind)
+
+
+@rule(nb.DHCPOptions)
+def newer_options(options: nb.DHCPOptions) -> Iterator[Fact]:
+    """Write the options that older schemas of Southbound have no type for, if they are used."""
+    name, code, kind = FQDN
+    if name in options.options:
         yield DHCPV6_OPTION(name=name, code=code, type=kind)

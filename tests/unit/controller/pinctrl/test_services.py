@@ -48,7 +48,7 @@ def option(code, value):
 GIVEN = Userdata(
     Opcode.PUT_DHCPV6_OPTS, None,
     option(dhcp6.SERVER_ID, SERVER) + option(dhcp6.IA_ADDR, bytes(15) + b"\5") + option(dhcp6.DNS_SERVERS, bytes(16))
-    + option(dhcp6.DOMAIN_LIST, b"example.org, a.b"),
+    + option(dhcp6.DOMAIN_LIST, b"example.org, a.b") + option(dhcp6.CLIENT_FQDN, b"\1a\1b\0"),
 )  # fmt: skip
 
 
@@ -88,6 +88,15 @@ def test_a_request_for_settings_gets_no_address():
 
 def test_domains_are_told_as_names():
     assert ask6(dhcp6.INFORMATION_REQUEST).option(dhcp6.DOMAIN_LIST) == b"\7example\3org\0\1a\1b\0"
+
+
+@pytest.mark.parametrize(("flags", "answered"), [(0, b"\4"), (1, b"\6"), (4, b"\4")])
+def test_a_client_that_says_its_name_and_asks_for_it_is_told_the_ports(flags, answered):
+    """RFC 4704, section 6: it is told, too, that nobody tells the DNS."""
+    said, asked = (dhcp6.CLIENT_FQDN, bytes([flags]) + b"\1x"), (dhcp6.ORO, b"\0\x17\0\x27")
+    assert ask6(dhcp6.REQUEST, IA, said, asked).option(dhcp6.CLIENT_FQDN) == answered + b"\1a\1b\0"
+    for others in ((), (said,), (asked,), (said, (dhcp6.ORO, b"\x17\0\x27\0")), ((dhcp6.CLIENT_FQDN, b""), asked)):
+        assert ask6(dhcp6.REQUEST, IA, *others).option(dhcp6.CLIENT_FQDN) is None
 
 
 def test_a_release_is_a_success():

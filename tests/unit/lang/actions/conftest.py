@@ -107,7 +107,11 @@ class Place:
             "search": OptionType(119, "domains"), "odd": OptionType(9, "no such type"), "flag": OptionType(19, "bool"),
             "tftp": OptionType(66, "host_id"),
         }  # fmt: skip
-        self.dhcpv6_options = {"server_id": OptionType(2, "mac"), "ia_addr": OptionType(5, "ipv6")}
+        self.dhcpv6_options = {
+            "server_id": OptionType(2, "mac"),
+            "ia_addr": OptionType(5, "ipv6"),
+            "fqdn": OptionType(39, "domain"),
+        }
         self.collector_sets = frozenset((7,))
         self.zero_snat = True
         self.consolidates_registers = False

@@ -165,10 +165,11 @@ def test_dhcp_options_reach_the_controller(place) -> None:
         (19, b"\1"),
         (66, bytes([10, 0, 0, 9])),
     )
-    six = message(place, "reg0[3] = put_dhcpv6_opts(server_id = 0a:00:00:00:00:01, ia_addr = aef0::4);")
+    six = message(place, 'reg0[3] = put_dhcpv6_opts(server_id = 0a:00:00:00:00:01, ia_addr = aef0::4, fqdn = "a.b");')
     assert decode_dhcp6(six.payload) == (
         (2, bytes.fromhex("0a0000000001")),
         (5, bytes.fromhex("aef0" + "0" * 27 + "4")),
+        (39, b"\1a\1b\0"),
     )
 
 
