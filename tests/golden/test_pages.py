@@ -23,6 +23,8 @@ from pathlib import Path
 import pytest
 
 from ovenbird.engine.rows import Store
+from ovenbird.lang.actions import parse_actions
+from ovenbird.lang.passes import annotated
 from ovenbird.model import nb, sb
 from ovenbird.northd.features import EXPLANATIONS, FEATURES
 from ovenbird.verify.provenance import Provenance
@@ -67,8 +69,16 @@ class Reader:
         self.servers.edit(body)
         self.servers.settle()
         assert not self.servers.contradictions()
+        self.understood()
         self.explained()
         return body
+
+    def understood(self):
+        """Check that no flow is one that controllers leave out since its match or its actions mean nothing."""
+        rows = self.store().table(sb.LogicalFlow).rows.values()
+        texts = {(row.match, row.actions) for row in rows if "^" not in row.match + row.actions}
+        for match, actions in texts:
+            annotated(" && ".join(f"({part})" for part in (match, *parse_actions(actions).prerequisites)))
 
     def explained(self):
         """Check that every flow that names a row leads to one, which its own feature says in words."""

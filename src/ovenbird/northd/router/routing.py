@@ -20,7 +20,6 @@ from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.net.addresses import ip_bytes, ip_text
 from ovenbird.net.errors import PacketError
-from ovenbird.net.ipv4 import SCTP, TCP, UDP
 from ovenbird.northd.ir.addresses import network_text, parse_network
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
@@ -65,8 +64,8 @@ BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2
 
 BFD_PORT = "udp.dst == 3784"
 
-TRANSPORTS = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
-"""The protocols that have ports, with their numbers."""
+TRANSPORTS = ("tcp", "udp", "sctp")
+"""The protocols that have ports."""
 
 flow = FlowBuilder("routing")
 
@@ -241,34 +240,29 @@ def member_flows(
         return
     group_number = ROUTE_GROUPS.get(key, scope=router.uuid)
     begin = f"ip.ttl--; flags.loopback = 1; {GROUP} = {group_number}; {MEMBER} = "
-    for condition, choose in choices(members):
-        yield make(ROUTING, where, priority, f"{match}{condition}", f"{begin}{choose}")
+    yield make(ROUTING, where, priority, match, f"{begin}{choice(members)}")
     chosen = f"{GROUP} == {group_number} && {MEMBER} == {number}"
     act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
     yield make(ROUTING_ECMP, where, 100, chosen, act, hint=member.uuid)
 
 
-def choices(members: tuple[Member, ...]) -> Iterator[tuple[str, str]]:
-    """Yield conditions, to append to a match, and the actions that choose one of several routes.
+def choice(members: tuple[Member, ...]) -> str:
+    """Return the actions that choose one of several routes.
 
     Packets are told apart by what all members ask for, or else by the hash of the datapath. Ports are fields of their
-    own in each protocol, and call for a flow of each (ovn-nb(5), Logical_Router_Static_Route, `selection_fields`).
+    own in each protocol (ovn-nb(5), Logical_Router_Static_Route, `selection_fields`); the switch leaves out the fields
+    that a packet has not.
     """
     if len(members) == 1:
-        yield "", "1; next;"
-        return
+        return "1; next;"
     numbers = ", ".join(str(n) for n in range(1, len(members) + 1))
     common = frozenset.intersection(*(member.fields for member in members))
-    ports = sorted(name for name in common if name.startswith("tp_"))
+    ports = [name for name in common if name.startswith("tp_")]
     if not common:
-        yield "", f"select({numbers});"
-        return
-    others = (common - frozenset(ports)) | ({"ip_proto"} if ports else set())
-    for protocol in TRANSPORTS if ports else ():
-        named = {name.replace("tp", protocol) for name in ports}
-        yield f" && {protocol}", f'select(values=({numbers}); hash_fields="{",".join(sorted(others | named))}");'
-    rest = f" && ip.proto != {{{', '.join(map(str, TRANSPORTS.values()))}}}" if ports else ""
-    yield rest, f'select(values=({numbers}); hash_fields="{",".join(sorted(others))}");'
+        return f"select({numbers});"
+    fields = (common - frozenset(ports)) | ({"ip_proto"} if ports else set())
+    fields |= {name.replace("tp", protocol) for name in ports for protocol in TRANSPORTS}
+    return f'select(values=({numbers}); hash_fields="{",".join(sorted(fields))}");'
 
 
 def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
