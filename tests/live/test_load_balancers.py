@@ -19,7 +19,7 @@ import pytest
 
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.external_network import ExternalNetwork
-from support.live.conversation import PORT, SERVER, Conversation, Place, ask
+from support.live.conversation import PORT, SERVER, Conversation, Place, answers, ask
 from support.live.traffic import Program
 from support.waiting import until
 
@@ -85,20 +85,6 @@ class Site:
         """Put instances behind a virtual address."""
         there = ",".join(f"{INSTANCES[name][2]}:{PORT}" for name in names)
         self.nb("--wait=hv", "set", "Load_Balancer", balancer, f'vips:"{vip}:{PORT}"="{there}"')
-
-
-def answers(place: Place, address: str, *names: str) -> None:
-    """Wait until each of some answers at an address, and nobody else has."""
-    seen: set[str] = set()
-
-    def all_seen() -> bool:
-        who = ask(place, address)
-        if who not in names:
-            seen.clear()
-        seen.add(who)
-        return seen == set(names)
-
-    until(all_seen, what=f"{' and '.join(names)} to answer at {address}")
 
 
 @pytest.fixture(scope="module", params=ARRANGEMENTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +12,11 @@ from click.testing import CliRunner
 
 from ovenbird.cli.trace import command as trace
 from ovenbird.lab import external_network, programs
+from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
-from support.live.conversation import PORT, SERVER, Conversation, ask
+from support.live.conversation import PORT, SERVER, Conversation, answers, ask
 from support.live.traffic import Program, connects, serve
 from support.northd import newer_rows
 from support.northd.oracle import Client
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 ROUTER = "02:00:00:00:08:fe"
-MACS = {"client": "02:00:00:00:08:01", "server": "02:00:00:00:08:02"}
+MACS = {"client": "02:00:00:00:08:01", "server": "02:00:00:00:08:02", "asker": "02:00:00:00:08:05"}
 
 SERVE = """
 import socket
@@ -102,7 +105,7 @@ def other(server: Instance, lab: Lab, nb: Nbctl) -> Instance:
     """Instance `other` on hv1, in the network of the server."""
     nb("lsp-add", "services", "other", "--", "lsp-set-addresses", "other", "02:00:00:00:08:09 172.16.8.9")
     found = lab.attach("other", host="hv1", port_id="other", mac="02:00:00:00:08:09", dhcp=False)
-    found.run("ip", "address", "add", "172.16.8.9/24", "dev", INTERFACE)
+    found.namespace.batch([f"address add 172.16.8.9/24 dev {INTERFACE}", "route add 10.8.0.0/24 via 172.16.8.1"])
     until(lambda: found.pings("172.16.8.2"), what="the server to answer")
     return found
 
@@ -278,3 +281,154 @@ def test_a_daemon_at_a_port_speaks_bgp_with_the_address_of_the_router(server: In
         until(lambda: connects(daemon, "172.16.8.2", 179), what="the daemon to reach a neighbour")
     nb("lrp-set-options", "r-services")
     lab.delete("daemon")
+
+
+@pytest.fixture(scope="module")
+def asker(server: Instance, lab: Lab, nb: Nbctl) -> Instance:
+    """Instance `asker` on hv1, in the other network."""
+    nb("lsp-add", "net", "asker", "--", "lsp-set-addresses", "asker", f"{MACS['asker']} 10.8.0.5")
+    found = lab.attach("asker", host="hv1", port_id="asker", mac=MACS["asker"], dhcp=False)
+    found.namespace.batch([f"address add 10.8.0.5/24 dev {INTERFACE}", "route add default via 10.8.0.1"])
+    until(lambda: found.pings("172.16.8.2"), what="the server to answer")
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(server: Instance, other: Instance) -> Iterator[None]:
+    """Run servers that say `server` and `other`, each at two ports."""
+    with ExitStack() as stack:
+        for instance in (server, other):
+            for port in (PORT, PORT + 1):
+                argv = (sys.executable, "-c", SERVER, instance.name, str(port))
+                stack.enter_context(Program(instance, *argv, ready=True))
+        yield
+
+
+def test_translations_are_for_what_matches(
+    served: None, server: Instance, other: Instance, lab: Lab, nb: Nbctl, newer: Callable[..., None]
+) -> None:
+    outside = ExternalNetwork(lab.layout)
+    outside.namespace.batch([f"address add 172.24.4.9/24 dev {outside.segment.bridge}"])
+    nb("ls-add", "out", "--", "lrp-add", "r", "r-out", f"{ROUTER[:-2]}f3", "172.24.4.2/24")
+    nb("lrp-set-gateway-chassis", "r-out", "hv2", "10")
+    nb("lsp-add", "out", "out-r", "--", "lsp-set-type", "out-r", "router", "--", "lsp-set-addresses", "out-r", "router")
+    nb("lsp-set-options", "out-r", "router-port=r-out")
+    nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
+    nb("lsp-set-options", "ln", f"network_name={external_network.PHYSICAL_NETWORK}")
+    rules = (
+        "type=snat external_ip=172.24.4.60 logical_ip=172.16.8.0/24",
+        "type=snat external_ip=172.24.4.61 logical_ip=172.16.8.0/24 match=icmp priority=1",
+        "type=snat external_ip=172.24.4.62 logical_ip=172.16.8.0/24 match='icmp && ip4.dst == 172.24.4.9' priority=2",
+        f"type=dnat external_ip=172.24.4.63 logical_ip=172.16.8.2 match='tcp.dst == {PORT}'",
+        f"type=dnat external_ip=172.24.4.63 logical_ip=172.16.8.9 match='tcp.dst == {PORT + 1}'",
+    )
+    newer(*(f"create NAT {rule} in Logical_Router name=r nat" for rule in rules))
+    nb("--wait=hv", "sync")
+    for instance in (server, other):
+        instance.run("ip", "route", "add", "172.24.4.0/24", "via", "172.16.8.1")
+        with Capture(outside.namespace, outside.segment.bridge, "icmp or tcp") as seen:
+            for address in ("172.24.4.1", "172.24.4.9"):
+                until(lambda at=address, here=instance: here.pings(at), what=f"{address} to answer")
+            assert ask(instance, "172.24.4.9") == "refused"
+            seen.wait(r"172\.24\.4\.61 > 172\.24\.4\.1: ICMP echo request")
+            seen.wait(r"172\.24\.4\.62 > 172\.24\.4\.9: ICMP echo request")
+            seen.wait(rf"172\.24\.4\.60\.\d+ > 172\.24\.4\.9\.{PORT}: Flags \[S\]")
+            assert not seen.find(r"172\.24\.4\.6[02] > 172\.24\.4\.1: ICMP|172\.24\.4\.6[12]\.\d+ >")
+    assert ask(outside, "172.24.4.63") == "server"
+    assert ask(outside, "172.24.4.63", PORT + 1) == "other"
+
+
+BURST = """
+import socket, sys
+for number in range(32):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.bind(("0.0.0.0", 4000 + number))
+        out.sendto(b"?", (sys.argv[1], 9))
+"""
+"""Sends 32 datagrams from as many ports."""
+
+
+def test_policies_jump_and_equal_routes_select_by_fields(
+    served: None, server: Instance, other: Instance, asker: Instance, nb: Nbctl, newer: Callable[..., None]
+) -> None:
+    nb("lr-policy-add", "r", "30", 'inport == "r-net"', "allow")
+    chained = (
+        f"priority=9 match='tcp.dst == {PORT + 1}' action=jump jump_chain=inner chain=tenants",
+        "priority=8 match=udp action=reroute nexthops=172.16.8.9 chain=tenants",
+        "priority=7 match='ip4.dst == 172.16.8.9' action=drop chain=inner",
+    )
+    newer(
+        "set Logical_Router_Policy priority=30 action=jump jump_chain=tenants",
+        *(f"create Logical_Router_Policy {policy} in Logical_Router name=r policies" for policy in chained),
+    )
+    for hop in ("172.16.8.2", "172.16.8.9"):
+        fields = "selection_fields=ip_src,ip_proto"
+        route = f"create Logical_Router_Static_Route ip_prefix=198.51.100.0/24 nexthop={hop} {fields}"
+        newer(f"{route} in Logical_Router name=r static_routes")
+    nb("--wait=hv", "sync")
+    for address, port, answer in (
+        ("172.16.8.9", PORT, "other"),
+        ("172.16.8.2", PORT + 1, "server"),
+        ("172.16.8.9", PORT + 1, "silence"),
+    ):
+        until(lambda a=address, p=port, who=answer: ask(asker, a, p) == who, what=f"{address}:{port}: {answer}")
+
+    def shares() -> tuple[int, int]:
+        """Return from how many of 32 ports datagrams go to each of the next hops."""
+        expression = "udp and dst net 198.51.100.0/24"
+        with (
+            Capture(server.namespace, INTERFACE, expression) as one,
+            Capture(other.namespace, INTERFACE, expression) as two,
+        ):
+
+            def all_seen() -> list[set[str]]:
+                asker.run(sys.executable, "-c", BURST, "198.51.100.7")
+                found = [set(re.findall(r"10\.8\.0\.5\.(\d+) >", "".join(seen.lines))) for seen in (one, two)]
+                return found if len(set.union(*found)) == 32 else []
+
+            first, second = until(all_seen, what="datagrams from all ports at one of the next hops")
+        assert not first & second
+        return len(first), len(second)
+
+    assert shares() == (0, 32)  # by the policy of the chain
+    nb("--wait=hv", "lr-policy-del", "r")
+    assert 0 in shares()  # all are from one address
+    for hop in ("172.16.8.2", "172.16.8.9"):
+        newer(f"set Logical_Router_Static_Route nexthop={hop} selection_fields=ip_src,tp_src")
+    nb("--wait=hv", "sync")
+    assert 0 not in shares()
+
+
+def test_load_balancers_of_chassis_of_clients_and_of_stateless_switches(
+    served: None, server: Instance, other: Instance, asker: Instance, nb: Nbctl
+) -> None:
+    both, vip = f"172.16.8.2:{PORT},172.16.8.9:{PORT}", "10.7.0.1"
+    nb("lb-add", "near", f"{vip}:{PORT}", both, "--", "ls-lb-add", "net", "near", "--", "ls-lb-add", "services", "near")
+    nb("--wait=hv", "sync")
+    server.run("ip", "route", "add", "10.7.0.0/24", "via", "172.16.8.1")
+    for place in (asker, server):
+        answers(place, vip, "server", "other")
+    for backend, port in (("172.16.8.2", "server"), ("172.16.8.9", "other")):
+        nb("set", "Load_Balancer", "near", f'ip_port_mappings:"{backend}"={port}')
+    nb("--wait=hv", "set", "Load_Balancer", "near", "options:distributed=true")
+    for place, near in ((asker, "other"), (server, "server")):  # what is on their chassis
+        answers(place, vip, near)
+        assert {ask(place, vip) for _ in range(8)} == {near}
+    nb("remove", "Load_Balancer", "near", "options", "distributed")
+    for direction in ("from-lport", "to-lport"):
+        nb("acl-add", "services", direction, "1000", "ip", "allow-stateless")
+    nb("--wait=hv", "sync")
+    assert ask(server, vip) == "silence"  # what is not tracked is not balanced
+    nb("--wait=hv", "set", "Logical_Switch", "services", "other_config:enable-stateless-acl-with-lb=true")
+    answers(server, vip, "server", "other")
+    nb("lb-del", "near", "--", "acl-del", "services")
+
+    nb("create", "Chassis_Template_Var", "chassis=hv1", "variables:vip=10.7.0.2", "variables:one=172.16.8.2")
+    nb("--template", "lb-add", "sticky", f"^vip:{PORT}", f"^one:{PORT},172.16.8.9:{PORT}")
+    nb("--wait=hv", "ls-lb-add", "net", "sticky")
+    answers(asker, "10.7.0.2", "server", "other")
+    nb("--wait=hv", "set", "Load_Balancer", "sticky", "options:affinity_timeout=60")
+    first = ask(asker, "10.7.0.2")
+    assert first in {"server", "other"}
+    assert {ask(asker, "10.7.0.2") for _ in range(8)} == {first}
+    nb("lb-del", "sticky")

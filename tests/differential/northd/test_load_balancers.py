@@ -171,6 +171,11 @@ LATER = {
     "ls_in_acl 1", "ls_out_acl 1",  # one of these has priority 2 in ours, where it cannot meet the other
 }  # fmt: skip
 
+AFFINE = {
+    "ls_in_lb 150", "lr_in_dnat 150",  # ours say which virtual address they are for, as the original's since 23.06
+    "ls_in_lb_aff_learn 100", "lr_in_lb_aff_learn 100",  # ours go on: the original drops what it learns from
+}  # fmt: skip
+
 
 def balancers(client):
     """Return what there is of load balancers, with the names of their datapaths."""
@@ -198,8 +203,8 @@ def is_ours_alone(flow, case):
         return ".dst == ^" in match  # the address may be the router's own, as in the original since 25.09
     if place.startswith("lr_in_dnat 1") and actions == "drop ;":
         return case.startswith("forced")  # in the original behind a mark, which is no action before 25.03
-    if case == "affinity" and place in ("ls_in_lb 150", "lr_in_dnat 150"):
-        return True  # they say which virtual address they are for, as the original's since 23.06
+    if case == "affinity" and place in AFFINE:
+        return True
     if case == "templates" and "[^six_backend]:80" in actions:
         return True  # an IPv6 address and a port need brackets, which the original leaves out
     if case == "neighbours" and place in ("lr_in_arp_resolve 100", "lr_in_ip_routing 386"):
@@ -216,7 +221,7 @@ def is_theirs_alone(flow, case):
     place, _, match, actions, _ = flow
     if place == "lr_in_dnat 70" or actions.endswith("_for_lb = 1 ; drop ;"):
         return place.startswith("lr_in_dnat")
-    if case == "affinity" and place in ("ls_in_lb 150", "lr_in_dnat 150"):
+    if case == "affinity" and place in AFFINE:
         return True
     if case == "templates" and "^six_backend:80" in actions:
         return True

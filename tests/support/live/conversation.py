@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol, Self
 
 from support.live.traffic import Program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.namespace import Namespace
@@ -60,9 +61,23 @@ class Place(Protocol):
     def namespace(self) -> Namespace: ...
 
 
-def ask(place: Place, address: str) -> str:
+def ask(place: Place, address: str, port: int = PORT) -> str:
     """Return who answers at an address, or what else becomes of the connection."""
-    return place.namespace.run(sys.executable, "-c", CLIENT, address, str(PORT), timeout=20).strip()
+    return place.namespace.run(sys.executable, "-c", CLIENT, address, str(port), timeout=20).strip()
+
+
+def answers(place: Place, address: str, *names: str) -> None:
+    """Wait until each of some answers at an address, and nobody else has."""
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        who = ask(place, address)
+        if who not in names:
+            seen.clear()
+        seen.add(who)
+        return seen == set(names)
+
+    until(all_seen, what=f"{' and '.join(names)} to answer at {address}")
 
 
 class Conversation:

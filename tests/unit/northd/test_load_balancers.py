@@ -322,7 +322,7 @@ def test_a_template_keeps_clients_at_backends_that_are_one_each(networks):
     networks.mutate(switch, "load_balancer", insert=[row])
     networks.settle()
     noted = "reg9[6] == 0 && ct.new && ip4 && reg1 == ^vip && reg2[0..15] == ^port"
-    learned = 'commit_lb_aff(vip = "^vip:^port", backend = "^one:81", proto = tcp, timeout = 60);'
+    learned = 'commit_lb_aff(vip = "^vip:^port", backend = "^one:81", proto = tcp, timeout = 60); next;'
     assert [(match, act) for _, match, act in found(networks, "ls_in_lb_aff_learn") if "commit" in act] == [
         (f"{noted} && ip4.dst == ^one && tcp.dst == 81", learned)
     ]

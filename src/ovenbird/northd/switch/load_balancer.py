@@ -75,6 +75,7 @@ AFFINITY_LEARN = stage("ls_in_lb_aff_learn")
 PRE_HAIRPIN = stage("ls_in_pre_hairpin")
 NAT_HAIRPIN = stage("ls_in_nat_hairpin")
 HAIRPINNING = stage("ls_in_hairpin")
+LOOK_FOR_HAIRPIN = f"{HAIRPIN} = chk_lb_hairpin(); {HAIRPIN_REPLY} = chk_lb_hairpin_reply(); next;"
 AFTER_REJECT = stage("ls_out_qos_mark")
 
 OF_SWITCHES = "switches"
@@ -121,8 +122,7 @@ def every_balancing_switch() -> Iterator[Fact]:
         yield flow(pre_lb, BALANCING, 100, "ip", f"{NAT} = 1; next;")
     for pre_stateful in PRE_STATEFUL:
         yield flow(pre_stateful, BALANCING, 110, f"{NAT} == 1", "ct_lb_mark;")
-    look = f"{HAIRPIN} = chk_lb_hairpin(); {HAIRPIN_REPLY} = chk_lb_hairpin_reply(); next;"
-    yield flow(PRE_HAIRPIN, BALANCING, 100, "ip && ct.trk", look)
+    yield flow(PRE_HAIRPIN, BALANCING, 100, "ip && ct.trk", LOOK_FOR_HAIRPIN)
     yield flow(NAT_HAIRPIN, BALANCING, 100, f"ip && ct.new && ct.trk && {HAIRPIN} == 1", "ct_snat_to_vip; next;")
     yield flow(NAT_HAIRPIN, BALANCING, 100, f"ip && ct.est && ct.trk && {HAIRPIN} == 1", "ct_snat;")
     yield flow(NAT_HAIRPIN, BALANCING, 90, f"ip && {HAIRPIN_REPLY} == 1", "ct_snat;")
@@ -138,6 +138,7 @@ def every_switch_with_stateless() -> Iterator[Fact]:
     yield flow(COMMITTING[1], STATELESS_TOO, 110, f"{STATELESS} == 1 && ct.new", "next;")
     for hint in HINT:  # the other direction of a connection was not tracked, so that its packets look invalid
         yield flow(hint, STATELESS_TOO, 8, "ct.inv", f"ct_clear; {HINT_DROP} = 1; next;")
+    yield flow(PRE_HAIRPIN, STATELESS_TOO, 100, f"ip && {STATELESS} == 1", LOOK_FOR_HAIRPIN)  # replies are among these
 
 
 @rule(nb.LogicalSwitch)
