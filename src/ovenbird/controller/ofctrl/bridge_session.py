@@ -239,14 +239,16 @@ class BridgeSession:
         for zone in self._flush:
             session.send(CtFlushZone(zone))
         self._flush.clear()
+        gone = [*self.groups.after(), *self.meters.after()]  # and not what goes while these flows are installed
         self._number_things(session)
         while (changes := self.table.take()) or self._bundle is not None:
             if await self._commit(await self._bundle_up(session, in_order(changes))):
                 break
+            self._number_things(session)  # what comes next may refer to some that are new
         else:
             if waiting:
                 await session.barrier()
-        for message in (*self.groups.after(), *self.meters.after()):
+        for message in gone:
             session.send(message)
         await self._forgotten.forget(session)
         self.has_flows = True
