@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.controller.facts import SwitchGroup
 from ovenbird.controller.ofctrl.id_table import IdTable
+from ovenbird.openflow.errors import EncodeError
 from ovenbird.openflow.messages import GroupMod, GroupType, ModCommand
-from ovenbird.openflow.messages.group import ANY_PORT, Bucket, Selection
+from ovenbird.openflow.messages.group import ANY_PORT, Bucket, Selection, fitting
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import GroupSpec
+
+log = logging.getLogger(__name__)
+
+_FEW = 100
+"""Buckets that fit into any message."""
 
 
 class SelectGroup(NamedTuple):
@@ -39,8 +46,18 @@ class GroupTable(IdTable[SwitchGroup, SelectGroup]):
 
 
 def select_group(spec: GroupSpec) -> SelectGroup:
-    """Return a group as the switch takes it."""
-    buckets = [
-        Bucket(each.actions, weight=each.weight, watch_port=each.watch_port or ANY_PORT) for each in spec.buckets
-    ]
-    return SelectGroup(tuple(buckets), Selection.of(*spec.hash_fields, symmetric=spec.symmetric))
+    """Return a group as the switch takes it: with the first buckets, if there are more than fit into a message."""
+    buckets = tuple(
+        [Bucket(each.actions, weight=each.weight, watch_port=each.watch_port or ANY_PORT) for each in spec.buckets]
+    )
+    if len(buckets) > _FEW:
+        try:
+            first = fitting(buckets)
+        except EncodeError:  # it is refused when it is sent
+            first = buckets
+        if len(first) < len(buckets):
+            log.warning(
+                "of the %d buckets of a group %d fit into a message: others are left out", len(buckets), len(first)
+            )
+        buckets = first
+    return SelectGroup(buckets, Selection.of(*spec.hash_fields, symmetric=spec.symmetric))

@@ -40,6 +40,9 @@ ANY_PORT = 0xFFFFFFFF
 ALL_GROUPS = 0xFFFFFFFC
 ALL_METERS = 0xFFFFFFFF
 _ALL_BUCKETS = 0xFFFFFFFF
+_LONGEST = 0xFFFF
+MOST_BYTES = 0xF000
+"""Bytes of buckets that a group may have, so that it fits into a message, also into one that describes it."""
 
 
 class GroupType(IntEnum):
@@ -97,6 +100,22 @@ def _encode_buckets(buckets: Iterable[Bucket], group_type: GroupType) -> bytes:
     except struct.error as error:
         raise EncodeError(f"bucket with a value out of range: {error}") from None
     return b"".join(out)
+
+
+def fitting(buckets: Iterable[Bucket]) -> tuple[Bucket, ...]:
+    """Return the first buckets of a select group, as many as there is room for.
+
+    Raises:
+        EncodeError: an action has no encoding, or a number is out of its range.
+    """
+    found: list[Bucket] = []
+    size = 0
+    for bucket in buckets:
+        size += len(_encode_buckets((bucket,), GroupType.SELECT))
+        if size > MOST_BYTES:
+            break
+        found.append(bucket)
+    return tuple(found)
 
 
 def _decode_buckets(data: bytes) -> tuple[Bucket, ...]:
@@ -183,8 +202,14 @@ class GroupMod:
     selection: Selection = Selection()
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPT_GROUP_MOD."""
+        """Encode as OFPT_GROUP_MOD.
+
+        Raises:
+            EncodeError: a bucket has no encoding, or there are too many for a message.
+        """
         buckets = _encode_buckets(self.buckets, self.group_type)
+        if len(buckets) > _LONGEST:
+            raise EncodeError(f"{len(self.buckets)} buckets of {len(buckets)} bytes in one group")
         head = _GROUP_MOD.pack(self.command, self.group_type, self.group_id, len(buckets), _ALL_BUCKETS)
         return frame(15, xid=xid, body=head + buckets + self.selection.encode())
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ovenbird.controller.facts import GROUP
 from ovenbird.controller.ofctrl.group_table import GroupTable, select_group
 from ovenbird.lang.actions.context import Bucket, GroupSpec
 from ovenbird.openflow.actions import Group, SetField
-from ovenbird.openflow.messages import GroupType, ModCommand
+from ovenbird.openflow.errors import EncodeError
+from ovenbird.openflow.messages import GroupMod, GroupType, ModCommand
 from ovenbird.openflow.messages.group import ANY_PORT
 
 ONE = GroupSpec((Bucket((SetField.of("reg0", 1),), weight=10), Bucket((SetField.of("reg0", 2),), weight=20)))
@@ -53,6 +56,21 @@ def test_equal_groups_are_left_unchanged_and_others_modified_in_place():
     there = table.installed
     table.recall({1: there[1], 2: there[1]})
     assert [(m.command, m.group_id) for m in table.before()] == [(ModCommand.MODIFY, 2)]
+
+
+def test_a_group_of_too_many_buckets_for_a_message_has_the_first_of_them(caplog):
+    """Or its message would have no encoding, and the session with the switch would end at each try."""
+    many = GroupSpec(tuple(Bucket((SetField.of("xxreg0", number),), weight=1) for number in range(3000)))
+    table = GroupTable()
+    table.absorb(added=[GROUP(1, many), GROUP(2, TWO)], removed=[])
+    first, second = table.before()
+    assert 0xF000 <= len(first.encode()) + 100 <= 0xFFFF
+    assert 0 < len(first.buckets) < 3000
+    assert second.encode()
+    assert "of the 3000 buckets of a group" in caplog.text
+    whole = GroupMod(ModCommand.ADD, 1, GroupType.SELECT, first.buckets * 4, first.selection)
+    with pytest.raises(EncodeError, match="buckets"):
+        whole.encode()
 
 
 def test_a_port_of_a_forwarding_group_is_as_alive_as_the_tunnel_to_it(world):
