@@ -78,7 +78,7 @@ def test_keys_of_a_host_are_those_that_are_read():
     assert {name.removesuffix("-hv1") for name in ids.names} == keys(SWITCH, "metadata")
 
 
-def test_defaults_are_those_that_count():
+def test_documented_defaults_are_those_of_the_code():
     shown = {row[0].strip("`"): re.search(r"\(`([^`]*)`\)$", row[2]) for row in rows(SWITCH)}
     defaults = {key: match[1] for key, match in shown.items() if match is not None}
     assert len(defaults) >= 10

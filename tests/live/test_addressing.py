@@ -43,7 +43,7 @@ def gets_address6(instance: Instance) -> str | None:
     return instance.address6
 
 
-def test_the_kernel_gives_itself_the_address_that_the_api_says(world: World) -> None:
+def test_the_kernel_configures_the_slaac_address_that_the_api_shows(world: World) -> None:
     for name in ("red1", "red2"):
         instance = world[name]
         assert gets_address6(instance) == address6(world, name)

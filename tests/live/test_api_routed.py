@@ -114,7 +114,7 @@ def becomes(lab, port, status):
     until(lambda: shown(lab, port)["status"] == status, what=f"the port to be {status}")
 
 
-def test_agents_live_and_die(lab):
+def test_agents_are_alive_or_down_as_their_controllers_are(lab):
     with lab.neutron() as neutron:
         types = {agent["host"]: agent["agent_type"] for agent in neutron.list("agent", binary="ovn-controller")}
     assert types == {"hv1": "OVN Controller agent", "hv2": "OVN Controller Gateway agent"}

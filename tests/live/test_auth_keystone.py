@@ -248,7 +248,7 @@ async def test_the_services_own_token_is_renewed(api):
     assert api.keystone._own != own
 
 
-async def test_without_keystone_those_known_go_on(api):
+async def test_callers_with_cached_tokens_are_answered_without_keystone(api):
     known, unknown = api.identity.token("alice", "red"), api.identity.token("bob", "blue")
     assert (await api.ask("GET", "networks", **{"X-Auth-Token": known})).status_code == 200
     api.identity.stop()

@@ -83,7 +83,7 @@ class Central:
         return len(subprocess.run(listed, check=True, capture_output=True, timeout=30).stdout.splitlines())
 
 
-def test_a_full_disk_loses_nothing_and_says_so(disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_loses_no_acknowledged_change_and_is_logged(disk: Path, tmp_path: Path) -> None:
     central, filler = Central(disk, tmp_path / "errors"), disk / "filler"
     with central.running():
         acknowledged = {f"before{i}" for i in range(5)}

@@ -277,7 +277,7 @@ def test_down_removes_everything_after_a_kill_of_everything(originals: None, mak
     assert process.marked(lab.layout.rundir) == []
 
 
-def test_a_clash_of_names_is_said_and_costs_the_other_cloud_nothing(originals_lab: Lab, rundir: Path) -> None:
+def test_a_conflict_of_names_is_reported_and_does_not_affect_the_other_cloud(originals_lab: Lab, rundir: Path) -> None:
     lab, before = originals_lab, existing(originals_lab.layout.prefix)
     for hosts in (("hv1",), ("hv9",)):
         with pytest.raises(ClashError, match=rf"^the namespace {lab.layout.prefix}\w+ exists .* {lab.layout.rundir}:"):

@@ -160,7 +160,7 @@ def nova(world: World, tmp_path: Path) -> Iterator[Nova]:
             world.lab.keep(ours)
 
 
-def test_nova_is_asked_in_the_instances_name(world: World, nova: Nova) -> None:
+def test_requests_are_forwarded_to_nova_with_the_instances_id(world: World, nova: Nova) -> None:
     red1 = world["red1"]
     with world.lab.neutron() as neutron:
         port = neutron.show("port", red1.port_id)

@@ -28,7 +28,7 @@ def answers(world: World, source: str, address: str) -> None:
     until(lambda: world[source].pings(address, wait=0.3), what=f"{address} to answer {source}")
 
 
-def test_between_hosts_without_a_gateway(world: World) -> None:
+def test_packets_between_networks_go_from_host_to_host(world: World) -> None:
     red1, blue2 = world["red1"], world["blue2"]
     answers(world, "red2", external_network.ADDRESS)
     with world.lab.neutron() as neutron:
@@ -46,7 +46,7 @@ def test_between_hosts_without_a_gateway(world: World) -> None:
     assert world.passes_gateway(pings) == [False, False, True]
 
 
-def test_out_by_the_routers_address(world: World) -> None:
+def test_packets_to_outside_have_the_routers_address(world: World) -> None:
     answers(world, "red2", external_network.ADDRESS)
     address = world.router_address()
     with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {external_network.ADDRESS}") as wire:

@@ -55,7 +55,7 @@ def _stop(lab: Lab, name: str) -> Callable[[], None]:
     return lambda: found.signal(signal.SIGCONT)
 
 
-def test_each_fault_is_named_where_it_is(lab: Lab, test1: Instance) -> None:
+def test_each_fault_is_reported_at_its_part(lab: Lab, test1: Instance) -> None:
     _heals(lab)
     one, stopped = lab.hypervisor("hv1"), r"is stopped by a signal (`kill -CONT {}` lets it go on)"
     resume = [_stop(lab, name) for name in ("supervisor", "standby", "db-cloud", "hv2-controller", "hv2-metadata")]

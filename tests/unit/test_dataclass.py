@@ -115,7 +115,7 @@ def test_methods_that_a_class_defines_itself_are_kept():
 
 
 @pytest.mark.parametrize("each", [Point(1, z=3), Solid(1, z=3, name="s"), Counter(4), Plain(1)], ids=repr)
-def test_copies_have_the_same_fields(each):
+def test_copies_and_pickles_have_the_same_fields(each):
     for other in (copy.copy(each), copy.deepcopy(each), pickle.loads(pickle.dumps(each))):
         assert type(other) is type(each)
         assert dataclasses.asdict(other) == dataclasses.asdict(each)

@@ -242,7 +242,7 @@ def essence(command: str, text: str) -> object:
     return text if command not in FORMS else ""
 
 
-def test_a_paused_daemon_says_so(both: tuple[Deployment, Deployment]) -> None:
+def test_a_paused_daemon_reports_that_it_is_paused(both: tuple[Deployment, Deployment]) -> None:
     for each in both:
         for daemon in ("ovn-northd", "ovn-ic"):
             if daemon not in each.sockets:

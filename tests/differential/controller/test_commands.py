@@ -58,7 +58,7 @@ def packets(site: Site, ofport: int, tag: str = "") -> int:
     return sum(map(int, found))
 
 
-def test_a_packet_made_to_order_enters_by_its_port(site: Site, program: tuple[str, ...]) -> None:
+def test_an_injected_packet_enters_through_its_port(site: Site, program: tuple[str, ...]) -> None:
     socket = start(site, program)
     assert appctl(site, socket, "inject-pkt", f'inport == "p1" && {MICROFLOW}') == ""
     if program is OURS:  # the original lets a packet in behind the first table, and knows no containers there

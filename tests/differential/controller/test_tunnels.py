@@ -166,5 +166,5 @@ async def become_but(site: Site, wanted: dict[str, str], failed: str) -> None:
     await told(condition)
 
 
-def test_a_tunnel_that_fails_is_reported_and_retried_and_costs_no_other(site: Site) -> None:
+def test_a_tunnel_that_fails_is_reported_and_retried_and_affects_no_other(site: Site) -> None:
     asyncio.run(others_are_there(site))

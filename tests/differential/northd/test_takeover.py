@@ -173,7 +173,7 @@ def test_multicast_memberships_survive_an_exchange_of_northd(cloud, whose):
 
 
 @pytest.mark.parametrize("untidy", [False, True])
-def test_from_ours_to_the_original(cloud, untidy):
+def test_our_northds_rows_are_taken_over_by_the_original(cloud, untidy):
     cloud.stop_northd()
     cloud.wait = "none"
     cloud.settle()

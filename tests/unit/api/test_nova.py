@@ -320,7 +320,7 @@ async def test_keystone_gives_the_token(world, compute):
     assert [(user["name"], user["password"]) for user in compute.logins] == [("ovenbird", "secret")] * 2
 
 
-async def test_deletions_are_remembered_up_to_a_limit(world, compute, monkeypatch):
+async def test_deletions_waiting_for_nova_are_bounded(world, compute, monkeypatch):
     monkeypatch.setattr(nova, "MOST_GONE", 3)
     compute.hold.clear()
     async with telling(world, compute) as notifier:
@@ -352,7 +352,7 @@ class Remote:
         await self.server.close()
 
 
-async def test_of_databases_elsewhere(world, compute):
+async def test_the_notifier_works_with_remote_databases(world, compute):
     with tempfile.TemporaryDirectory(prefix="ob") as directory:
         remotes = [Remote(directory, name, model) for name, model in (("c", cloud), ("n", nb))]
         for remote in remotes:

@@ -132,7 +132,7 @@ async def test_settings_written_past_the_checks_are_reported_and_can_be_removed(
     assert served.options == [{"max_routes": "7"}]
 
 
-async def test_where_cloud_is(served, tmp_path):
+async def test_the_location_of_cloud_is_found(served, tmp_path):
     here = f"unix:{served.place}/cloud.sock"
     for how in ({"env": {"OVENBIRD_CLOUD_DB": here}}, {"env": {"OVENBIRD_RUNDIR": str(served.place)}}):
         assert (await served.run("get", "max_routes", place=False, **how)).stdout == "30\n"

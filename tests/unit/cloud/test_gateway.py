@@ -52,7 +52,7 @@ def test_candidates(world):
     assert list(placed(world).values()) == [["gw1"]]
 
 
-def test_a_gateway_that_no_chassis_can_host_is_said_with_what_one_needs(world):
+def test_a_gateway_that_no_chassis_can_host_is_reported_with_what_is_missing(world):
     found = CompilerFindings()
     found.observe(world.engine)
     [outside] = add_gateways(world, 1, name="edge", availability_zone_hints=frozenset(["az1"]))

@@ -148,7 +148,7 @@ def test_a_migration_without_an_activation_strategy(world):
     assert options_of(world, binding_profile='{"migrating_to": "hv2"}') == {"requested-chassis": "hv1,hv2"}
 
 
-def test_an_instance_that_has_arrived_is_there_alone(world):
+def test_after_a_migration_a_port_is_on_its_new_host_only(world):
     assert options_of(world, binding_profile='{"migrating_to": "hv1"}') == {"requested-chassis": "hv1"}
 
 
@@ -203,7 +203,7 @@ def test_the_port_of_a_health_monitor_is_a_localport(world):
     assert (row.type, row.addresses) == ("localport", {MAC})
 
 
-def test_behind_a_trusted_port_there_may_be_others(world):
+def test_trusted_ports_have_unknown_addresses_too(world):
     network = world.network()
     world.port(network, [(world.subnet(network), "10.0.0.2")], device_owner="network:dhcp")
     world.settle()

@@ -78,7 +78,7 @@ def test_dhcpv6_options(world, mode, options):
 
 
 @pytest.mark.parametrize("gateway", ["10.0.0.1", None])
-def test_the_way_to_the_metadata_service(world, gateway):
+def test_dhcp_gives_a_route_to_the_metadata_service(world, gateway):
     network = world.network()
     subnet = world.subnet(network, gateway_ip=gateway, host_routes=frozenset(["192.168.0.0/16 10.0.0.9"]))
     port = world.port(
@@ -142,7 +142,7 @@ def test_name_servers_are_the_subnets_or_the_settings_or_the_hosts(world, resolv
 @pytest.mark.parametrize(
     ("given", "lease"), [("600", "600"), ("soon", "43200"), ("-1", "43200"), ("9" * 30, "43200"), ("²", "43200")]
 )
-def test_how_long_addresses_are_for(world, given, lease):
+def test_the_lease_time_is_the_setting(world, given, lease):
     world.configure(dhcp_default_lease_time=given)
     world.subnet(world.network())
     world.settle()

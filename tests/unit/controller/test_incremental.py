@@ -335,7 +335,7 @@ def test_incremental_equals_from_scratch(seed):
         assert told(scene.world) == told(again)
 
 
-def test_nothing_is_left_behind():
+def test_removed_ports_and_flows_leave_no_state():
     world = World()
     switch = world.switch(1)
     world.run()

@@ -121,7 +121,7 @@ def test_the_log_file_can_be_rotated(logs, tmp_path):
     assert "after" not in (tmp_path / "x.log.1").read_text()
 
 
-def test_a_full_disk_costs_lines_and_says_so(logs, tmp_path, monkeypatch, caplog):
+def test_on_a_full_disk_lines_are_lost_and_counted(logs, tmp_path, monkeypatch, caplog):
     path, real, room = tmp_path / "x.log", os.write, 10_000
 
     def write(descriptor: int, data: bytes) -> int:

@@ -415,7 +415,7 @@ def told(daemon, *argv):
 
 
 @told("northd", "--ovnnb-db=unix:GOOD", "--ovnsb-db=unix:GOOD")
-async def test_a_compiler_at_work_delays_no_end(cell):
+async def test_a_busy_compiler_does_not_delay_the_end(cell):
     cell.start(instead=turns_end)
     await cell.says("the event loop has no turn")
     await cell.stop()

@@ -86,7 +86,7 @@ def test_a_wave_rings_no_more_than_the_limit_and_the_next_waits():
     assert len(w.at(2000 + 2 * PACE)[0]) == 0
 
 
-def test_moments_that_no_rule_waits_for_are_dropped():
+def test_alarms_that_no_rule_waits_for_are_dropped():
     w = World()
     w.add("a", 2000)
     for until in range(2000, 3000):

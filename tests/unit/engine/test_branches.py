@@ -77,7 +77,7 @@ def test_a_rule_may_branch_at_one_time_and_yield_facts_at_another():
     assert engine.run_count() == 2
 
 
-def test_a_branch_that_fails_costs_only_itself(caplog):
+def test_a_failing_branch_affects_only_itself(caplog):
     store, (first, *_), _, engine = world()
     store.table(Thing).modify(first, {Thing.size.index: 0})
     assert engine.run()[CONTENT].added == [(CONTENT, "b", "t2", 50)]

@@ -19,7 +19,7 @@ class Reader:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(VALUES)), max_size=300))
-def test_the_first_are_known_whatever_comes_and_goes(steps):
+def test_the_first_values_are_known_after_any_changes(steps):
     lines, values, told = WaitingLines(LIMIT), [], set()
     for value in (*VALUES, None):
         lines._of("g").place(value).readers[Reader(told, value)] = 1

@@ -89,7 +89,7 @@ def test_a_requested_number_is_taken_from_a_holder_that_did_not_request_it():
     assert numbers["a"] != 1
 
 
-def test_two_that_want_the_same_number_do_not_share_it():
+def test_two_keys_that_request_the_same_number_do_not_share_it():
     w = World()
     w.add("a", want=2)
     w.add("b", want=2)

@@ -23,7 +23,7 @@ class Asked(Orders):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=200))
-def test_the_least_is_known_whatever_comes_and_goes(steps):
+def test_the_least_value_is_known_after_any_changes(steps):
     asked, values = Asked(), []
     for comes, value in steps:
         before, told = min(values, default=None), asked.told

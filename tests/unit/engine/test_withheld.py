@@ -59,7 +59,7 @@ def test_rows_come_and_go_with_the_first_and_the_last_member():
     assert labels(store) == []
 
 
-def test_the_order_of_what_is_said_does_not_matter():
+def test_the_order_of_facts_about_a_group_does_not_matter():
     """Both at once, either rule first, and both gone at once."""
     worlds = [world(said, member), world(member, said)]
     for store, engine in worlds:

@@ -87,7 +87,7 @@ def test_the_router_counts_only_without_classless_routes(hook: Hook) -> None:
     assert routes == ["route replace default via 10.0.0.1 dev eth0 onlink"]
 
 
-def test_a_lease_without_router_dns_and_mtu_is_a_lease(hook: Hook) -> None:
+def test_a_lease_without_router_dns_and_mtu_is_applied(hook: Hook) -> None:
     names = ("router", "dns", "mtu", "staticroutes")
     others = ("new_routers", "new_domain_name_servers", "new_interface_mtu", "new_rfc3442_classless_static_routes")
     lines = _bound(hook, **dict.fromkeys((*names, *others), ""))

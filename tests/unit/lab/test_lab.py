@@ -49,7 +49,7 @@ def test_a_host_that_is_not_added_is_forgotten(lab: Lab, monkeypatch: pytest.Mon
     assert lab.layout.hosts == ("hv1", "hv2")
 
 
-def test_of_two_instances_of_a_name_one_is_made(lab: Lab) -> None:
+def test_a_second_instance_of_the_same_name_is_refused(lab: Lab) -> None:
     with lab._reserved("a"):
         with lab._reserved("b"):
             pass

@@ -10,7 +10,7 @@ from ovenbird.lab.lock import locked
 BUSY = LabError("busy")
 
 
-def test_the_second_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+def test_a_lock_is_refused_while_it_is_held(tmp_path: Path) -> None:
     place = tmp_path / "x"
     with locked(place, BUSY):
         with pytest.raises(LabError, match="busy"), locked(place, BUSY):

@@ -104,7 +104,7 @@ def test_a_name_must_be_that_of_one_resource(api: Api, neutron: Neutron) -> None
         neutron.find("network", "none")
 
 
-def test_an_api_that_is_not_there_is_said_to_be_so() -> None:
+def test_an_unreachable_api_is_reported() -> None:
     with Neutron(f"http://127.0.0.1:{free_port()}") as neutron:
         assert not neutron.answers
         with pytest.raises(ApiError, match="does not answer"):

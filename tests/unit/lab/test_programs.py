@@ -9,7 +9,7 @@ from ovenbird.lab.layout import Layout
 LAYOUT = Layout.make(Path("/run/a"), api_port=1, nb_port=2, sb_port=3, cloud_port=4)
 
 
-def test_all_in_one_is_one_process_that_knows_every_port() -> None:
+def test_all_in_one_is_one_process_with_every_port() -> None:
     central = programs.all_in_one(LAYOUT)
     (process,) = central.processes
     assert process.argv[-6:] == (

@@ -185,7 +185,7 @@ def test_any_tokens_give_a_tree_or_an_error_with_a_caret(words: list[str]) -> No
         assert not text or "^" in str(failure)
 
 
-def test_trees_are_flat() -> None:
+def test_nested_conjunctions_and_disjunctions_are_flattened() -> None:
     tree = parse("ip4 && (tcp && (udp && 1 < reg0 < 5)) && (arp || (rarp || icmp))")
     assert isinstance(tree, And)
     assert not any(isinstance(term, And) for term in tree.terms)

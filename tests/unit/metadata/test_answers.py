@@ -231,7 +231,7 @@ async def test_an_internal_error_is_answered_too():
         assert (await guest.send(WHOLE)).startswith(b"HTTP/1.1 500")
 
 
-def test_an_instance_without_a_boot_file_is_said_once(tmp_path, caplog):
+def test_an_instance_without_a_boot_file_is_logged_once(tmp_path, caplog):
     store = UserdataStore(tmp_path)
     assert store.get("vm") == store.get("vm") == InstanceUserdata()
     why = f"{tmp_path}/vm.json: no such boot file: the instance gets no keys and no user data"

@@ -87,7 +87,7 @@ def test_networks_with_instances_here_are_served(store):
     assert networks(store, ME) == {}
 
 
-def test_an_instance_that_is_about_to_move_here_counts(store):
+def test_a_network_of_a_migrating_instance_is_served(store):
     localport(store, "net-1")
     add(store, "a", chassis=ELSEWHERE, additional_chassis=frozenset([ME]))
     assert set(networks(store, ME)) == {"net-1"}

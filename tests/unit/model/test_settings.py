@@ -79,7 +79,7 @@ def test_values(setting, text, value, stored):
     ("setting", "text"),
     [(METADATA, ""), (LEASE_TIME, "0"), (LEASE_TIME, ""), (LEASE_TIME, "4294967296"), (GATEWAY_SCHEDULER, "")],
 )
-def test_no_values(setting, text):
+def test_invalid_values_are_refused(setting, text):
     with pytest.raises(SettingError):
         setting.canonical(text)
 

@@ -39,7 +39,7 @@ async def test_changes_of_several_at_once_are_all_made(served):
         assert options(client.store) == {}
 
 
-async def test_in_the_process_that_has_the_database():
+async def test_settings_are_changed_in_the_process_of_the_database():
     client = Server().add(Database(cloud.schema(), cloud.ROWS))
     await change(client, {"metadata": "true", "max_routes": "5"})
     await change(client, {"metadata": "false"})

@@ -197,7 +197,7 @@ def test_dhcp_long_options_split_and_overloaded_fields_are_read():
     assert Dhcp4.decode(overloaded).options == {52: b"\3", 12: b"h", 15: b"d"}
 
 
-def test_dhcp_routes_are_compact():
+def test_classless_routes_are_encoded_as_in_rfc_3442():
     routes = ((b"\xa9\xfe\xa9\xfe", 32, b"\x0a\0\0\2"), (bytes(4), 0, b"\x0a\0\0\1"))
     assert dhcp4.classless_routes(routes).hex() == "20a9fea9fe0a000002" + "000a000001"
 

@@ -43,7 +43,7 @@ def test_each_neighbour_expires_at_its_own_time(networks, learned):
     assert known(networks, 74_000) == []
 
 
-def test_without_a_threshold_they_stay_and_with_a_new_one_they_go(networks, learned):
+def test_neighbours_expire_only_with_a_threshold(networks, learned):
     learned("10.0.0.1", 50_000)
     networks.settle()
     networks.update(networks.router, options={})
@@ -52,7 +52,7 @@ def test_without_a_threshold_they_stay_and_with_a_new_one_they_go(networks, lear
     assert known(networks, 900_001) == []
 
 
-def test_no_more_go_at_once_than_the_limit(networks, learned):
+def test_no_more_neighbours_expire_at_once_than_the_limit(networks, learned):
     (settings,) = networks.nb.store.table(nb.NBGlobal).rows.values()
     networks.update(settings, options={**settings.options, "mac_binding_removal_limit": "2"})
     for n in range(1, 6):

@@ -30,7 +30,7 @@ def test_a_port_added_or_removed_runs_its_own_rules(cloud):
     assert sum(ran.values()) <= 1, ran
 
 
-def test_a_member_of_a_group_costs_one_port(cloud):
+def test_a_member_of_a_port_group_runs_the_rule_of_one_port(cloud):
     port = cloud.port(cloud.switches[0], "new", "00:00:00:00:09:09 10.0.0.99")
     cloud.settle()
     cloud.mutate(cloud.group_row, "ports", insert=[port])

@@ -37,7 +37,7 @@ def advertised(made):
     return [act for _, _, _, act in made.flows("lr_in_nd_ra_options") if "put_nd_ra_opts" in act]
 
 
-def test_chassis_are_told_who_asks_and_who_wants(routed):
+def test_options_of_prefix_delegation_are_in_port_bindings(routed):
     assert binding(routed, "out").options["ipv6_prefix_delegation"] == "true"
     assert "ipv6_prefix" not in binding(routed, "out").options
     options = binding(routed, "in").options
@@ -66,7 +66,7 @@ def test_a_delegated_prefix_is_copied_to_northbound_kept_and_advertised(routed):
 
 
 @pytest.mark.parametrize("text", ["fd55:1::/64", "17:", "17:fd55::1/64", "x:fd55:1::/64"])
-def test_nonsense_is_not_announced(routed, text):
+def test_invalid_delegated_prefixes_are_not_advertised(routed, text):
     delegate(routed, text)
     routed.settle()
     assert not routed.inner.ipv6_prefix

@@ -136,7 +136,7 @@ def test_virtual_addresses_are_advertised_where_they_are_balanced():
     }
 
 
-def test_direct_peers_advertise_each_other_s_addresses():
+def test_directly_connected_routers_advertise_each_others_addresses():
     made = Networks()
     made.insert(nb.NBGlobal)
     ports = []

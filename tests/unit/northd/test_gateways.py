@@ -47,7 +47,7 @@ def test_a_chassis_with_a_port_behind_the_router_depends_on_its_gateway_as_long_
     assert watchers(cloud) == {"r-out": []}
 
 
-def test_the_way_leads_through_other_routers_by_links_and_switches(cloud):
+def test_ref_chassis_are_found_through_links_and_transit_switches(cloud):
     """Instance -- r2 == link == r1 -- transit switch -- r -- gateway."""
     transit, far = cloud.switch("transit"), cloud.switch("far")
     r1, r2 = (cloud.insert(nb.LogicalRouter, name=name) for name in ("r1", "r2"))
@@ -130,7 +130,7 @@ def test_addresses_given_for_announcement_are_announced_where_the_gateway_is(clo
     assert '80:fa:5b:06:72:b7 158.36.44.22 is_chassis_resident("cr-r-out")' in row.nat_addresses
 
 
-def test_only_what_the_word_router_stands_for_is_for_the_chassis_that_plays_the_gateway(cloud):
+def test_only_addresses_of_the_word_router_are_restricted_to_the_active_chassis(cloud):
     """What the switch port is given in so many words is taken at its word, even if it is the same."""
     (port,) = [row for row in cloud.outside.ports if row.type == "router"]
     plain = f"eth.dst == {cloud.gateway.mac}"

@@ -149,7 +149,7 @@ def test_the_smallest_subnet_has_one_address_to_give(made):
     assert len(given(ask(made, "q"))) == 1
 
 
-def test_of_two_that_ask_for_one_address_the_first_has_it(made):
+def test_of_two_ports_that_request_an_address_the_first_gets_it(made):
     made.update(made.net, other_config={"subnet": "10.0.0.0/29", "ipv6_prefix": "fd00:1::/64"})
     first, second = (ask(made, name, "dynamic 10.0.0.4 fd00:1::4") for name in ("first", "second"))
     assert given(first)[1:] == ["10.0.0.4", "fd00:1::4"]
@@ -183,7 +183,7 @@ def test_a_configured_address_is_not_given_to_a_port_that_requests_it(made):
         ({"mac_only": "TRUE"}, 1, 0),
     ],
 )
-def test_each_part_fails_alone(made, config, expected, found):
+def test_invalid_parts_of_the_configuration_do_not_affect_others(made, config, expected, found):
     made.update(made.net, other_config=config)
     made.settle()
     assert len(given(ask(made, "p"))) == expected

@@ -198,7 +198,7 @@ def test_flows_are_shared_by_all_users():
     assert len(made.rows(sb.LoadBalancer)) == 4
 
 
-def test_one_more_user_costs_itself():
+def test_one_more_user_of_a_balancer_runs_its_own_rules():
     counts = []
     for balancers in (2, 9):
         made = shared(3, balancers)
@@ -248,7 +248,7 @@ def checked(networks, backends, mappings, protocol="tcp", vip="30.0.0.1:80", **v
     return row
 
 
-def test_one_backend_that_cannot_be_probed_costs_itself_alone(networks):
+def test_a_backend_that_cannot_be_probed_affects_no_other(networks):
     mappings = {"10.0.0.1": "p1:10.0.0.9", "10.0.0.2": "gone:10.0.0.9", "10.0.0.3": "p1", "x": "p1:10.0.0.9"}
     checked(networks, "10.0.0.1:8,10.0.0.2:8,10.0.0.3:8,10.0.0.4:8", mappings)
     assert [(m.logical_port, m.ip, m.port) for m in networks.rows(sb.ServiceMonitor)] == [("p1", "10.0.0.1", 8)]

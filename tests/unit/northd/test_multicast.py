@@ -118,7 +118,7 @@ def test_a_group_keeps_its_key(networks):
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "nonsense", "", "239.0.0.1/24", "239.0.0.1 239.0.0.2", "fe80::1"])
-def test_a_row_that_names_no_group_costs_only_itself(networks, address):
+def test_a_row_that_names_no_group_affects_only_itself(networks, address):
     cloud(networks, 2)
     join(networks, address, "p0")
     join(networks, "239.0.0.9", "p1")

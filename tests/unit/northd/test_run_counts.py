@@ -279,7 +279,7 @@ def test_a_router_taken_from_a_switch_costs_the_neighbours_that_it_knew_there(po
 
 
 @pytest.mark.parametrize("routers", [3, 30])
-def test_that_a_switch_has_only_routers_is_known_without_a_look_at_them(routers):
+def test_a_switch_of_routers_only_is_recognised_without_reading_its_ports(routers):
     made = cloud(3, 2)
     transit = made.switch("transit")
     for n in range(routers):

@@ -46,7 +46,7 @@ def test_sb_cfg_follows_only_once_southbound_has_it(networks):
     assert row.hv_cfg == 5  # without chassis there is nobody to wait for
 
 
-def test_each_number_has_the_time_of_its_own_change(networks):
+def test_each_sequence_number_has_the_time_of_its_own_change(networks):
     networks.settle()
     row = the(networks)
     for number in (1, 2, 3, 0):
@@ -95,7 +95,7 @@ def test_hv_cfg_is_the_slowest_chassis_and_its_time_the_last_to_reach_it(network
     assert (the(networks).hv_cfg, the(networks).hv_cfg_timestamp) == (5, 55)
 
 
-def test_an_answer_of_a_chassis_costs_no_look_at_the_others(networks):
+def test_the_acknowledgement_of_a_chassis_reads_no_other_chassis(networks):
     networks.insert(nb.NBGlobal, nb_cfg=7)
     everyone = [chassis(networks, f"hv{'v' * n}", nb_cfg=6, nb_cfg_timestamp=10) for n in range(30)]
     networks.settle()

@@ -108,7 +108,7 @@ def test_a_whole_record_that_makes_no_sense_is_damage_too(path):
         assert path.read_bytes() == data
 
 
-def test_zeros_that_a_power_failure_left_are_torn(path):
+def test_zeros_at_the_end_of_a_file_are_a_torn_record(path):
     data = path.read_bytes()
     last = offsets(data)[-1]
     for spoiled in (data + bytes(4096), data[: last + 60] + bytes(len(data) - last - 60), data[:-1] + b"\0"):
@@ -119,7 +119,7 @@ def test_zeros_that_a_power_failure_left_are_torn(path):
         database.journal.close()
 
 
-def test_without_room_for_the_copy_nothing_is_cut_off(path, monkeypatch):
+def test_without_room_for_the_copy_a_damaged_file_is_not_changed(path, monkeypatch):
     data = path.read_bytes()
     spoiled = data[:-40] + b"X" + data[-39:] + record({})
     path.write_bytes(spoiled)
@@ -133,7 +133,7 @@ def test_without_room_for_the_copy_nothing_is_cut_off(path, monkeypatch):
     assert path.read_bytes() == spoiled
 
 
-def test_half_a_record_that_could_not_be_cut_off_is_cut_off_before_the_next(path, monkeypatch):
+def test_a_partial_record_that_could_not_be_removed_is_removed_before_the_next(path, monkeypatch):
     database = open_database(path)
     cut, write = os.ftruncate, os.write
 

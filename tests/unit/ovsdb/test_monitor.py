@@ -89,7 +89,7 @@ COLUMNS = ["m", "n", "o", "s"]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_updaters_follow(seed):
+def test_replicas_of_every_method_follow_random_edits(seed):
     rng = random.Random(seed)
     db, service = Database(SCHEMA), Service()
     service.add(db)

@@ -314,7 +314,7 @@ async def test_held_messages_wait_while_the_peer_does_not_read(monkeypatch):
     assert (seen, woken) == ([], [])  # it is not looked at again and again
 
 
-async def test_connections_that_fail_come_and_go_are_said_once(tmp_path, caplog, monkeypatch):
+async def test_each_change_of_a_connection_is_logged_once(tmp_path, caplog, monkeypatch):
     caplog.set_level("INFO", "ovenbird.ovsdb.replica")
     monkeypatch.setattr("ovenbird.ovsdb.replica.BACKOFF", (0.01, 0.01))
     create(tmp_path / "s.db", SCHEMA)

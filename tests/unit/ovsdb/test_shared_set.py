@@ -13,7 +13,7 @@ few = st.frozensets(st.integers(-50, 50) | st.integers(LARGE - 50, LARGE + 50), 
 
 @settings(max_examples=60)
 @given(st.lists(few, min_size=1, max_size=12), few)
-def test_it_behaves_as_a_frozenset(changes, other):
+def test_a_shared_set_behaves_like_a_frozenset(changes, other):
     made, model = START, START
     for change in changes:
         before, was = made, model

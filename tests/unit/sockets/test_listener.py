@@ -90,7 +90,7 @@ async def test_the_last_descriptors_are_left_to_others():
         await until_async(lambda: len(listener) == 0)
 
 
-async def test_with_no_descriptor_left_it_waits_and_says_so_once_a_second(caplog):
+async def test_without_free_descriptors_a_listener_waits_and_logs_once_a_second(caplog):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with greeting(Limits(connections=1000, per_source=1000)) as (listener, port):
         clients = [socket.socket() for _ in range(5)]

@@ -123,7 +123,7 @@ def test_a_database_that_is_not_there_is_named(served):
     assert "get_schema OVN_Southbound" in found.output
 
 
-def test_a_database_whose_columns_are_of_other_types_is_said_to_be():
+def test_a_database_with_columns_of_other_types_is_reported():
     schema = sb.schema().to_json()
     schema["tables"]["Port_Binding"]["columns"]["tunnel_key"] = {"type": "string"}
     with (
@@ -183,7 +183,7 @@ def test_databases_are_read_by_tls(two, tmp_path):
     assert "do not" in wrong.output or "private key" in wrong.output
 
 
-def test_without_a_cloud_that_is_said(tmp_path):
+def test_without_a_cloud_commands_report_that(tmp_path):
     found = run("--rundir", str(tmp_path), SSH)
     assert found.exit_code == 1
     assert f"Southbound is not at {tmp_path}/sb.sock: give its remote by --db" in found.output

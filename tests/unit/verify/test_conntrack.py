@@ -41,7 +41,7 @@ def test_another_connection_is_another(other):
     assert state(tracker, other) == TRACKED | NEW
 
 
-def test_zones_know_nothing_of_each_other():
+def test_connections_are_kept_by_zone():
     tracker = Tracker()
     tracker.commit("z", packet())
     assert state(tracker, packet(), "y") == TRACKED | NEW

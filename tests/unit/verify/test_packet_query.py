@@ -136,7 +136,7 @@ BEYOND = "eth.src == 00:00:5e:00:53:01"
         ("172.16.0.44", "172.16.0.5", "arp", "arp.spa == 172.16.0.44 && arp.tpa == 172.16.0.5"),
     ],
 )  # fmt: skip
-def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol, headers):
+def test_headers_are_those_that_the_sender_would_send(outside, source, target, protocol, headers):
     _, text = microflow(
         outside.tracer().network, PacketQuery(source=source, target=target, protocol=Protocol(protocol), port=80)
     )
@@ -200,7 +200,7 @@ def test_the_verdict_is_what_the_sender_observes(outside, source, target, protoc
     assert [words for words in said if words.startswith(verdict)], said
 
 
-def test_several_ways_outside_are_told_apart_by_who_has_what(outside):
+def test_several_external_networks_are_distinguished_by_addresses(outside):
     other = outside.switch("out2")
     outside.port(other, "ln2", "unknown", type="localnet", options={"network_name": "phys"})
     network = outside.tracer().network
@@ -216,7 +216,7 @@ def test_several_ways_outside_are_told_apart_by_who_has_what(outside):
 
 
 @pytest.mark.parametrize("given", [{"netmask": "255.0.255.0"}, {"router": "0.0.0.0"}, {"netmask": "0.0.0.0"}])
-def test_odd_routes_of_a_dhcp_answer_cost_themselves(two, given):
+def test_invalid_routes_of_a_dhcp_reply_are_ignored(two, given):
     server = {"server_id": "10.0.0.254", "server_mac": "0a:00:00:00:ff:01", "lease_time": "60"}
     options = two.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=server | given)
     txn = two.nb.transaction()

@@ -161,7 +161,7 @@ async def test_each_request_is_a_line_of_the_log_and_a_refused_login_a_warning(b
     ]
 
 
-def test_only_those_who_ask_who_is_there_may_listen_to_the_network(basic):
+def test_an_api_without_authentication_listens_on_loopback_only(basic):
     database = InProcess(cloud.schema(), cloud.ROWS)
     ApiService(database, host="0.0.0.0", authenticator=basic, policy=Policy(RULES))
     with pytest.raises(NotLoopbackError):

@@ -280,7 +280,7 @@ async def test_the_role_reader_may_use_no_action(clouded):
         ({"provider:network_type": "geneve"}, "create_network:provider:network_type"),
     ],
 )
-async def test_some_attributes_are_the_administrators(clouded, values, rule):
+async def test_some_attributes_may_be_set_by_administrators_only(clouded, values, rule):
     message = await clouded.by("alice").refused(403, "PolicyNotAuthorized", "POST", "networks", {"network": values})
     assert message == f"(rule:create_network and rule:{rule}) is disallowed by policy"
     assert await clouded.by("root").list("networks") == []
@@ -425,7 +425,7 @@ async def test_only_a_service_may_delete_an_instances_port(clouded):
     assert await clouded.ask("DELETE", f"ports/{port['id']}") == (204, None)
 
 
-async def test_agents_are_the_administrators(clouded):
+async def test_agents_are_visible_to_administrators_only(clouded):
     assert await clouded.by("alice").list("agents") == []
     assert (await clouded.ask("GET", "agents/x"))[0] == 404
     assert (await clouded.ask("DELETE", "agents/x"))[0] == 404
@@ -499,7 +499,7 @@ async def test_an_attribute_that_the_caller_may_not_set_is_refused_with_any_valu
     assert message == f"(rule:create_{member} and rule:{rule}) is disallowed by policy"
 
 
-async def test_members_say_whose_ports_a_subnet_is_for(clouded):
+async def test_members_may_set_service_types_of_a_subnet(clouded):
     alice = clouded.by("alice")
     subnet = await alice.subnet(await alice.network(), service_types=["compute:nova", "octavia:lb"])
     assert subnet["service_types"] == ["compute:nova", "octavia:lb"]

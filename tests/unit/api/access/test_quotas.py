@@ -153,7 +153,7 @@ async def test_the_last_place_is_taken_once_by_whichever_process(neutron):
     assert len(await neutron.list("networks")) == 2
 
 
-async def test_many_who_race_for_few_places(neutron):
+async def test_concurrent_requests_do_not_exceed_a_quota(neutron):
     await limit(neutron, network=5)
     answers = await asyncio.gather(*[neutron.ask("POST", "networks", {"network": {}}) for _ in range(30)])
     assert sorted(status for status, _ in answers) == [201] * 5 + [409] * 25

@@ -60,7 +60,7 @@ async def answers(reader, number):
             assert await reader.readexactly(15) == b'{"networks":[]}'
 
 
-async def test_a_few_requests_may_wait_and_are_answered_in_turn():
+async def test_pipelined_requests_are_answered_in_turn():
     async with serving() as service, connected(service) as (reader, writer):
         for number in (1, 10, 17, 3):
             writer.write(GET * number)

@@ -209,7 +209,7 @@ async def test_unpaired_surrogates_are_no_json(neutron):
 
 
 @pytest.mark.parametrize("depth", [40, 900, 100_000])
-async def test_depth_is_no_way_to_exhaust_a_stack(neutron, depth):
+async def test_deeply_nested_json_does_not_exhaust_the_stack(neutron, depth):
     port = await neutron.port(await neutron.network())
     for opening, closing in (("[", "]"), ('{"a":', "}")):
         value = opening * depth + "1" + closing * depth

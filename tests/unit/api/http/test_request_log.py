@@ -59,7 +59,7 @@ def test_lines_about_unauthenticated_requests_have_a_common_rate_limit(world):
     assert size([first, *more]) <= 10 * STRANGERS[1] + 400
 
 
-def test_one_user_s_flood_leaves_the_others_their_lines(world):
+def test_one_users_flood_does_not_suppress_the_lines_of_others(world):
     lines = world.ask(20_000, user="mallory")
     assert USER[0] <= size(lines) < USER[0] + 400
     assert len(world.ask(100, user="alice")) == 100

@@ -45,6 +45,6 @@ async def test_a_port_that_is_taken_is_an_error_for_the_caller(client):
         await service.stop()
 
 
-async def test_it_refuses_to_be_reached_from_elsewhere(client):
+async def test_a_service_without_authentication_refuses_other_addresses_than_loopback(client):
     with pytest.raises(NotLoopbackError):
         ApiService(client, host="0.0.0.0")

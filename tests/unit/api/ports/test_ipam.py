@@ -72,7 +72,7 @@ def test_a_choice_costs_the_same_with_ten_thousand_taken():
     assert len(used) == asked == 10_000
 
 
-def test_a_freed_address_is_the_last_to_be_given_again():
+def test_a_released_address_is_reused_last():
     allocator, used = Allocator(), set()
     pools = ["10.0.0.1-10.0.0.3"]
 

@@ -56,7 +56,7 @@ async def test_modes_are_of_ipv6(neutron, name):
     assert "ip_version is 4" in await neutron.refused(400, "InvalidInput", "POST", "subnets", body)
 
 
-async def test_no_other_address_than_the_one_that_the_host_makes(neutron):
+async def test_other_addresses_than_the_slaac_address_are_refused(neutron):
     network = await neutron.network()
     subnet = await neutron.subnet(network, ip_version=6, cidr=CIDR, **modes("slaac", "slaac"))
     mac = "fa:16:3e:00:00:07"

@@ -126,7 +126,7 @@ def test_an_agent_is_not_late_by_a_timestamp_that_is_not_written_yet():
     assert not heartbeat.answers(1, patience=75.0, now=576.0)
 
 
-async def test_descriptions_and_what_cannot_be_switched_off(neutron):
+async def test_descriptions_can_be_changed_and_agents_cannot_be_disabled(neutron):
     head(neutron, 3, time.time())
     neutron.chassis("c1", ids=METADATA, answered=3)
     for uuid in ("c1", METADATA["neutron:ovn-metadata-id"]):

@@ -76,7 +76,7 @@ async def test_refusals(neutron):
     assert (await neutron.create("floatingip", **wanted))["fixed_ip_address"] == "10.0.0.9"
 
 
-async def test_a_lost_race_with_the_gateway(neutron):
+async def test_a_gateway_removed_meanwhile_is_an_error(neutron):
     outside, _, _, router, port = await neutron.routed()
 
     def another_process():

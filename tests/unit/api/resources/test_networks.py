@@ -129,7 +129,7 @@ async def test_an_mtu_of_zero_is_the_largest(neutron):
 
 
 @pytest.mark.parametrize("owner", ["network:dhcp", "network:distributed", "network:floatingip_agent_gateway"])
-async def test_ports_that_serve_a_network_alone_keep_neither_it_nor_its_subnets(neutron, owner):
+async def test_service_ports_do_not_prevent_the_deletion_of_their_network(neutron, owner):
     network = await neutron.network()
     subnet = await neutron.subnet(network)
     port = await neutron.port(network, device_owner=owner)
@@ -156,7 +156,7 @@ async def test_unused_floating_ips_go_with_their_network(neutron):
     assert [one["network_id"] for one in await neutron.list("ports?device_owner=")] == [network["id"]]
 
 
-async def test_a_network_that_others_are_on_stays_shared(neutron):
+async def test_a_network_with_ports_of_other_projects_stays_shared(neutron):
     network = await neutron.network(shared=True)
     subnet = await neutron.subnet(network)
     path, private = f"networks/{network['id']}", {"network": {"shared": False}}

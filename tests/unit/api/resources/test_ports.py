@@ -40,7 +40,7 @@ async def test_a_network_without_subnets_gives_no_address(neutron):
     assert (port["fixed_ips"], port["ip_allocation"]) == ([], "none")
 
 
-async def test_wanted_addresses(neutron):
+async def test_requested_addresses_of_a_port(neutron):
     network = await neutron.network()
     subnet = await neutron.subnet(network)
     port = await neutron.port(network, fixed_ips=[{"ip_address": "10.0.0.9"}, {"subnet_id": subnet["id"]}])
@@ -214,7 +214,7 @@ async def test_renderings_are_forgotten_with_their_rows(neutron):
         assert not row.readers
 
 
-async def test_hosts_that_address_themselves(neutron):
+async def test_ports_get_slaac_addresses_of_later_subnets(neutron):
     network = await neutron.network()
     await neutron.subnet(network)
     port = await neutron.port(network, mac_address="fa:16:3e:00:00:01")

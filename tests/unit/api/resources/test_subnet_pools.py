@@ -43,7 +43,7 @@ async def test_subnets_are_cut_from_the_smallest_block_that_is_free(neutron):
     assert await take(neutron, pool) == "10.1.0.0/24"
 
 
-async def test_of_two_that_see_the_same_free_block_one_gets_the_next(neutron):
+async def test_concurrent_allocations_get_different_blocks(neutron):
     pool = await neutron.create("subnetpool", name="p", prefixes=["10.0.0.0/16"], default_prefixlen=24)
     other = await neutron.network()
 

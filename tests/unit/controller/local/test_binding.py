@@ -144,7 +144,7 @@ def test_a_container_is_bound_with_its_parent_whichever_switch_it_is_on(world):
     assert not [fact for fact in world.facts[MONITOR_CLAUSE] if fact[2] in ("parent_port", "logical_port")]
 
 
-def test_of_two_interfaces_that_say_they_are_one_port_the_newer_is(world):
+def test_of_two_interfaces_with_one_iface_id_the_newer_is_bound(world):
     world.lport(world.switch(7), "p1", 1, chassis=world.me.uuid, up=True)
     old = world.port_on_bridge("old", 5, iface_id="p1")
     world.run()

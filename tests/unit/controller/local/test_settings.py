@@ -60,7 +60,7 @@ def test_a_bridge_with_a_list_of_protocols_is_given_the_one_that_is_spoken(world
     assert changes.get("protocols") == wanted
 
 
-def test_only_what_is_hosted_is_asked_for(world):
+def test_only_local_datapaths_are_monitored(world):
     one, two = world.switch(1), world.switch(2)
     world.lport(one, "p1", 1)
     world.lport(two, "q1", 1)

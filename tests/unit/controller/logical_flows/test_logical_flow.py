@@ -119,7 +119,7 @@ def test_port_groups_are_cut_down_to_what_is_here(network):
     assert world.flows(46) == {}
 
 
-def test_members_that_need_no_interface_are_here(network):
+def test_group_members_of_types_without_an_interface_are_local(network):
     world, switch = network
     kinds = ("patch", "l3gateway", "l2gateway", "localnet", "chassisredirect", "virtual", "external", "vtep", "new")
     for key, kind in enumerate(kinds, 11):
@@ -195,7 +195,7 @@ def test_a_port_that_comes_later_is_found(network):
     ("match", "actions"),
     [("ip4.src == $nowhere", "next;"), ("ip4 &&", "next;"), ("1", "frobnicate;"), ("1", "next(99);")],
 )
-def test_a_flow_that_cannot_be_translated_is_reported_once_and_costs_only_itself(network, caplog, match, actions):
+def test_a_flow_that_cannot_be_translated_is_reported_once_and_left_out_alone(network, caplog, match, actions):
     world, switch = network
     world.flow(switch, match, actions, priority=7)
     world.flow(switch, "ip6", "next;")

@@ -129,7 +129,7 @@ def test_a_flow_that_no_message_has_room_for_is_left_out_alone():
     assert len(encode_flow_change(1, change, xid=1)) > 0xFFFF - len(output) - 8
 
 
-def test_of_two_flows_in_conflict_one_stays():
+def test_of_two_conflicting_flows_the_one_with_the_lower_cookie_is_installed():
     rival = (FLOW, *A[1:4], encode_actions((Output(9),)), 3)
     table = FlowTable()
     table.absorb(added=[A], removed=[])

@@ -23,7 +23,7 @@ KEY, THRESHOLD = 7, 16_000
 NOW = 1_000_000
 
 
-def test_switches_that_are_here_and_say_so_are_watched(world):
+def test_local_switches_with_a_threshold_are_watched(world):
     net = world.switch(7)
     world.facts[AGED] = set()
     world.lport(net, "p1", 1)

@@ -68,7 +68,7 @@ def test_other_chassis_arrive_as_the_router(routed):
     assert actions[-2:] == (SetField.of("eth_src", ROUTER), Resubmit(8))
 
 
-def test_without_an_address_of_its_own_nothing_is_replaced(routed):
+def test_without_chassis_mac_mappings_no_address_is_replaced(routed):
     world, _, _ = routed
     world.set(world.me, other_config={})
     ran = world.run()

@@ -77,7 +77,7 @@ def test_hairpin_snat_ip_replaces_the_virtual_address_in_its_datapath(balanced):
     assert len(world.flows(70, 100)) == 1, "the other family's"
 
 
-def test_a_backend_of_another_ip_version_costs_itself_alone(balanced):
+def test_a_backend_of_another_ip_version_is_left_out_alone(balanced):
     """The variables of a template may make it one."""
     world, _, balancer = balanced
     world.add(sb.ChassisTemplateVar, chassis="hv1", variables={"vip": "30.0.0.2", "behind": "[fd00::1]"})

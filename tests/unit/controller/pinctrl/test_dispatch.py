@@ -171,7 +171,7 @@ def test_a_held_packet_is_sent_when_its_neighbour_is_known():
     assert len(sent) == 2
 
 
-def test_without_a_way_out_the_question_is_asked_and_nothing_held():
+def test_a_packet_without_an_outport_is_not_buffered():
     sent = []
     ins = PacketIns(sent.append)
     one = routed()
@@ -180,7 +180,7 @@ def test_without_a_way_out_the_question_is_asked_and_nothing_held():
     assert not ins.buffered
 
 
-def test_few_packets_are_held_and_not_for_ever():
+def test_the_number_and_time_of_buffered_packets_are_bounded():
     now = [0.0]
     sent = []
     held = BufferedPackets(sent.append, lambda: now[0])
@@ -315,7 +315,7 @@ async def test_an_activation_is_written_again_until_southbound_has_it(world, mon
     assert len(southbound.commits) == 7
 
 
-async def test_a_known_neighbour_costs_nothing_and_a_moved_one_gets_a_new_timestamp(world, router):
+async def test_a_known_neighbour_is_not_written_and_a_changed_one_gets_a_new_timestamp(world, router):
     row = world.add(sb.MACBinding, logical_port="r-out", ip="172.16.0.9", mac=NEIGHBOUR, datapath=router.uuid)
     book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)

@@ -102,7 +102,7 @@ def test_the_table_is_bounded_and_agrees_with_itself(size, steps):
     assert (made.groups, made._by_port) == ({}, {})
 
 
-def test_a_flood_from_many_ports_costs_no_look_at_all_of_them():
+def test_the_cost_of_a_flood_does_not_depend_on_the_number_of_ports():
     """To find the port with most, what is looked at are counts of memberships, of which there are few."""
     made = table(size=100)
     for number in range(2000):

@@ -160,7 +160,7 @@ def test_reports_are_forwarded_to_routers_and_other_packets_are_flooded(chassis)
     assert sent[0].actions[-1] == Resubmit(37)
 
 
-def test_a_forwarded_packet_is_not_forwarded_again(chassis):
+def test_a_report_that_the_controller_forwarded_is_not_forwarded_again(chassis):
     """Between availability zones reports are looked at in the egress pipeline, which they pass once more then."""
     again = packet(JOIN)
     again = PacketIn(again.packet, Match(dict(again.metadata) | {"in_port_oxm": (Port.CONTROLLER, 0xFFFFFFFF)}))
@@ -285,7 +285,7 @@ def test_a_report_runs_its_own_rules(chassis):
 
 
 @given(st.binary(max_size=120), st.sampled_from([ethernet.IPV4, ethernet.IPV6, 0x1234]))
-def test_noise_costs_only_itself(noise, kind):
+def test_malformed_reports_are_packet_errors(noise, kind):
     frame = Ethernet(dst=bytes(6), src=bytes(6), ethertype=kind, payload=noise).encode()
     with pytest.raises(PacketError):
         multicast_snooping.membership_of(frame)

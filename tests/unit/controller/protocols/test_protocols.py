@@ -167,7 +167,7 @@ def test_a_session_comes_up_and_keeps_the_agreed_pace():
     assert ends[1].detection_time == pytest.approx(3 * 0.3)
 
 
-def test_silence_takes_a_session_down_and_speech_up_again():
+def test_a_bfd_session_goes_down_without_packets_and_up_with_them():
     ends = pair()
     converse(ends, 0.0, 5.0)
     converse(ends, 5.0, 7.0, lambda _now: True)
@@ -236,7 +236,7 @@ def test_invalid_control_packets_are_refused(offset, value):
         )
 
 
-def test_the_source_is_in_the_others_network():
+def test_the_source_address_is_in_the_peers_network():
     networks = ("172.16.0.1/24", "10.0.0.1/8", "fe80::1/64", "fd09::1/64")
     assert source_for(networks, "10.2.3.4") == "10.0.0.1"
     assert source_for(networks, "9.9.9.9") == "172.16.0.1"
@@ -375,7 +375,7 @@ def test_a_prefix_is_asked_for_given_and_renewed():
     assert client.due == pytest.approx(2000.5)
 
 
-def test_without_the_server_another_is_asked_and_at_last_the_prefix_is_gone():
+def test_a_prefix_is_rebound_at_another_server_or_expires():
     client = bound()
     types = []
     while client.prefix is not None:

@@ -253,7 +253,7 @@ async def test_probes_that_begin_anew_all_the_time_delay_no_others(monkeypatch):
     assert one._turn is None
 
 
-async def test_without_a_switch_nothing_is_sent_and_nothing_counts(monkeypatch):
+async def test_without_a_switch_no_probes_are_sent_and_none_fail(monkeypatch):
     monkeypatch.setattr(service_monitors, "_FIRST", 0.0)
     monkeypatch.setattr(service_monitors, "_PAUSE", 0.001)
     out, own, asked, there = [], make_local_store(), [], [True]

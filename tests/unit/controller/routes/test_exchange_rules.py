@@ -102,14 +102,14 @@ def test_the_table_number_and_next_hops_can_be_configured(gateway):
     assert found == {UNICAST}
 
 
-def test_the_kernel_s_own_tables_are_nobody_s(gateway):
+def test_the_kernels_own_tables_are_not_used(gateway):
     gateway.advertise("10.0.0.0/8")
     gateway.set(gateway.router, tunnel_key=254)
     assert not gateway.routes()
     assert any("the kernel reserves table 254" in text for text in gateway.notices())
 
 
-def test_one_bad_route_costs_itself(gateway):
+def test_an_invalid_route_is_left_out_alone(gateway):
     gateway.advertise("10.0.0.0/8")
     gateway.advertise("10.0.0.1/8")
     gateway.advertise("nonsense")
@@ -149,7 +149,7 @@ def test_the_vrf_device(gateway, options, vrf):
     assert gateway.exchanged() == {(7, vrf, (BoundPort(binding=gateway.out.uuid, interface=""),))}
 
 
-def test_which_interface_a_port_learns_over():
+def test_the_interface_through_which_a_port_learns_routes():
     gateway = Gateway(**{"dynamic-routing-port-mapping": "uplink=eth7,nonsense"})
     for name, expected in (("uplink", "eth7"), ("vm", "tap"), ("elsewhere", None)):
         if name == "vm":

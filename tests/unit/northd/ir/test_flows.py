@@ -6,7 +6,7 @@ from ovenbird.northd.ir.flow import LOGICAL_FLOW, FlowBuilder
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, STAGES, SWITCH_EGRESS, SWITCH_INGRESS, stage
 
 
-def test_numbers_are_places():
+def test_stage_numbers_are_positions():
     for stages in (SWITCH_INGRESS, SWITCH_EGRESS, ROUTER_INGRESS, ROUTER_EGRESS):
         assert [each.table for each in stages] == list(range(len(stages)))
     assert len(STAGES) == sum(map(len, (SWITCH_INGRESS, SWITCH_EGRESS, ROUTER_INGRESS, ROUTER_EGRESS)))
