@@ -380,3 +380,36 @@ async def test_tags_and_address_groups(openstack):
     assert sorted(group["addresses"]) == ["198.51.100.7/32", "2001:db8::/32"]
     sets = {s.name: s.addresses for s in openstack.nb.store.table(nb.AddressSet)}
     assert sets["ag_" + group["id"].replace("-", "_") + "_ip4"] == {"198.51.100.7/32"}
+
+
+async def test_sharing_and_address_scopes(openstack):
+    await openstack.several(
+        "network create office",
+        "network rbac create --type network --action access_as_shared --target-all-projects office",
+        "address scope create --ip-version 4 campus",
+        "address scope set --name grounds campus",
+        "subnet pool create --pool-prefix 10.0.0.0/16 --address-scope grounds lawn",
+        "subnet create --network office --subnet-pool lawn --prefix-length 24 first",
+        "port create --network office desk",
+        "security group create web",
+        "network rbac create --type security_group --action access_as_shared --target-all-projects web",
+    )
+    assert (await openstack.json("network show office"))["shared"] is True
+    scope = await openstack.json("address scope show grounds")
+    desk = await openstack.json("port show desk")
+    ids = openstack.nb.store.find(nb.LogicalSwitchPort.name, desk["id"]).external_ids
+    assert ids["neutron:subnet_pool_addr_scope4"] == scope["id"]
+    assert (await openstack.json("network show office"))["ipv4_address_scope"] == scope["id"]
+    policies = await openstack.json("network rbac list --type network")
+    assert [policy["Object Type"] for policy in policies] == ["network"]
+    shown = await openstack.json(f"network rbac show {policies[0]['ID']}")
+    assert (shown["action"], shown["target_project_id"]) == ("access_as_shared", "*")
+    await openstack.several(
+        f"network rbac delete {policies[0]['ID']}",
+        "address scope list",
+        "port delete desk",
+        "subnet delete first",
+        "subnet pool delete lawn",
+        "address scope delete grounds",
+    )
+    assert (await openstack.json("network show office"))["shared"] is False

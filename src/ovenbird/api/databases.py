@@ -14,15 +14,16 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.quotas import DEFAULT_QUOTAS, Quotas
 from ovenbird.api.errors.request import ServiceUnavailable
+from ovenbird.api.older_rows import renew
 from ovenbird.api.ports.ipam import Allocator
 from ovenbird.ovsdb.errors import ConstraintViolation, Disconnected, ReferentialIntegrityViolation, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ovenbird.api.access.auth import Caller
     from ovenbird.engine.rows import UUID, ColumnOf, Row, Store
     from ovenbird.ovsdb.transaction import Client, Transaction
 
@@ -41,6 +42,9 @@ clients and proxies give up after about sixty."""
 
 FIRST = 5.0
 """Seconds for which a request waits for databases that have not been reached since the service started."""
+
+THE_SERVICE = Caller(admin=True)
+"""The caller of changes that no request asks for."""
 
 CONTESTED = (ConstraintViolation, ReferentialIntegrityViolation, TimedOut)
 """Errors of the database that mean that others have changed rows since the draft was built."""
@@ -191,6 +195,7 @@ class Databases:
         for client in (self.cloud, self.northbound, self.southbound):
             if client is not None and not _is_present(client):
                 await _reached(client, until)
+        await self.change(THE_SERVICE, lambda draft: renew(self.store, draft), until)
         self._present = True
 
     async def _complete(self, caller: Caller, more: Callable[[Draft], None], until: float) -> None:

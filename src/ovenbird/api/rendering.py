@@ -46,15 +46,23 @@ class Rendering(Reader):
         self.row = row
         self.value: dict[str, Any] = {}
         self.json = b""
-        self.less: dict[frozenset[str], Representation] | None = None
+        self.less: dict[tuple[frozenset[str], bool], Representation] | None = None
 
-    def without(self, hidden: frozenset[str]) -> Representation:
-        """Return the representation without some attributes."""
+    def without(self, hidden: frozenset[str], *, shared: bool = False) -> Representation:
+        """Return the representation without some attributes.
+
+        Arguments:
+            hidden: the attributes.
+            shared: whether it is for a caller with whom the row is shared, although not with all projects.
+        """
         if self.less is None:
             self.less = {}
-        found = self.less.get(hidden)
+        found = self.less.get((hidden, shared))
         if found is None:
-            found = self.less[hidden] = Representation({n: v for n, v in self.value.items() if n not in hidden})
+            value = {n: v for n, v in self.value.items() if n not in hidden}
+            if shared:
+                value["shared"] = True
+            found = self.less[hidden, shared] = Representation(value)
         return found
 
     def invalidate(self) -> None:

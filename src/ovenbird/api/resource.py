@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from ovenbird.api.access.sharing import FACTS, POLICIES_ABOUT, shares
 from ovenbird.api.attributes import ALIASES, Attribute, filterable, shown
 from ovenbird.api.errors.request import HTTPBadRequest, RevisionNumberConstraintFailed
 from ovenbird.api.rendering import Renderings
@@ -43,8 +44,8 @@ MOST_TAGS = 50
 LATEST = 253_402_300_799
 """The last second of the year 9999."""
 
-PARENTAL = {"project_id": "project_id", "tenant_id": "project_id", "shared": "shared", "router:external": "external"}
-"""The column of each field of a parent that policy rules can read."""
+PARENTAL = {"project_id": "project_id", "tenant_id": "project_id"}
+"""The column of each field of a parent that policy rules can read, besides whether it is shared."""
 
 
 class Parent(NamedTuple):
@@ -158,16 +159,21 @@ class Resource(ABC, Generic[R]):
         if wanted is not None and row["revision_number"] != wanted:
             raise RevisionNumberConstraintFailed(expected=wanted, current=row["revision_number"])
 
-    def reader(self, name: str) -> Callable[[Mapping[str, Any]], Any]:
+    def reader(self, name: str, *, project: str) -> Callable[[Mapping[str, Any]], Any]:
         """Return a reader of a field that policy rules use: of the resource, or of its parent.
+
+        Whether a resource is shared is read for the caller's project.
 
         Arguments:
             name: the name in Neutron's rules: ``project_id``, ``network:project_id``, ``shared``.
+            project: the caller's project.
 
         Returns:
             A function of the resource, as it is shown or as a request gives it; KeyError where there is no such fact.
         """
         name = ALIASES.get(name, name)
+        if name in FACTS and (access := self._access(FACTS[name], project=project)) is not None:
+            return access
         if self.parent is None or name in self.attributes:
             return lambda values: values[name]
         parent, rows = self.parent, self.parent.rows
@@ -189,6 +195,21 @@ class Resource(ABC, Generic[R]):
             return raw(row)
 
         return of_parent
+
+    def _access(self, action: str, *, project: str) -> Callable[[Mapping[str, Any]], bool] | None:
+        """Return a reader of whether a project is given an access to the resource, or to its parent; None for others.
+
+        Arguments:
+            action: the access.
+            project: the project.
+        """
+        rows, attribute = self.row_class, "id"
+        if rows not in POLICIES_ABOUT and self.parent is not None:
+            rows, attribute = self.parent.rows, self.parent.attribute
+        if rows not in POLICIES_ABOUT:
+            return None
+        given = shares(rows, self.databases.store, action, project=project)
+        return lambda values: given(values[attribute])
 
     def check_action(self, action: str, body: Mapping[str, Any]) -> None:
         """Check an action's body by itself, before the resources that it refers to are looked up.

@@ -230,10 +230,14 @@ def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], told: P
     network = port.network
     subnets = port.home.store.table(cloud.Subnet)
     cidrs = []
+    scopes = {}
     for address, uuid in fixed:
         subnet = subnets.get(uuid)
         if subnet is not None:
             cidrs.append(f"{address}/{subnet.cidr.rpartition('/')[2]}")
+            pool = subnet.subnet_pool
+            if pool is not None and (scope := cloud.SubnetPool.address_scope.raw(pool)) is not None:
+                scopes[f"neutron:subnet_pool_addr_scope{pool.ip_version}"] = scope
     ids = {
         "neutron:port_name": port.name,
         "neutron:device_id": port.device_id,
@@ -247,6 +251,7 @@ def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], told: P
         "neutron:mtu": str(network_mtu(network)),
         names.REVISION: str(port.revision_number),
     }
+    ids |= scopes
     if port.host:
         ids["neutron:host_id"] = port.host
     floating = [

@@ -67,6 +67,7 @@ class Network(Row):
     project_id: Column[str] = string(mutable=False)
     admin_state_up: Column[bool] = boolean()
     shared: Column[bool] = boolean()
+    """Set by releases without RBAC policies alone; `api.older_rows` makes a policy of it."""
     external: Column[bool] = boolean()
     mtu: Column[int] = integer(1, 65_535)
     port_security_enabled: Column[bool] = boolean()
@@ -89,6 +90,19 @@ class NetworkSegment(Row, table="Network_Segment", indexes=(("network_type", "ph
     segmentation_id: Column[int | None] = optional(integer(0, 16_777_215))
 
 
+class AddressScope(Row, table="Address_Scope"):
+    """Subnet pools of one IP version whose prefixes do not overlap."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    ip_version: Column[int] = integer(4, 6, mutable=False)
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class SubnetPool(Row, table="Subnet_Pool"):
     """Prefixes of one IP version from which subnets are allocated."""
 
@@ -98,7 +112,11 @@ class SubnetPool(Row, table="Subnet_Pool"):
     name: Column[str] = string()
     description: Column[str] = string()
     project_id: Column[str] = string(mutable=False)
-    shared: Column[bool] = boolean(mutable=False)
+    shared: Column[bool] = boolean()
+    """As a network's."""
+    address_scope: OptionalReference[AddressScope] = optional_reference("Address_Scope")
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policy by which the pool of one project is in the address scope of another."""
     ip_version: Column[int] = integer(4, 6, mutable=False)
     prefixes: Column[frozenset[str]] = strings()
     """No prefix contains another."""
@@ -131,6 +149,8 @@ class Subnet(Row):
     network: Reference[Network] = reference("Network", mutable=False)
     subnet_pool: OptionalReference[SubnetPool] = optional_reference("Subnet_Pool")
     """The pool from which its CIDR is allocated."""
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policy by which the subnet of one project is allocated from the pool of another."""
     name: Column[str] = string()
     description: Column[str] = string()
     project_id: Column[str] = string(mutable=False)
@@ -193,6 +213,8 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     dns_name: Column[str] = string()
     dns_domain: Column[str] = string()
     """The DNS domain of this port; empty for the network's."""
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policies by which the port is on a network, and in security groups, of other projects."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -248,6 +270,8 @@ class RouterGateway(Row, table="Router_Gateway", indexes=(("router",), ("port",)
     port: Reference[Port] = reference("Port", mutable=False)
     enable_snat: Column[bool] = boolean()
     """Whether the source of outgoing packets is translated to the gateway's address."""
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policy by which the router of one project is on the external network of another."""
 
 
 class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
@@ -366,8 +390,40 @@ class SecurityGroupRule(
     remote_ip_prefix: Column[str | None] = optional(string(), mutable=False)
     remote_group: OptionalReference[SecurityGroup] = optional_reference("Security_Group", mutable=False)
     remote_address_group: OptionalReference[AddressGroup] = optional_reference("Address_Group", mutable=False)
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policy by which the rule of one project names the address group of another."""
     description: Column[str] = string()
     project_id: Column[str] = string(mutable=False)
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class RBACPolicy(
+    Row,
+    table="RBAC_Policy",
+    indexes=(
+        ("network", "security_group", "address_group", "subnet_pool", "address_scope", "action", "target_project"),
+    ),
+):
+    """A resource of one project that another project, or all projects, may use; one of the references is set.
+
+    Rows that could not be there without the policy refer to it in their column `allowed_by`, so that the database
+    refuses to delete it while it is needed.
+    """
+
+    __slots__ = ()
+    quota: ClassVar = Counted("rbac_policy", 10, "RBAC policies")
+
+    project_id: Column[str] = string(mutable=False)
+    network: OptionalReference[Network] = optional_reference("Network", mutable=False)
+    security_group: OptionalReference[SecurityGroup] = optional_reference("Security_Group", mutable=False)
+    address_group: OptionalReference[AddressGroup] = optional_reference("Address_Group", mutable=False)
+    subnet_pool: OptionalReference[SubnetPool] = optional_reference("Subnet_Pool", mutable=False)
+    address_scope: OptionalReference[AddressScope] = optional_reference("Address_Scope", mutable=False)
+    action: Column[str] = enum("access_as_shared", "access_as_external", mutable=False)
+    target_project: Column[str] = string()
+    """A project's id, or `*` for all projects."""
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
     revision_number: Column[int] = integer(0)
@@ -427,9 +483,9 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 
 ROWS: tuple[type[Row], ...] = (
-    CloudGlobal, Connection, SSL, Network, NetworkSegment, SubnetPool, DefaultSubnetPool, Subnet, Port, FixedAddress,
-    Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding, AddressGroup,
-    SecurityGroup, SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn, Finding,
+    CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
+    FixedAddress, Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
+    AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup, Quota, QuotaTurn, Finding,
 )  # fmt: skip
 """Every row class of the database."""
 
@@ -439,4 +495,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.7.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.8.0", checksum="", rows=ROWS)

@@ -181,10 +181,7 @@ QUOTAS: Mapping[str, Setting[int]] = {
         default,
         f"{what} of a project; {UNLIMITED} means no limit, the default without authentication",
     )
-    for member, default, what in (
-        *((counted.member, counted.default, counted.words) for counted in COUNTED.values()),
-        ("rbac_policy", 10, "RBAC policies (none are made here)"),
-    )
+    for member, default, what in ((counted.member, counted.default, counted.words) for counted in COUNTED.values())
 }
 """By the resource's member name; Neutron's defaults."""
 

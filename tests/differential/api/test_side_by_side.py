@@ -19,6 +19,7 @@ from support.beside_neutron.neutron_walk_pools import subnet_pools
 from support.beside_neutron.neutron_walk_ports import ports
 from support.beside_neutron.neutron_walk_random import astray
 from support.beside_neutron.neutron_walk_routers import floating_ips, routers
+from support.beside_neutron.neutron_walk_sharing import sharing
 from support.beside_neutron.side_by_side import Neutron, Pair
 
 DELIBERATE = [
@@ -52,12 +53,20 @@ DELIBERATE = [
     r"^POST quotas .* 405 .* 501 ",
     r"^POST subnets.* 404 NetworkNotFound.*Neutron's 403",  # another's network is not even there
     r'^PUT networks.*"other".* 404 ',
+    r"^POST (security-group-rules|subnetpools).* 404 (SecurityGroup|AddressScope)NotFound.*Neutron's 403",  # likewise
+    r'^PUT rbac-policies.*"x".* 404 ',
+    r'^PUT address-scopes.*"shared": false.* 403 .*Neutron\'s 404 HTTPNotFound',
     r"Gateway is not valid on subnet.*IpamValueInvalid",
     r"\.subnet.allocation_pools has 0 items \[\]; Neutron's 1 ",  # the one address is the gateway's
     r"MaxPrefixSubnetAllocationError'; Neutron's 'AddrFormatError'",
     r"^PUT subnetpools/.*(_prefixlen is '|\.(address_scope_id|default_quota) is shown)",  # as when it is shown, here
 ]
 """Differences that are meant, as the walk shows them."""
+
+
+WALKS = (
+    security_groups, networks, subnets, subnet_pools, sharing, ports, routers, floating_ips, members, lists
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +90,7 @@ async def test_neutron_answers_the_same(neutron):
     meant = re.compile("|".join(DELIBERATE))
     different = {}
     try:
-        for walk in (security_groups, networks, subnets, subnet_pools, ports, routers, floating_ips, members, lists):
+        for walk in WALKS:
             pair.asked, pair.different = 0, []
             await walk(pair)
             assert pair.asked > 100

@@ -48,7 +48,6 @@ NOT_OURS = frozenset(
         "segments",
         "standard_attr_id",
         "external_gateways",
-        "rbac_policy",
         "router_route",
         "ovs_create_tap",
         "gw_port_id",
@@ -323,7 +322,8 @@ class Pair:
 
 def collection(member: str) -> str:
     """Return the address of a resource's collection."""
-    return "security-groups" if member == "security_group" else f"{member}s".replace("_", "-")
+    irregular = {"security_group": "security-groups", "rbac_policy": "rbac-policies"}
+    return irregular.get(member, f"{member}s".replace("_", "-"))
 
 
 def _body(answer: httpx.Response) -> Any:

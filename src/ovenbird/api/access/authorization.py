@@ -67,7 +67,7 @@ class Authorization:
         }
         names = [f"create_{resource.policy_name}", *self._attributes("create", chosen)]
         whole = {**values, "project_id": project}
-        self._demand(names, lambda name: resource.reader(name)(whole))
+        self._demand(names, lambda name: resource.reader(name, project=self.caller.project)(whole))
 
     def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
         """Authorize a change of some attributes; their rules may read the new values.
@@ -98,7 +98,7 @@ class Authorization:
     def _demand_of(self, rendering: Rendering, names: Iterable[str], values: Mapping[str, Any]) -> None:
         """Check rules about an existing resource; raise NotFound for one that the caller does not see."""
         try:
-            self._demand(names, lambda name: self.resource.reader(name)(values))
+            self._demand(names, lambda name: self.resource.reader(name, project=self.caller.project)(values))
         except PolicyNotAuthorized:
             seen = self.access.visibility(self.resource)
             if seen is not None and not seen.sees(rendering):

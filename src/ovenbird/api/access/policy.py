@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_policy import policy as oslo
 
+from ovenbird.api.access.sharing import POLICIES_ABOUT
 from ovenbird.api.access.visibility import Visibility
 from ovenbird.dataclass import dataclass
 
@@ -153,7 +154,7 @@ class Access:
         return outcome
 
     def visibility(self, resource: Resource[Any]) -> Visibility | None:
-        """Return the caller's view of a resource; None if the caller sees everything."""
+        """Return the caller's view of a resource; None if the caller sees everything as it is rendered."""
         member = resource.policy_name
         if member in self._visibility:
             return self._visibility[member]
@@ -165,8 +166,9 @@ class Access:
         }
         parts.pop("id", None)  # pages and links need it, and without it there is nothing to know about
         whole = self.rule(f"get_{member}")
-        everything = whole is True and not parts
-        found = self._visibility[member] = None if everything else Visibility(resource, whole, parts)
+        same = whole is True and not parts and resource.row_class not in POLICIES_ABOUT
+        found = None if same else Visibility(resource, self.caller.project, whole, parts)
+        self._visibility[member] = found
         return found
 
     # -- settling -----------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ NAMES = {
     "external": "field:networks:router:external=True",
     "external_network": "field:subnets:router:external=True",
     "shared_subnetpools": "field:subnetpools:shared=True",
+    "shared_address_scopes": "field:address_scopes:shared=True",
     "shared_address_groups": "field:address_groups:shared=True",
     "shared_security_group": "field:security_groups:shared=True",
     "network_device": "field:port:device_owner=~^network:",

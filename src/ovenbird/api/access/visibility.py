@@ -1,9 +1,11 @@
-"""What one caller may see of a resource: which rows, and which of their attributes."""
+"""What one caller sees of a resource: which rows, which of their attributes, and whether they are shared with it."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.api.access.sharing import POLICIES_ABOUT
 from ovenbird.api.attributes import ALIASES
 
 if TYPE_CHECKING:
@@ -21,23 +23,29 @@ _ABSENT = object()
 
 
 class Visibility:
-    """A caller's restricted view of a resource.
+    """A caller's view of a resource.
 
     Arguments:
         resource: which.
+        project: the caller's project.
         whole: the rule for reading a row.
         parts: the rules for reading attributes, except those that always allow it.
     """
 
     def __init__(
-        self, resource: Resource[Any], whole: PartiallyEvaluated, parts: Mapping[str, PartiallyEvaluated]
+        self,
+        resource: Resource[Any],
+        project: str,
+        whole: PartiallyEvaluated = True,
+        parts: Mapping[str, PartiallyEvaluated] = MappingProxyType({}),
     ) -> None:
         self._whole = whole
         self._parts = parts
         evaluated = (whole, *parts.values())
         read = [rule.fields for rule in evaluated if not isinstance(rule, bool)]
         self._fields = tuple(sorted(frozenset().union(*read)))
-        self._readers = [resource.reader(name) for name in self._fields]
+        self._readers = [resource.reader(name, project=project) for name in self._fields]
+        self._shared = resource.reader("shared", project=project) if resource.row_class in POLICIES_ABOUT else None
         self._outcomes: dict[tuple[Any, ...], frozenset[str] | None] = {}
 
     def of(self, rendering: Rendering) -> Rendering | Representation | None:
@@ -45,6 +53,8 @@ class Visibility:
         hidden = self.hidden(rendering.value)
         if hidden is None:
             return None
+        if self._shared is not None and not rendering.value["shared"] and self._shared(rendering.value):
+            return rendering.without(hidden, shared=True)
         return rendering.without(hidden) if hidden else rendering
 
     def sees(self, rendering: Rendering) -> bool:

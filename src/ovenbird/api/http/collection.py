@@ -9,6 +9,8 @@ import orjson
 
 from ovenbird.api import attributes, query
 from ovenbird.api.access.authorization import Authorization
+from ovenbird.api.access.sharing import POLICIES_ABOUT
+from ovenbird.api.access.visibility import Visibility
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
 from ovenbird.api.http.endpoints import Call, Endpoint
 from ovenbird.api.resource import MOST_TAGS, project_of
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
+
+CALLERS = frozenset(("shared",))
+"""What a resource that can be shared shows differently to different callers."""
 
 
 class Collection(Endpoint, Generic[R]):
@@ -51,14 +56,14 @@ class Collection(Endpoint, Generic[R]):
         Raises:
             HTTPBadRequest: the query is invalid.
         """
-        resource, access = self.resource, call.access
+        resource = self.resource
         await resource.ensure_defaults(call.caller)
         asked = query.parse(call.query, resource.filterable)
         renderings = resource.renderings
         found = [renderings.of(row) for row in self._candidates(call, asked)]
         if asked.filters:
-            found = self._matching(found, asked)
-        seen = access.visibility(resource) if access is not None else None
+            found = self._matching(found, asked, call)
+        seen = self._view(call)
         kept: Sequence[Rendering | Representation] = (
             found if seen is None else [shown for one in found if (shown := seen.of(one)) is not None]
         )
@@ -78,9 +83,11 @@ class Collection(Endpoint, Generic[R]):
         """
         return self.resource.get(uuid)
 
-    def _matching(self, found: builtins.list[Rendering], asked: Query) -> builtins.list[Rendering]:
+    def _matching(self, found: builtins.list[Rendering], asked: Query, call: Call) -> builtins.list[Rendering]:
         """Return the resources that the filters match."""
-        unshown = {name: self.resource.reader(name) for name in self.resource.unshown & asked.filters.keys()}
+        resource = self.resource
+        names = resource.unshown | CALLERS if resource.row_class in POLICIES_ABOUT else resource.unshown
+        unshown = {name: resource.reader(name, project=call.caller.project) for name in names & asked.filters.keys()}
         if not unshown:
             return [one for one in found if query.matches(one.value, asked.filters)]
         known = ((one, one.value | {name: read(one.value) for name, read in unshown.items()}) for one in found)
@@ -121,18 +128,19 @@ class Collection(Endpoint, Generic[R]):
             else [attributes.member_of(body, resource.member)]
         )
         parsed = [self._parse(call, one, creating=True) for one in given]
-        if call.access is not None:
-            authorization = self._authorization(call, call.access)
-            for values, one in zip(parsed, given, strict=True):
-                authorization.create(values, attributes.current_names(one))
+        names = [attributes.current_names(one) for one in given]
 
         def build(draft: Draft) -> builtins.list[UUID]:
+            if call.access is not None:  # each time: what is shared with the caller may have changed
+                authorization = self._authorization(call, call.access)
+                for values, one in zip(parsed, names, strict=True):
+                    authorization.create(values, one)
             quotas = resource.databases.quotas
             quotas.claim(draft, resource.member, [project_of(draft, values) for values in parsed])
             return [resource.create(draft, dict(values)) for values in parsed]
 
         uuids = await resource.databases.change(call.caller, build)
-        made = [self._written(call.access, uuid) for uuid in uuids]
+        made = [self._written(call, uuid) for uuid in uuids]
         return self._opening + b",".join(made) + b"]}" if bulk else self._member + made[0] + b"}"
 
     def _parse(self, call: Call, given: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:  # noqa: ARG002
@@ -148,17 +156,16 @@ class Collection(Endpoint, Generic[R]):
         resource, revision = self.resource, call.revision
         given = attributes.member_of(await call.body(), resource.member)
         parsed = self._parse(call, given, creating=False)  # what is wrong by itself comes first
-        row = self._row(call, uuid)
-        if call.access is not None:
-            self._authorization(call, call.access).update(resource.renderings.of(row), parsed)
 
         def build(draft: Draft) -> None:
             row = self._row(call, uuid)
+            if call.access is not None:
+                self._authorization(call, call.access).update(resource.renderings.of(row), parsed)
             resource.check_revision(row, revision)
             resource.update(draft, row, dict(parsed))
 
         await resource.databases.change(call.caller, build)
-        return self._member + self._written(call.access, uuid) + b"}"
+        return self._member + self._written(call, uuid) + b"}"
 
     async def delete(self, call: Call, uuid: str) -> None:
         """Delete a resource.
@@ -190,19 +197,30 @@ class Collection(Endpoint, Generic[R]):
         resource, body = self.resource, await call.body()
         if not isinstance(body, dict):
             raise HTTPBadRequest(reason="Resource body required")
-        self._authorize(call, uuid, action)
-        resource.check_action(action, body)
-        if call.access is not None:
-            self._authorization(call, call.access).see(body)
         method = getattr(resource, resource.actions[action])
-        answer = await resource.databases.change(call.caller, lambda draft: method(draft, resource.get(uuid), body))
-        return self._member + self._written(call.access, uuid) + b"}" if answer is None else orjson.dumps(answer)
+
+        def build(draft: Draft) -> Any:
+            self._authorize(call, uuid, action)
+            resource.check_action(action, body)
+            if call.access is not None:
+                self._authorization(call, call.access).see(body)
+            return method(draft, resource.get(uuid), body)
+
+        answer = await resource.databases.change(call.caller, build)
+        return self._member + self._written(call, uuid) + b"}" if answer is None else orjson.dumps(answer)
 
     # -- who sees and may what ----------------------------------------------------------------------------------------
 
-    def _shown(self, access: Access | None, uuid: str) -> Rendering | Representation | None:
+    def _view(self, call: Call) -> Visibility | None:
+        """Return the caller's view of the resource; None if the caller sees everything as it is rendered."""
+        resource = self.resource
+        if call.access is not None:
+            return call.access.visibility(resource)
+        return Visibility(resource, call.caller.project) if resource.row_class in POLICIES_ABOUT else None
+
+    def _shown(self, call: Call, uuid: str) -> Rendering | Representation | None:
         rendering = self.resource.renderings.of(self.resource.get(uuid))
-        seen = access.visibility(self.resource) if access is not None else None
+        seen = self._view(call)
         return rendering if seen is None else seen.of(rendering)
 
     def _visible(self, call: Call, uuid: str) -> Rendering | Representation:
@@ -211,18 +229,18 @@ class Collection(Endpoint, Generic[R]):
         Raises:
             NotFound: it is not there, or the caller does not see it.
         """
-        shown = self._shown(call.access, self._row(call, uuid).uuid)
+        shown = self._shown(call, self._row(call, uuid).uuid)
         if shown is None:
             raise self.resource.not_found(id=uuid)
         return shown
 
-    def _written(self, access: Access | None, uuid: str) -> bytes:
+    def _written(self, call: Call, uuid: str) -> bytes:
         """Return a resource that the caller has just written; only its id if the caller may write but not read.
 
         It is committed, so an error now must not fail the request: the caller would repeat it.
         """
         try:
-            shown = self._shown(access, uuid)
+            shown = self._shown(call, uuid)
         except Exception:
             log.exception("%s %s, just written, cannot be shown", self.resource.member, uuid)
             shown = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.api.access.sharing import policy_for
 from ovenbird.api.errors.port import PortNotFound, ServicePortInUse
 from ovenbird.api.errors.router import (
     BadRouterRequest,
@@ -100,7 +101,8 @@ class RouterInterfaces:
         """Add a subnet's gateway address to a router; IPv6 addresses of one network share a port."""
         if subnet.gateway_ip is None:
             raise BadRouterRequest(reason="Subnet for router interface must have a gateway IP.")
-        if not draft.caller.admin and subnet.project_id != draft.caller.project:
+        own = draft.caller.admin or subnet.project_id == draft.caller.project
+        if not own and policy_for(subnet.network, draft.caller.project) is None:
             raise BadRouterRequest(
                 reason=f"Cannot add interface to router because subnet {subnet.uuid} is not owned "
                 "by project making the request."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.api.access.sharing import grants
 from ovenbird.api.errors.port import ServicePortInUse
 from ovenbird.api.ports.fixed_ips import AddressAllocator, release
 from ovenbird.api.ports.macs import reserve_mac
@@ -82,6 +83,7 @@ class ServicePorts:
             "device_owner": owner,
             "device_id": device,
             "vnic_type": "normal",
+            "allowed_by": grants(draft, project, [network]) if project else frozenset(),
         }
         uuid = draft.insert(Port, values)
         self.addresses.write(draft, uuid, chosen)

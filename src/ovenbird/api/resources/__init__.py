@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.resources.address_group import AddressGroups
+from ovenbird.api.resources.address_scope import AddressScopes
 from ovenbird.api.resources.agent import Agents
 from ovenbird.api.resources.availability_zone import AvailabilityZones
 from ovenbird.api.resources.finding import Findings
@@ -13,6 +14,7 @@ from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.network_ip_availability import NetworkIPAvailabilities
 from ovenbird.api.resources.port import Ports
 from ovenbird.api.resources.port_forwarding import PortForwardings
+from ovenbird.api.resources.rbac_policy import RBACPolicies
 from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
@@ -33,7 +35,9 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     FloatingIPs,
     PortForwardings,
     AddressGroups,
+    AddressScopes,
     SubnetPools,
+    RBACPolicies,
 )
 """All writable resources."""
 

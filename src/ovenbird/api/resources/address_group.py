@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import MEMBER, READER, each, tags
+from ovenbird.api.access.sharing import is_shared, unshare
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import AddressesAlreadyExist, AddressesNotFound, AddressGroupInUse, AddressGroupNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
@@ -57,7 +58,7 @@ class AddressGroups(Resource[AddressGroup]):
             **standard(row),
             "name": row.name,
             "addresses": sorted(row.addresses),
-            "shared": False,
+            "shared": is_shared(row),
             "tags": sorted(row.tags),
         }
 
@@ -75,6 +76,7 @@ class AddressGroups(Resource[AddressGroup]):
         """Write the removal of a group; a group that rules refer to cannot be removed."""
         if row.referrers(SecurityGroupRule.remote_address_group):
             raise AddressGroupInUse(id=row.uuid)
+        unshare(draft, row)
         draft.transaction.delete(row)
 
     # -- actions ------------------------------------------------------------------------------------------------------

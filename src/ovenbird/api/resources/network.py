@@ -6,6 +6,18 @@ import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
+from ovenbird.api.access.sharing import (
+    EVERY_PROJECT,
+    EXTERNAL,
+    SHARED,
+    grant,
+    is_shared,
+    policies,
+    policy_for,
+    release_dependents,
+    share,
+    unshare,
+)
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import (
     FlatNetworkInUse,
@@ -25,7 +37,16 @@ from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.values import boolean, domain, integer, list_of, text
 from ovenbird.model import settings
-from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet
+from ovenbird.model.cloud import (
+    FloatingIP,
+    Network,
+    NetworkSegment,
+    Port,
+    RBACPolicy,
+    RouterGateway,
+    Subnet,
+    SubnetPool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +117,7 @@ class Networks(Resource[Network]):
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),
         "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
-        "shared": Attribute(boolean, default=False, column="shared"),
+        "shared": Attribute(boolean, default=False),
         "router:external": Attribute(boolean, default=False, column="external"),
         "mtu": Attribute(_mtu, default=0, sought=integer(), column="mtu"),
         "port_security_enabled": Attribute(boolean, default=True, column="port_security_enabled"),
@@ -129,7 +150,7 @@ class Networks(Resource[Network]):
             "name": row.name,
             "status": "ACTIVE",
             "admin_state_up": row.admin_state_up,
-            "shared": row.shared,
+            "shared": is_shared(row),
             "router:external": row.external,
             "mtu": row.mtu,
             "port_security_enabled": row.port_security_enabled,
@@ -137,8 +158,8 @@ class Networks(Resource[Network]):
             "subnets": [subnet.uuid for subnet in row.referrers(Subnet.network)],
             "availability_zone_hints": sorted(row.availability_zone_hints),
             "availability_zones": sorted(row.availability_zone_hints),
-            "ipv4_address_scope": None,
-            "ipv6_address_scope": None,
+            "ipv4_address_scope": address_scope(row, 4),
+            "ipv6_address_scope": address_scope(row, 6),
             "l2_adjacency": True,
             "provider:network_type": segment.network_type if segment else "local",
             "provider:physical_network": segment.physical_network if segment else None,
@@ -158,6 +179,9 @@ class Networks(Resource[Network]):
             "mtu": mtu,
         }
         uuid = draft.insert(Network, stored)
+        for name, action in (("shared", SHARED), ("router:external", EXTERNAL)):
+            if values[name]:
+                share(draft, RBACPolicy.network, uuid, project=stored["project_id"], action=action)
         self.metadata.open(draft, uuid, stored["project_id"])
         if segment is not None:
             draft.transaction.insert(NetworkSegment, {**segment, "network": uuid})
@@ -169,8 +193,6 @@ class Networks(Resource[Network]):
             ports: list[Port] = row.referrers(Port.network)
             if any(port.referrers(RouterGateway.port) or port.referrers(FloatingIP.port) for port in ports):
                 raise ExternalNetworkInUse(id=row.uuid)
-        if row.shared and values.get("shared") is False:
-            _check_unshared(row)
         shown = self.render(row)
         if any(values[name] != shown[name] for name in PROVIDER if name in values):
             raise InvalidInput(
@@ -184,7 +206,24 @@ class Networks(Resource[Network]):
             versions = {6 if ":" in subnet.cidr else 4 for subnet in row.referrers(Subnet.network)}
             if values["mtu"] < (least := max((MINIMUM_MTU[version] for version in versions), default=0)):
                 raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=least)
+        self._share(draft, row, values)
         draft.update(row, self.stored(values))
+
+    def _share(self, draft: Draft, row: Network, values: Mapping[str, Any]) -> None:
+        """Write the RBAC policies that the attributes `shared` and `router:external` stand for."""
+        everyone = policy_for(row, EVERY_PROJECT)
+        if values.get("shared") and everyone is None:
+            share(draft, RBACPolicy.network, row.uuid, project=row.project_id)
+        elif values.get("shared") is False and everyone is not None:
+            _check_unshared(row, everyone)
+            release_dependents(draft, everyone)
+            draft.transaction.delete(everyone)
+        external = values.get("router:external", row.external)
+        if external and not row.external:
+            share(draft, RBACPolicy.network, row.uuid, project=row.project_id, action=EXTERNAL)
+        elif row.external and not external:
+            for policy in policies(row, EXTERNAL):
+                draft.transaction.delete(policy)
 
     def _largest_mtu(self, kind: str) -> int:
         """Return the largest MTU of a network of a type."""
@@ -200,6 +239,7 @@ class Networks(Resource[Network]):
         for column in (Subnet.network, NetworkSegment.network):
             for dependent in row.referrers(column):
                 draft.transaction.delete(dependent)
+        unshare(draft, row)
         draft.transaction.delete(row)
 
     # -- segments -----------------------------------------------------------------------------------------------------
@@ -249,18 +289,40 @@ def _segment_key(kind: str, physical: str | None, number: int | None) -> tuple[t
     )
 
 
-def _check_unshared(row: Network) -> None:
-    """Check that a network has no subnets and no ports of other projects; ports of the network itself are allowed.
+def address_scope(network: Network, version: int) -> UUID | None:
+    """Return the address scope of a network's subnets of an IP version, which is one for all of them; None for none.
+
+    Arguments:
+        network: the network.
+        version: 4 or 6.
+    """
+    for subnet in network.referrers(Subnet.network):
+        pool = subnet.subnet_pool
+        if pool is not None and pool.ip_version == version:
+            scope: UUID | None = SubnetPool.address_scope.raw(pool)
+            if scope is not None:
+                return scope
+    return None
+
+
+def _check_unshared(row: Network, everyone: RBACPolicy) -> None:
+    """Check that a network has no subnets and no ports of projects that depend on the policy for every project.
+
+    Ports of the network itself are allowed.
+
+    Arguments:
+        row: the network.
+        everyone: the policy.
 
     Raises:
-        InvalidSharedSetting: it has a subnet or a port of another project.
+        InvalidSharedSetting: it has a subnet or a port of such a project.
     """
     ports: list[Port] = row.referrers(Port.network)
-    subnets: list[Subnet] = row.referrers(Subnet.network)
-    if any(subnet.project_id != row.project_id for subnet in subnets) or any(
-        port.project_id != row.project_id and not port.device_owner.startswith("network:") for port in ports
-    ):
-        raise InvalidSharedSetting(network=row.name)
+    projects = {port.project_id for port in ports if not port.device_owner.startswith("network:")}
+    projects |= {subnet.project_id for subnet in row.referrers(Subnet.network)}
+    for project in projects - {row.project_id}:
+        if grant(row, project, but=everyone) is None:
+            raise InvalidSharedSetting(network=row.name)
 
 
 def _check_mtu(mtu: int, largest: int) -> None:

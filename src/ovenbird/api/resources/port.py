@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from ovenbird.api.access.rules import ADMIN, MEMBER, NET_MEMBER, NET_READER, ON_NETWORK, OWN, SERVICE, each, tags
+from ovenbird.api.access.sharing import grants
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import (
@@ -364,8 +365,7 @@ class Ports(Resource[Port]):
         groups = values.get("security_groups")
         if groups is None:
             groups = [default_group(self.databases, draft, project)] if secured and not own else []
-        else:
-            self._check_groups(groups)
+        used = [network, *self._groups(groups if values.get("security_groups") else ())]
         self._check_number(values)
         _check_security(secured, groups, values["allowed_address_pairs"])
         check_metadata(self.databases, values["network_id"], values["allowed_address_pairs"])
@@ -381,6 +381,7 @@ class Ports(Resource[Port]):
                 "network": network.uuid,
                 "mac_address": mac_address,
                 "security_groups": frozenset(groups),
+                "allowed_by": grants(draft, project, used),
                 "tags": frozenset(values["tags"]),
             }
         )
@@ -407,7 +408,7 @@ class Ports(Resource[Port]):
             self._check_unbound(row)
         groups = values.get("security_groups", Port.security_groups.raw(row))
         if "security_groups" in values:
-            self._check_groups(groups)
+            used = [network, *self._groups(groups)]
         secured = values.get("port_security_enabled", row.port_security_enabled)
         if not secured and row.port_security_enabled and groups and "security_groups" not in values:
             raise PortSecurityPortHasSecurityGroup
@@ -420,6 +421,7 @@ class Ports(Resource[Port]):
         stored = self.stored(values) | _stored(values, mac_address, row)
         if "security_groups" in values:
             stored["security_groups"] = frozenset(groups)
+            stored["allowed_by"] = grants(draft, row.project_id, used)
         if mac_address != row.mac_address and "fixed_ips" not in values:
             self.addresses.follow(draft, row, mac_address)
         if "fixed_ips" in values:
@@ -439,19 +441,20 @@ class Ports(Resource[Port]):
         if len(values.get("allowed_address_pairs", ())) > most:
             raise AllowedAddressPairExhausted(quota=most)
 
-    def _check_groups(self, groups: Iterable[str]) -> None:
-        """Check that security groups exist, and that they are all stateful or all stateless."""
+    def _groups(self, groups: Iterable[str]) -> list[SecurityGroup]:
+        """Return security groups, which have to exist, and to be all stateful or all stateless."""
         table = self.databases.store.table(SecurityGroup)
-        stateful = set()
+        found = []
         for group in groups:
-            found = table.get(UUID(group))
-            if found is None:
+            one = table.get(UUID(group))
+            if one is None:
                 raise SecurityGroupNotFound(id=group)
-            stateful.add(found.stateful)
-        if len(stateful) > 1:
+            found.append(one)
+        if len({one.stateful for one in found}) > 1:
             raise SecurityGroupConflict(
                 reason="Cannot apply both stateful and stateless security groups on the same port at the same time"
             )
+        return found
 
     def _is_plugged(self, row: Port) -> bool:
         return binding(self.databases, row)[0] == BOUND and not row.device_owner.startswith(INFRASTRUCTURE)

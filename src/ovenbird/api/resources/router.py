@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
+from ovenbird.api.access.sharing import EXTERNAL, grants
 from ovenbird.api.attributes import UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
@@ -178,7 +179,7 @@ class Routers(Resource[Router]):
         stored = self.stored(values) | {"project_id": project, "availability_zone_hints": hints}
         uuid = draft.insert(Router, stored)
         if values.get("external_gateway_info"):
-            self._open(draft, uuid, values["external_gateway_info"], [])
+            self._open(draft, uuid, project, values["external_gateway_info"], [])
         return uuid
 
     def update(self, draft: Draft, row: Router, values: dict[str, Any]) -> None:
@@ -260,7 +261,7 @@ class Routers(Resource[Router]):
             if given:
                 inside = [fixed.subnet.cidr for interface in row.referrers(Interface.router)
                           for fixed in interface.port.referrers(FixedAddress.port)]  # fmt: skip
-                return self._open(draft, row.uuid, given, inside)
+                return self._open(draft, row.uuid, row.project_id, given, inside)
             return ()
         draft.transaction.update(outside, {"enable_snat": given.get("enable_snat", True)})
         if given.get("external_fixed_ips"):
@@ -271,8 +272,18 @@ class Routers(Resource[Router]):
             return subnets
         return None
 
-    def _open(self, draft: Draft, router: UUID, given: Mapping[str, Any], inside: Iterable[str]) -> list[UUID]:
-        """Write a gateway: a port on the external network without a project; return its subnets."""
+    def _open(
+        self, draft: Draft, router: UUID, project: str, given: Mapping[str, Any], inside: Iterable[str]
+    ) -> list[UUID]:
+        """Write a gateway: a port on the external network without a project; return its subnets.
+
+        Arguments:
+            draft: the transaction.
+            router: the router.
+            project: the router's project.
+            given: the gateway, as the request has it.
+            inside: the CIDRs of the router's other subnets.
+        """
         network = self.databases.store.table(Network).get(given["network_id"])
         if network is None:
             raise NetworkNotFound(id=given["network_id"])
@@ -291,7 +302,8 @@ class Routers(Resource[Router]):
                         f"{cidr} of a subnet of the router."
                     )
         values = {"router": router, "port": port, "enable_snat": given.get("enable_snat", True)}
-        draft.transaction.insert(RouterGateway, values)
+        allowed_by = grants(draft, project, [network], EXTERNAL)
+        draft.transaction.insert(RouterGateway, values | {"allowed_by": allowed_by})
         return [subnet.uuid for subnet, _ in chosen]
 
     def _close(self, draft: Draft, row: Router) -> None:

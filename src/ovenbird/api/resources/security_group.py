@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import MEMBER, OWN, READER, SERVICE, each, tags
+from ovenbird.api.access.sharing import is_shared, unshare
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.quota import OverQuota
 from ovenbird.api.errors.security_group import (
@@ -79,7 +80,7 @@ class SecurityGroups(Resource[SecurityGroup]):
             **standard(row),
             "name": row.name,
             "stateful": row.stateful,
-            "shared": False,
+            "shared": is_shared(row),
             "security_group_rules": [render_rule(r) for r in row.referrers(SecurityGroupRule.security_group)],
             "tags": sorted(row.tags),
         }
@@ -118,6 +119,7 @@ class SecurityGroups(Resource[SecurityGroup]):
         }
         for one in (*rules, *default):
             draft.transaction.delete(one)
+        unshare(draft, row)
         draft.transaction.delete(row)
 
     def _members(self, row: SecurityGroup) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN, each
+from ovenbird.api.access.sharing import grants
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
 from ovenbird.api.errors.other import AddressGroupNotFound
 from ovenbird.api.errors.security_group import (
@@ -161,12 +162,14 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new rule, and increment the group's revision."""
         group = self._group(values["security_group_id"])
+        named: list[AddressGroup] = []
         if values["remote_group_id"] is not None:
             self._group(values["remote_group_id"])
         if values["remote_address_group_id"] is not None:
             addresses = self.databases.store.table(AddressGroup).get(UUID(values["remote_address_group_id"]))
             if addresses is None:
                 raise AddressGroupNotFound(id=values["remote_address_group_id"])
+            named.append(addresses)
         check(values)
         stored = {
             "security_group": group.uuid,
@@ -186,7 +189,8 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         self.databases.take(draft, *((SecurityGroupRule.BY_NAME[name], value) for name, value in stored.items()))
         draft.touch(group)
         project = values.get("project_id", group.project_id)
-        return draft.insert(SecurityGroupRule, {**stored, "project_id": project, "description": values["description"]})
+        stored |= {"project_id": project, "allowed_by": grants(draft, project, named)}
+        return draft.insert(SecurityGroupRule, {**stored, "description": values["description"]})
 
     def update(self, draft: Draft, row: SecurityGroupRule, values: dict[str, Any]) -> None:
         """Write a change of a rule's description, the only attribute that can change."""

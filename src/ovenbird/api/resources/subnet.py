@@ -6,7 +6,9 @@ from bisect import insort
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN, NET_MEMBER, NET_READER, OWN, each, tags
+from ovenbird.api.access.sharing import grants
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
+from ovenbird.api.errors.address_scope import NetworkAddressScopeAffinityError
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import GatewayIpInUse
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
@@ -239,6 +241,7 @@ class Subnets(Resource[Subnet]):
                 "project_id": project_of(draft, values),
                 "network": network.uuid,
                 "subnet_pool": None if pool is None else pool.uuid,
+                "allowed_by": grants(draft, project_of(draft, values), () if pool is None else (pool,)),
                 "cidr": cidr,
                 "allocation_pools": frozenset(pools),
             }
@@ -386,16 +389,22 @@ class Subnets(Resource[Subnet]):
         return allocate(draft, pool, length, block, project_of(draft, values))
 
     def _check_affinity(self, draft: Draft, network: Network, version: int, pool: SubnetPool | None) -> None:
-        """Check that a network's subnets of an IP version are all from one pool, or all without a pool."""
+        """Check that a network's subnets of an IP version are all from one pool, or scope, or all without a pool."""
         key = ("pool", network.uuid, version)
         if key not in draft.made:
             for subnet in network.referrers(Subnet.network):
                 if address_range(subnet.cidr)[0] == version:
-                    draft.made[key] = Subnet.subnet_pool.raw(subnet)
+                    draft.made[key] = subnet.subnet_pool
                     break
-        wanted = None if pool is None else pool.uuid
-        if draft.made.setdefault(key, wanted) != wanted:
+        there: SubnetPool | None = draft.made.setdefault(key, pool)
+        if there is pool:
+            return
+        if there is None or pool is None or there.address_scope is None:
             raise NetworkSubnetPoolAffinityError
+        if pool.address_scope is not there.address_scope:
+            raise NetworkAddressScopeAffinityError
+        draft.expect(there)  # another scope of the pool would be one of these subnets alone
+        draft.expect(pool)
 
 
 def _stored(values: dict[str, Any]) -> dict[str, Any]:

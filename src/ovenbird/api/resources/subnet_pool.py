@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
+from ovenbird.api.access.sharing import EVERY_PROJECT, grant, grants, is_shared, share, unshare
+from ovenbird.api.address_scopes import check_same_scope, check_scope, check_scope_allows
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
+from ovenbird.api.errors.address_scope import AddressScopeNotFound
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
 from ovenbird.api.errors.subnet_pool import (
@@ -20,9 +23,10 @@ from ovenbird.api.errors.subnet_pool import (
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.subnet_allocation import BITS, address_range, aligned, allocated, gaps, overlaps
-from ovenbird.api.values import boolean, integer, list_of, network_prefix, nothing, text
+from ovenbird.api.values import boolean, integer, list_of, network_prefix, optional, text
+from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
-from ovenbird.model.cloud import DefaultSubnetPool, Network, Subnet, SubnetPool
+from ovenbird.model.cloud import AddressScope, DefaultSubnetPool, Network, RBACPolicy, Subnet, SubnetPool
 from ovenbird.net.addresses import ipv4_text, ipv6_text
 
 if TYPE_CHECKING:
@@ -64,7 +68,7 @@ class SubnetPools(Resource[SubnetPool]):
     collection = "subnetpools"
     row_class = SubnetPool
     not_found = SubnetPoolNotFound
-    references: ClassVar[Mapping[str, str]] = {"network_id": "networks"}
+    references: ClassVar[Mapping[str, str]] = {"network_id": "networks", "address_scope_id": "address_scopes"}
     extensions: ClassVar[Mapping[str, str]] = {
         "default-subnetpools": "Default Subnetpools",
         "subnet_allocation": "Subnet Allocation",
@@ -88,7 +92,7 @@ class SubnetPools(Resource[SubnetPool]):
         "default_quota": Attribute(integer(0, HIGHEST_POOL_QUOTA), default=UNSET),
         "is_default": Attribute(boolean, default=False),
         "shared": Attribute(boolean, default=False, put=False),
-        "address_scope_id": Attribute(nothing, default=None),
+        "address_scope_id": Attribute(optional(uuid_value), default=None),
     }
     indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"name": SubnetPool.name}
     actions: ClassVar[Mapping[str, str]] = {
@@ -109,8 +113,8 @@ class SubnetPools(Resource[SubnetPool]):
             "default_prefixlen": str(row.default_prefixlen),
             "default_quota": row.default_quota,
             "is_default": bool(row.referrers(DefaultSubnetPool.subnet_pool)),
-            "shared": row.shared,
-            "address_scope_id": None,
+            "shared": is_shared(row),
+            "address_scope_id": SubnetPool.address_scope.raw(row),
             "tags": sorted(row.tags),
         }
 
@@ -127,17 +131,27 @@ class SubnetPools(Resource[SubnetPool]):
             "default_prefixlen": values.get("default_prefixlen", shortest),
         }
         _check_lengths(version, **lengths)
-        stored = lengths | {name: values[name] for name in ("name", "description", "shared")}
+        project = project_of(draft, values)
+        scope = self._scope(draft, values["address_scope_id"], project)
+        if scope is not None:
+            check_scope(draft, scope, version, prefixes)
+        stored = lengths | {name: values[name] for name in ("name", "description")}
         uuid = draft.insert(
             SubnetPool,
             stored
             | {
-                "project_id": project_of(draft, values),
+                "project_id": project,
                 "ip_version": version,
                 "prefixes": frozenset(prefixes),
                 "default_quota": values.get("default_quota"),
+                "address_scope": None if scope is None else scope.uuid,
+                "allowed_by": grants(draft, project, () if scope is None else (scope,)),
             },
         )
+        if values["shared"]:
+            if scope is not None:
+                check_scope_allows(uuid, scope, EVERY_PROJECT)
+            share(draft, RBACPolicy.subnet_pool, uuid, project=project)
         if values["is_default"]:
             self._make_default(draft, version, uuid)
         return uuid
@@ -145,12 +159,24 @@ class SubnetPools(Resource[SubnetPool]):
     def update(self, draft: Draft, row: SubnetPool, values: dict[str, Any]) -> None:
         """Write a change of a pool; its prefixes can be extended but not reduced."""
         changed = {name: values[name] for name in values if name not in ("prefixes", "is_default", "address_scope_id")}
+        scope = row.address_scope
+        if scope is not None and not draft.caller.admin and scope.project_id != draft.caller.project:
+            raise IllegalSubnetPoolUpdate(
+                reason=f"subnetpool {row.uuid} cannot be updated when associated with shared address scope {scope.uuid}"
+            )
+        if "address_scope_id" in values and values["address_scope_id"] != SubnetPool.address_scope.raw(row):
+            scope = self._scope(draft, values["address_scope_id"], row.project_id)
+            changed["address_scope"] = None if scope is None else scope.uuid
+            changed["allowed_by"] = grants(draft, row.project_id, () if scope is None else (scope,))
+            check_same_scope(draft, row)
         if "prefixes" in values:
             prefixes = _compact(values["prefixes"])
             there = _ranges(row.prefixes)
             if _version(prefixes) != row.ip_version or any(gaps(there, _ranges(prefixes))):
                 raise IllegalSubnetPoolPrefixUpdate(msg="Existing prefixes must be a subset of the new prefixes")
             changed["prefixes"] = frozenset(prefixes)
+        if scope is not None and ("prefixes" in changed or "address_scope" in changed):
+            check_scope(draft, scope, row.ip_version, changed.get("prefixes", row.prefixes), row)
         _check_lengths(
             row.ip_version,
             *(values.get(name, row[name]) for name in ("min_prefixlen", "max_prefixlen", "default_prefixlen")),
@@ -170,7 +196,19 @@ class SubnetPools(Resource[SubnetPool]):
             raise SubnetPoolDeleteError(reason="Subnet pool has existing allocations")
         for default in row.referrers(DefaultSubnetPool.subnet_pool):
             draft.transaction.delete(default)
+        unshare(draft, row)
         draft.transaction.delete(row)
+
+    def _scope(self, draft: Draft, uuid: str | None, project: str) -> AddressScope | None:
+        """Return the address scope of a new or changed pool, which the pool's project may use."""
+        if uuid is None:
+            return None
+        scope = self.databases.store.table(AddressScope).get(UUID(uuid))
+        if scope is None:
+            raise AddressScopeNotFound(id=uuid)
+        if not draft.caller.admin and scope.project_id != project and grant(scope, project) is None:
+            raise AddressScopeNotFound(id=uuid)
+        return scope
 
     def _make_default(self, draft: Draft, version: int, uuid: UUID) -> None:
         if self.databases.is_taken(draft, (DefaultSubnetPool.ip_version, version)):
@@ -243,7 +281,7 @@ class SubnetPools(Resource[SubnetPool]):
         _write(draft, row, _compact([*row.prefixes, *(subnet.cidr for subnet in subnets)]))
         draft.touch(network)  # fails if a subnet outside of the pool is added concurrently
         for subnet in subnets:
-            draft.update(subnet, {"subnet_pool": row.uuid})
+            draft.update(subnet, {"subnet_pool": row.uuid, "allowed_by": grants(draft, subnet.project_id, (row,))})
         return [{"id": subnet.uuid, "cidr": subnet.cidr} for subnet in subnets]
 
 
@@ -257,7 +295,8 @@ def default_pool(databases: Databases, draft: Draft, version: int) -> SubnetPool
     """
     for row in databases.store.select(DefaultSubnetPool.ip_version, version):
         pool: SubnetPool = row.subnet_pool
-        if pool.shared or draft.caller.admin or pool.project_id == draft.caller.project:
+        own = draft.caller.admin or pool.project_id == draft.caller.project
+        if own or grant(pool, draft.caller.project) is not None:
             return pool
     return None
 
@@ -266,6 +305,8 @@ def _write(draft: Draft, row: SubnetPool, prefixes: list[str]) -> dict[str, Any]
     """Write a pool's prefixes, and return them in the form of the actions' responses."""
     if len(prefixes) > MOST_PREFIXES:
         raise HTTPBadRequest(reason=f"{len(prefixes)} prefixes exceed the maximum of {MOST_PREFIXES} in a subnet pool")
+    if row.address_scope is not None:
+        check_scope(draft, row.address_scope, row.ip_version, prefixes, row)
     draft.update(row, {"prefixes": frozenset(prefixes)})
     return {"prefixes": sorted(prefixes, key=address_range)}
 
