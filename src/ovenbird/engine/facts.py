@@ -297,6 +297,26 @@ class NamedRows(Rows[K], Generic[K, P, F]):
         return made
 
 
+def maker(relation: NamedRelation[P, F] | NamedRows[Any, P, F]) -> Callable[P, F]:
+    """Return a function that makes facts of a relation as calling it does, in a third of the time.
+
+    It is for relations that have a fact for each port: calling a relation or a class by keywords packs them into a
+    dictionary, calling a function does not.
+
+    Arguments:
+        relation: whose facts are named tuples.
+    """
+    made: Any = relation.make
+    defaults = made._field_defaults
+    fields = made._fields[1:]
+    names = {"_relation": relation, "_class": made, "_new": tuple.__new__}
+    names |= {f"_default_{name}": default for name, default in defaults.items()}
+    parameters = ", ".join(f"{name}=_default_{name}" if name in defaults else name for name in fields)
+    body = f"lambda {parameters}: _new(_class, (_relation, {', '.join(fields)},))"
+    function: Callable[P, F] = eval(body, names)  # noqa: S307 - of the names of fields alone, as namedtuple does
+    return function
+
+
 class Members(Relation, Generic[K, V]):
     """Elements of a set column of output rows: facts of (key of the row, element).
 

@@ -11,6 +11,7 @@ and rows that no rule calls for are removed.
 from __future__ import annotations
 
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import now
@@ -18,6 +19,7 @@ from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import KeyRows, Members, Rows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.northd.features import FEATURES
 from ovenbird.northd.findings import CompilerFindings
@@ -33,12 +35,10 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Column, Row, Store
     from ovenbird.northd.ir.feature import Feature
 
-_PORT_TYPES = frozenset().union(*(feature.types or () for feature in FEATURES))
-_PORT_PARTS = {
-    kind: tuple(each.port for each in FEATURES if each.port is not None and (each.types is None or kind in each.types))
-    for kind in ("", *_PORT_TYPES)
-}
-"""The hooks that features have for each port type. A type that no feature names has those of ordinary ports."""
+NEEDS = tuple(sorted({feature.needs for feature in FEATURES if feature.needs}))
+"""The attributes of ports that features need."""
+
+_needed = attrgetter(*NEEDS)
 
 GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 """What all features write, besides logical flows."""
@@ -50,6 +50,30 @@ References from it would keep datapaths and groups of datapaths from being delet
 """
 
 
+@view
+def port_hooks(
+    switch: nb.LogicalSwitch, kind: str, present: tuple[bool, ...]
+) -> tuple[Callable[[SwitchPort], Iterable[Fact]], ...]:
+    """Return the hooks of the features that have something to say about ports of one kind in a switch.
+
+    A feature that is not used costs nothing for each port.
+
+    Arguments:
+        switch: the ports' switch.
+        kind: their type.
+        present: of the attributes in `NEEDS`, whether the ports have them.
+    """
+    has = {name for name, there in zip(NEEDS, present, strict=True) if there}
+    return tuple(
+        each.port
+        for each in FEATURES
+        if each.port is not None
+        and (each.types is None or kind in each.types)
+        and (not each.needs or each.needs in has)
+        and (each.concerns is None or each.concerns(switch))
+    )
+
+
 @rule(nb.LogicalSwitchPort)
 def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     """Yield the facts of every feature about a switch port."""
@@ -57,7 +81,8 @@ def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     if not switches:
         return ()
     port = SwitchPort(lsp, switches[0])
-    parts = [part(port) for part in _PORT_PARTS.get(port.type, _PORT_PARTS[""])]
+    hooks = port_hooks(port.switch, port.type, tuple(map(bool, _needed(port))))
+    parts = [hook(port) for hook in hooks]
     if len(switches) > 1:
         others = ", ".join(sorted(switch.name for switch in switches[1:]))
         text = f"port {lsp.name} is in several switches, and is left out of {others}"

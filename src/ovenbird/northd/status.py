@@ -12,7 +12,7 @@ from os import urandom
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.computed_index import ComputedIndex
-from ovenbird.engine.facts import NamedRows
+from ovenbird.engine.facts import NamedRows, maker
 from ovenbird.engine.least import Least, least_of
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import rule, singleton
@@ -65,6 +65,9 @@ class PortUp(NamedTuple):
 SB_GLOBAL = NamedRows(sb.SBGlobal, SouthboundGlobal, key_of=lambda _: "global")
 NB_GLOBAL = NamedRows(nb.NBGlobal, NorthboundGlobal, key_of=lambda _: "global")
 PORT_STATUS = NamedRows(nb.LogicalSwitchPort, PortUp, update_only=True)
+
+port_status = maker(PORT_STATUS)
+"""Makes a fact of PORT_STATUS; there is one for each port."""
 
 SERVICE_MAC = "svc_monitor_mac"
 """The MAC address that load balancers' probes come from; an address set of that name holds it."""
@@ -204,4 +207,4 @@ def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
         switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis
         if switch is not None and chassis is not None and northbound_uuid(binding.datapath) == switch.uuid:
             up = up or not flag(chassis.other_config, "port-up-notif") or binding.up is True
-    yield PortUp(PORT_STATUS, port.uuid, up)  # one for each port: by its class it is made in half the time
+    yield port_status(port.uuid, up)

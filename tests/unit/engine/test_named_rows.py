@@ -9,7 +9,7 @@ import pytest
 import ovenbird.cloud
 import ovenbird.controller
 import ovenbird.northd
-from ovenbird.engine.facts import NamedRows, Relation
+from ovenbird.engine.facts import NamedRows, Relation, maker
 from ovenbird.model import sb
 from ovenbird.ovsdb.types import Atomic
 
@@ -46,6 +46,21 @@ def test_each_field_has_its_columns_type():
         given = {name: getattr(kind, "__forward_arg__", kind) for name, kind in one.make.__annotations__.items()}
         for column in one.columns:
             assert given[column.attribute] in of_facts(column), (one.make, column)
+
+
+class Named(NamedTuple):
+    relation: Relation
+    name: str
+    addresses: frozenset[str] = frozenset(("10.0.0.1",))
+
+
+def test_a_maker_makes_the_facts_that_the_relation_makes():
+    sets = NamedRows(sb.AddressSet, Named, key=sb.AddressSet.name)
+    make = maker(sets)
+    for made, given in ((make(name="as0"), sets(name="as0")), (make("as1", frozenset()), sets("as1", frozenset()))):
+        assert made == given
+        assert type(made) is Named
+        assert made.relation is sets
 
 
 class Misspelt(NamedTuple):

@@ -10,6 +10,7 @@ from ovenbird import northd
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.model import nb
 from ovenbird.northd import ir, router, shared, switch
+from ovenbird.northd.build import port_hooks
 from ovenbird.northd.features import EXPLANATIONS, FEATURES
 from support.northd.networks import Networks
 
@@ -24,6 +25,19 @@ OUTPUTS = Networks().engine.outputs
 def test_names_are_distinct_and_each_does_something():
     assert len({feature.name for feature in FEATURES}) == len(FEATURES)
     assert all(feature.rules or feature.port for feature in FEATURES)
+
+
+def test_a_feature_that_is_not_used_is_not_asked_about_a_port():
+    unused = {"dhcp", "mirrors", "qos", "dhcp_relay", "dynamic_routing"}
+    hooks = {feature.port for feature in FEATURES if feature.name in unused}
+    assert len(hooks) == len(unused)
+    networks = Networks()
+    networks.port(networks.switch("sw0"), "p1", "0a:00:00:00:00:01 10.0.0.1")
+    networks.settle()
+    asked = [found.value for (each, _), found in networks.engine.memo.items() if each is port_hooks]
+    assert len(asked) == 1
+    assert asked[0]
+    assert not hooks & set(asked[0])
 
 
 def test_every_rule_is_listed_once():

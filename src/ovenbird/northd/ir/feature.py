@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact, Members, Rows
     from ovenbird.engine.rows import Column, Store
     from ovenbird.engine.rules import Rule
+    from ovenbird.model import nb
     from ovenbird.northd.ir.switch_port import SwitchPort
     from ovenbird.pipeline.explanations import HintedTable
     from ovenbird.pipeline.stages import Stage
@@ -47,6 +48,8 @@ class Feature:
         substitutes: by column, additional rules for a Southbound server that lacks that column.
         port: yields its facts about a switch port, if it has any.
         types: the port types that `port` is called for; None for all.
+        needs: the attribute of ``SwitchPort`` without which `port` is not called; empty if there is none.
+        concerns: whether `port` is called for the ports of a switch; asked once for all of them. None for all switches.
         outputs: the rows, and the sets in them, that it writes to Southbound and Northbound besides logical flows;
             several features may write the same ones.
         settings: the options of NB_Global that it needs.
@@ -63,6 +66,8 @@ class Feature:
     substitutes: Mapping[Column[Any], tuple[Rule, ...]] = field(default_factory=dict)
     port: Callable[[SwitchPort], Iterable[Fact]] | None = None
     types: frozenset[str] | None = None
+    needs: str = ""
+    concerns: Callable[[nb.LogicalSwitch], bool] | None = None
     outputs: tuple[Rows[Any] | Members[Any, Any], ...] = ()
     settings: tuple[Setting, ...] = ()
     start: Callable[[Engine, Store, Store], None] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from ovenbird.engine.facts import Members, NamedRows
+from ovenbird.engine.facts import Members, NamedRows, maker
 from ovenbird.engine.ids import Pool
 from ovenbird.model import nb, sb
 
@@ -78,6 +78,9 @@ PORT_BINDING = NamedRows(
     initial={_PB.up: False},
     empty=(_PB.gateway_chassis,),
 )
+
+port_binding = maker(PORT_BINDING)
+"""Makes a fact of PORT_BINDING; there is one for each port."""
 
 IN_NAT_ADDRESSES = Members(PORT_BINDING, _PB.nat_addresses)
 """What a chassis announces for a port by gratuitous ARP (`nat_addresses`): a MAC, addresses, and the resident port."""

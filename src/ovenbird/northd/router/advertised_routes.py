@@ -177,6 +177,11 @@ def _addresses_of(port: RouterPort, at: RouterPort | None) -> Iterator[Fact]:
             yield _advertised(at, subnet.ip, _bound(port))
 
 
+def has_advertised_hosts(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a router advertises the addresses of a switch's ports."""
+    return bool(redistributing.values((switch.uuid, Redistributed.AS_HOST)))
+
+
 def hosts(port: SwitchPort) -> Iterator[Fact]:
     """Advertise the addresses of a switch's ports as hosts."""
     names = redistributing.values((port.switch.uuid, Redistributed.AS_HOST))

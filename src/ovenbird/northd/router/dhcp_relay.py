@@ -100,7 +100,7 @@ def relay_behind(name: str) -> Relay | None:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Send an instance's DHCP requests to the relay instead of flooding them."""
-    if port.dhcp_relay_port is None or port.type or not port.enabled:
+    if port.type or not port.enabled or port.dhcp_relay_port is None:
         return
     relay = relay_behind(port.dhcp_relay_port)
     if relay is None:
@@ -164,5 +164,6 @@ FEATURE = Feature(
     "dhcp_relay",
     rules=(router_port, unusable),
     port=port,
+    concerns=lambda switch: switch_options(switch).dhcp_relay_port is not None,
     hints=(HintedTable(nb.LogicalSwitchPort), HintedTable(nb.LogicalRouterPort)),
 )

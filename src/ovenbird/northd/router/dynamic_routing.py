@@ -22,6 +22,7 @@ FEATURE = Feature(
         *(advertised_routes.advertised_balancer, learned_routes.learned_route),
     ),
     port=advertised_routes.hosts,
+    concerns=advertised_routes.has_advertised_hosts,
     outputs=(ADVERTISED_ROUTE, LEARNED_ROUTE),
     hints=(HintedTable(sb.LearnedRoute, learned_routes.in_words),),
 )

@@ -25,9 +25,9 @@ from ovenbird.northd.ir.southbound_rows import (
     DATAPATH,
     PORT_BINDING,
     PORT_KEYS,
-    PortBindingRow,
     datapath,
     northbound_uuid,
+    port_binding,
 )
 from ovenbird.northd.ir.switch_port import peer_switch
 from ovenbird.northd.shared.ha_chassis import HA_CHASSIS, HA_CHASSIS_GROUP, group_facts
@@ -158,7 +158,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     else:
         if port.vlan_passthru:
             options = {**options, "vlan-passthru": "true"}
-        if (queue := queue_of(port)) is not None:
+        if options and (queue := queue_of(port)) is not None:
             options = {**options, QUEUE: str(queue)}
         if kind == "switch":
             kind, options = "patch", {**options, "peer": peer} if (peer := peer_switch(port.lsp)) else options
@@ -184,8 +184,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         yield from _refused_key(port.lsp, f"port {port.name}", wanted, key)
     for trouble in port.troubles:
         yield finding(port.lsp, f"port {port.name}: {trouble}")
-    yield PortBindingRow(  # one for each port: by its class it is made in half the time
-        relation=PORT_BINDING,
+    yield port_binding(
         logical_port=port.name,
         datapath=port.datapath,
         type=kind,

@@ -87,8 +87,6 @@ def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tupl
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Answer a port's DHCP requests."""
-    if not port.dhcp:
-        return
     lsp = port.lsp
     four, six = lsp.dhcpv4_options, lsp.dhcpv6_options
     if port.type != "external":
@@ -196,6 +194,7 @@ FEATURE = Feature(
     "dhcp",
     rules=(known_options, newer_options),
     port=port,
+    needs="dhcp",
     outputs=(DHCP_OPTION, DHCPV6_OPTION),
     hints=(HintedTable(nb.DHCPOptions, _told),),
 )

@@ -52,8 +52,8 @@ def mirror(mirror: nb.Mirror) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Yield the references from a port to its mirrors."""
-    for each in port.lsp.mirror_rules if port.mirrored else ():
+    for each in port.lsp.mirror_rules:
         yield MIRRORED((port.name, port.datapath), MIRROR.uuid(each.name))
 
 
-FEATURE = Feature("mirrors", rules=(mirror,), port=port, outputs=(MIRROR, MIRRORED))
+FEATURE = Feature("mirrors", rules=(mirror,), port=port, needs="mirrored", outputs=(MIRROR, MIRRORED))

@@ -88,6 +88,7 @@ FEATURE = Feature(
     "qos",
     rules=(qos_rule,),
     port=port,
+    needs="options",
     start=keep_queues,
     hints=(
         HintedTable(nb.QoS, _sentence, (nb.LogicalSwitch.qos_rules,)),
