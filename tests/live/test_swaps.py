@@ -5,19 +5,23 @@ group names and no others, a rule added and removed through the API, an instance
 a floating IP, out by the router's address, and between hosts from one network to another over both IP versions.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from ovenbird.lab import demo_topology, external_network, programs
+from ovenbird.lab.command import run
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.neutron import Neutron
 from ovenbird.lab.process import ProcessSpec
-from support.live.traffic import connects, serve
+from support.live.conversation import PORT, SERVER, Conversation, ask
+from support.live.traffic import Program, connects, serve
+from support.northd import newer_oracle
 from support.waiting import until
 
 pytestmark = pytest.mark.live
@@ -41,6 +45,18 @@ ARRANGEMENTS = [
     *((central, controllers) for central in CENTRAL for controllers in ("ours", "the originals")),
     *(("ours in one process", mixed) for mixed in CONTROLLERS if "hv1" in mixed),
     *(("the original's database server and northd", mixed) for mixed in CONTROLLERS if "hv1" in mixed),
+]
+
+NEWER = "a newer OVN's database server and northd"
+CENTRAL[NEWER] = programs.split(
+    server=(f"{newer_oracle.DIRECTORY}/ovsdb-server",), northd=(f"{newer_oracle.DIRECTORY}/ovn-northd",)
+)
+NEWER_CONTROLLER = (f"{newer_oracle.DIRECTORY}/ovn-controller",)
+CONTROLLERS["ours on hv1, a newer one on hv2"] = {"hv2": NEWER_CONTROLLER}
+CONTROLLERS["a newer one on hv1, ours on hv2"] = {"hv1": NEWER_CONTROLLER}
+NEWER_ARRANGEMENTS = [
+    (NEWER, "ours"),
+    *((central, mixed) for central in (NEWER, "ours in one process") for mixed in CONTROLLERS if "a newer" in mixed),
 ]
 
 
@@ -130,6 +146,46 @@ class Routed:
 def test_the_demo_topology_works_with_every_combination_of_programs(
     originals: None, make_lab: Callable[..., Lab], central: str, controllers: str
 ) -> None:
+    _works(make_lab, central, controllers)
+
+
+@pytest.mark.skipif(newer_oracle.DIRECTORY is None, reason="OVENBIRD_NEWER_OVN names no directory with OVN 25.03")
+@pytest.mark.parametrize(("central", "controllers"), NEWER_ARRANGEMENTS)
+def test_the_demo_topology_works_beside_a_newer_ovn(
+    originals: None, make_lab: Callable[..., Lab], central: str, controllers: str
+) -> None:
+    _works(make_lab, central, controllers, balanced=True)
+
+
+def _balances_and_cuts(lab: Lab, source: Instance, target: Instance, other: Instance) -> None:
+    """See a load balancer of a switch, for itself too, and connections that end with the rule that allowed them."""
+    nbctl = ["ovn-nbctl", f"--db={lab.layout.remote('nb')}"]
+    backends = ",".join(f"{each.address}:{PORT}" for each in (source, target))
+    with lab.neutron() as neutron:
+        switch = f"neutron-{neutron.find('network', demo_topology.NETWORK)['id']}"
+        group = neutron.find("security_group", demo_topology.SECURITY_GROUP)["id"]
+        ports = {"protocol": "tcp", "port_range_min": PORT, "port_range_max": PORT}
+        rule = neutron.create(
+            "security_group_rule", security_group_id=group, direction="ingress", ethertype="IPv4", **ports
+        )
+        run([*nbctl, "lb-add", "lb", f"192.0.2.80:{PORT}", backends, "--", "ls-lb-add", switch, "lb"])
+        servers = [
+            Program(each, sys.executable, "-c", SERVER, each.name, str(PORT), ready=True) for each in (source, target)
+        ]
+        names = {source.name, target.name}
+        for asker in (source, target):
+            until(lambda a=asker: {ask(a, "192.0.2.80") for _ in range(8)} == names, what="both backends to answer")
+        with Conversation(source, target.address or "") as kept:
+            assert kept.say() == target.name
+            neutron.delete("security_group_rule", rule["id"])
+            until(lambda: not connects(other, target.address or "", PORT, 0.3), what="the port to close")
+            until(lambda: not connects(source, target.address or "", PORT, 0.3), what="the port to close")
+            assert kept.say() == "silence"
+        for server in servers:
+            server.close()
+
+
+def _works(make_lab: Callable[..., Lab], central: str, controllers: str, *, balanced: bool = False) -> None:
     lab = make_lab(gateways=("hv1",), central=CENTRAL[central], controllers=CONTROLLERS[controllers])
     topology = demo_topology.create(lab, lambda _step: None)
     assert topology.ping is not None
@@ -150,6 +206,8 @@ def test_the_demo_topology_works_with_every_combination_of_programs(
     routed = Routed.create(lab, topology)
     routed.check("at first")
     routed.comes_and_goes("at first")
+    if balanced:
+        _balances_and_cuts(lab, source, target, routed.other)
     lab.delete(target.name)
     assert not [name for name in lab.processes() if name.startswith(target.name)]
     with lab.neutron() as neutron:

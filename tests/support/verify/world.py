@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 BOUNDED = ("prlimit", "--as=500000000")
 """What keeps an ovn-trace that goes round in circles from taking the machine's memory."""
-FEATURES = ("ct-no-masked-label", "mac-binding-timestamp", "ovn-ct-lb-related", "port-up-notif")
+FEATURES = (
+    "ct-no-masked-label", "mac-binding-timestamp", "ovn-ct-lb-related", "port-up-notif", "fdb-timestamp",
+    "ls-dpg-column", "ct-commit-nat-v2", "ct-commit-to-zone", "ct-next-zone",
+)  # fmt: skip
 """What a chassis has to know, or the original's northd makes flows for older ones."""
 PATIENCE = 20
 """Seconds that an ovn-trace may take for one packet, and a program to start."""
@@ -313,12 +316,7 @@ class World:
             return LogicalNetwork(southbound.store)
 
     def networks(self) -> dict[str, LogicalNetwork]:
-        """Read what our own trace follows in the place of each Southbound.
-
-        A newer compiler uses fields and actions that our trace does not know; there it follows packets in ours alone.
-        """
-        if DIRECTORY:
-            return dict.fromkeys(WHOSE, self.network("ours"))
+        """Read both Southbounds for our own trace."""
         return {whose: self.network(whose) for whose in WHOSE}
 
     def ovn_traces(self, whose: str, questions: list[Question]) -> list[str | None]:

@@ -105,6 +105,9 @@ class BufferedPackets:
 
     def _send_to(self, packet_in: PacketIn, mac: str) -> None:
         frame = replace(Ethernet.decode(packet_in.packet), dst=mac_bytes(mac))
+        if packet_in.continuation:  # the flow says what becomes of it then
+            self._send(packet_in.resume(frame.encode()))
+            return
         self._send(PacketOut(packet=frame.encode(), actions=encode_actions((*carried(packet_in), _OUTPUT))))
 
     def _expire(self, now: float) -> None:

@@ -15,7 +15,7 @@ from ovenbird.lang.parser import check_writable, parse, parse_field
 from ovenbird.openflow.instructions import ApplyActions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ovenbird.lang.actions.context import Context
     from ovenbird.lang.actions.machine import Machine
@@ -40,6 +40,10 @@ class Action(ABC):
     @abstractmethod
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return the equivalent OpenFlow actions; raise `LangError` if the context does not allow the action."""
+
+    def encode_before_others(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the OpenFlow actions of an action that others follow in its list; see `encode`."""
+        return self.encode(ctx)
 
     @abstractmethod
     def evaluate(self, machine: Machine) -> bool:
@@ -117,10 +121,12 @@ class Actions(NamedTuple):
         return format_all(self.actions)
 
 
-def encode_all(actions: Iterable[Action], ctx: Context) -> list[OpenFlowAction]:
+def encode_all(actions: Sequence[Action], ctx: Context) -> list[OpenFlowAction]:
     """Return the OpenFlow actions of several logical ones, in order."""
     out: list[OpenFlowAction] = []
-    for action in actions:
+    for action in actions[:-1]:
+        out += action.encode_before_others(ctx)
+    for action in actions[-1:]:
         out += action.encode(ctx)
     return out
 

@@ -175,7 +175,20 @@ class _Reply(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class Arp(_Reply):
+class _Question(_Reply):
+    """Ask for the address of the packet's next hop; actions that follow run on the packet when it is known.
+
+    In flows of OVN 25.03 the output of the packet follows. The packet is paused until the controller has the address.
+    """
+
+    def encode_before_others(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one controller action that pauses the packet."""
+        actions = encode_actions(encode_all(self.actions, ctx))
+        return [Userdata(self.OPCODE, None, actions).controller(ctx, pause=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Arp(_Question):
     """`arp { ... };`: an ARP request for the packet's destination; for that of an IPv6 packet, the block names one."""
 
     NAME, OPCODE, NEEDS = "arp", Opcode.ARP, "ip"
@@ -183,7 +196,7 @@ class Arp(_Reply):
 
 
 @dataclass(frozen=True, slots=True)
-class NdNs(_Reply):
+class NdNs(_Question):
     """`nd_ns { ... };`: a neighbour solicitation for the packet's destination; for that of an IPv4 packet, as above."""
 
     NAME, OPCODE, NEEDS = "nd_ns", Opcode.ND_NS, "ip"

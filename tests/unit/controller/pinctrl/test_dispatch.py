@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +32,7 @@ from ovenbird.openflow.actions import Controller, Resubmit, SetField, decode_act
 from ovenbird.openflow.errors import OpenFlowError
 from ovenbird.openflow.fields import Subfield
 from ovenbird.openflow.match import Match
-from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand, PacketIn, PacketOut
+from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand, PacketIn, PacketOut, Resume
 from ovenbird.ovsdb.errors import OvsdbError, TimedOut
 from support.waiting import until_async
 
@@ -169,6 +170,18 @@ def test_a_held_packet_is_sent_when_its_neighbour_is_known():
     assert SetField.of("reg15", 3) in actions
     held.found((7, 3, "172.16.0.9"), NEIGHBOUR)
     assert len(sent) == 2
+
+
+def test_a_paused_packet_goes_on_where_its_flow_says():
+    """As flows of OVN 25.03 have it, where the packet's output follows the question for its next hop."""
+    sent = []
+    held = BufferedPackets(sent.append)
+    assert held.hold(dataclasses.replace(routed(1), continuation=b"where"), None)
+    held.found((7, 3, "172.16.0.9"), NEIGHBOUR)
+    (message,) = sent
+    assert isinstance(message, Resume)
+    assert message.packet_in.continuation == b"where"
+    assert Ethernet.decode(message.packet_in.packet).dst.hex(":") == NEIGHBOUR
 
 
 def test_a_packet_without_an_outport_is_not_buffered():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -119,6 +121,18 @@ def test_the_first_destination_of_a_connection_comes_by_a_register_of_its_own(pl
     for text in ("reg4[0..15] = ct_nw_dst();", "reg4 = ct_nw_dst(1);", "reg4 = ct_tp_dst();"):
         with pytest.raises(LangError):
             parse_actions(text)
+
+
+def test_a_packet_that_is_to_go_on_waits_for_its_next_hop(place) -> None:
+    """In flows of OVN 25.03 its output follows the question; in those of 23.03 nothing does."""
+    for text in ("arp { output; };", "nd_ns { nd.target = xxreg0; output; };"):
+        (alone,) = parse_actions(text).encode(place())
+        waits, output = parse_actions(f"{text} output;").encode(place())
+        assert isinstance(alone, Controller)
+        assert waits == dataclasses.replace(alone, pause=True) != alone
+        assert output == Resubmit(37)
+    first, _ = parse_actions("icmp4 { output; }; output;").encode(place())
+    assert not first.pause
 
 
 def test_flows_of_newer_releases_find_a_client_s_backend_in_other_registers(place) -> None:
