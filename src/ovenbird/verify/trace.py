@@ -28,7 +28,7 @@ from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.stages import Pipeline
 from ovenbird.verify import port_security
-from ovenbird.verify.conntrack import INVALID, Tracker, flags, format_state
+from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, INVALID, Tracker, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
 from ovenbird.verify.learned_addresses import LearnedAddresses
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
@@ -275,13 +275,15 @@ class Tracer:
         self._learned.learn_forwarding(self._datapath.key, mac=mac, port=port)
 
     def check(self, check: Check) -> bool:
-        """Return the result of a check; for load balancing and ECMP routes it depends on the state of a chassis."""
+        """Return the result of a check; for replies, affinity and ECMP routes it depends on the state of a chassis."""
         if check is Check.IN_PORT_SEC:
             port = self._datapath.by_key.get(self.packet[_INPORT])
             refused = port is not None and not port_security.may_send(port.port_security, self.packet)
         elif check is Check.OUT_PORT_SEC:
             port = self._datapath.by_key.get(self.packet[_OUTPORT])
             refused = port is not None and not port_security.may_receive(port.port_security, self.packet)
+        elif check is Check.HAIRPIN:
+            return self._comes_back()
         else:
             self._note(f"{check.value}: not known to a trace, assuming no")
             return False
@@ -290,6 +292,12 @@ class Tracer:
             self._refused = f"the port security of {label(port)}, which is {entries}"
             self._note(f"against {self._refused}")
         return refused
+
+    def _comes_back(self) -> bool:
+        """Return whether a load balancer of the switch has sent a packet back to its own sender (`chk_lb_hairpin`)."""
+        family = "ipv6" if self.packet["eth_type"] == IPV6 else "ip"
+        is_its_own = self.packet[f"{family}_src"] == self.packet[f"{family}_dst"]
+        return is_its_own and bool(self.packet["ct_state"] & DESTINATION_TRANSLATED)
 
     def choose(self, weights: Sequence[int]) -> int:
         """Choose the first alternative that is possible."""

@@ -14,6 +14,8 @@ header and on the stages that drop. Where ovn-trace knows less than the wire it 
   one copy of a packet has the registers that the copy before it left;
 - `ct_lb_mark` adds what it finds to the state that a packet has, from another zone or from the packet that it refuses,
   where a switch puts it in the place of that state;
+- a load balancer without a port leads back to its client (`chk_lb_hairpin`) what has no port, where a chassis looks at
+  no port;
 - it translates an ICMP error that belongs to no connection; and a router's `ct_dnat;`, to which no state is given here,
   finds a state that makes no new connection to a load balancer's backend;
 - a neighbour solicitation of a router keeps the hop limit of the packet that caused it;
@@ -39,6 +41,7 @@ import re
 from collections import Counter
 from typing import Any, NamedTuple
 
+from ovenbird.lang.actions import Check
 from ovenbird.lang.ast import And, Boolean, Compare, Not, Or, Resident, Test
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import parse_microflow
@@ -132,6 +135,7 @@ class Recorder(Tracer):
         self.tied = False  # whether several flows of one priority, which do different things, took the packet
         self.redirected: list[str] = []  # where copies for groups arrived that went to redirect ports
         self.untranslated = False  # whether a translation passed over the packet, as it is of no connection
+        self.comes_back = False  # whether a load balancer sent the packet back to its sender
 
     def learn_forwarding(self, mac, port) -> None:
         pass
@@ -158,6 +162,11 @@ class Recorder(Tracer):
         if translation is None or translation.told:
             self.states.append(format_state(self.packet["ct_state"]).replace("|", ","))
 
+    def check(self, check):
+        found = super().check(check)
+        self.comes_back |= found and check is Check.HAIRPIN
+        return found
+
     def commit(self, zone, translation, *, mark, label) -> None:
         super().commit(zone, translation, mark=mark, label=label)
         self.untranslated |= translation is not None and bool(self.packet["ct_state"] & INVALID)
@@ -170,7 +179,7 @@ class Recorder(Tracer):
 
     def start_again(self) -> None:
         self.states, self.remembered, self.tied, self.redirected = [], False, False, []
-        self.untranslated = False
+        self.untranslated = self.comes_back = False
 
 
 def fate(trace):
@@ -320,6 +329,8 @@ class Bout:
             excuse = "a register left to the next copy"
         elif not reason and tracers["ours"].untranslated:
             excuse = "an error of no connection, which is not translated"
+        elif not reason and tracers["ours"].comes_back:
+            excuse = "a backend at any port that is its own client"
         elif not reason and any(_balances(step) for step in traces["ours"].steps()):
             excuse = "a router's load balancer, before which ovn-trace finds what it likes"
         elif not reason and any("time to live has expired" in step.text for step in traces["ours"].drops()):

@@ -312,3 +312,17 @@ def test_template_variables_are_those_of_the_chassis_that_the_packet_comes_from(
         update(two.sb, port, chassis=two.sb.store.find(sb.Chassis.name, f"hv{number}").uuid)
         balanced = ["10.0.0.2" in render.text(tracer.trace("sw0", f"{TO_VIP}30.0.1.{each}")) for each in (1, 2)]
         assert balanced == [number == 1, number == 2]
+
+
+def test_a_load_balancer_leads_its_own_backend_back_to_itself(traced):
+    switch = traced.switch("sw0")
+    for number in (1, 2):
+        traced.port(switch, f"p{number}", f"0a:00:00:00:00:0{number} 10.0.0.{number}")
+    vips = {"30.0.0.1:80": "10.0.0.1:8080"}
+    traced.insert(nb.LoadBalancer, (switch, "load_balancer"), name="lb", vips=vips)
+    tracer = traced.tracer()
+    for sender, expected in ((P1_TO_P2 + "ip4.src == 10.0.0.1", ["p1"]), (P2_TO_P1 + "ip4.src == 10.0.0.2", ["p1"])):
+        found = tracer.trace("sw0", f"{sender} && ip4.dst == 30.0.0.1 && tcp.src == 5000 && tcp.dst == 80")
+        assert found.outputs == expected
+        back = [step for step in found.steps() if step.flow is not None and "eth.dst <-> eth.src" in step.flow.actions]
+        assert bool(back) == ('"p1"' in sender)
