@@ -24,9 +24,11 @@ LAST_VLAN = 4095
 """The largest number of a VLAN (ovn-nb(5), `tag_request`)."""
 
 LOCALNET_OPTIONS = {"localnet_learn_fdb": "false", "mcast_flood": "false", "mcast_flood_reports": "true"}
-SWITCH_CONFIG = tuple(
-    sorted({"mcast_snoop": "false", "mcast_flood_unregistered": "false", "vlan-passthru": "false"}.items())
-)
+SWITCH_CONFIG = {
+    tags: tuple(sorted({"mcast_snoop": "false", "mcast_flood_unregistered": "false", "vlan-passthru": value}.items()))
+    for tags, value in ((False, "false"), (True, "true"))
+}
+"""The `other_config` of a switch, by whether it carries VLAN tags of instances."""
 
 
 def _own_switch(row: nb.LogicalSwitch) -> str | None:
@@ -99,7 +101,11 @@ def network_switch(network: cloud.Network) -> Iterator[Fact]:
         ids["neutron:provnet-network-type"] = segment.network_type
         if segment.physical_network is not None:
             ids["neutron:provnet-physical-network"] = segment.physical_network
-    yield SWITCHES(names.switch(network.uuid), external_ids=tuple(sorted(ids.items())), other_config=SWITCH_CONFIG)
+    yield SWITCHES(
+        names.switch(network.uuid),
+        external_ids=tuple(sorted(ids.items())),
+        other_config=SWITCH_CONFIG[network.vlan_transparent or network.qinq],
+    )
 
 
 @rule(cloud.NetworkSegment)
@@ -108,7 +114,9 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
     if segment.network_type not in ON_A_WIRE or segment.physical_network is None:
         return
     name = names.provider_port(segment.uuid)
-    options = tuple(sorted({**LOCALNET_OPTIONS, "network_name": segment.physical_network}.items()))
+    options = LOCALNET_OPTIONS | {"network_name": segment.physical_network}
+    if segment.network.qinq:
+        options["ethtype"] = "802.11ad"
     tag = segment.segmentation_id or None
     if tag is not None and tag > LAST_VLAN:
         yield finding(segment, f"segment {segment.uuid}: it is left out, since {tag} is not a VLAN number (1 to 4094)")
@@ -116,7 +124,12 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
     ids = (("neutron:provnet-physical-network", segment.physical_network),)
     unknown = frozenset(("unknown",))
     yield SWITCH_PORTS(
-        name=name, type="localnet", addresses=unknown, external_ids=ids, options=options, tag_request=tag
+        name=name,
+        type="localnet",
+        addresses=unknown,
+        external_ids=ids,
+        options=tuple(sorted(options.items())),
+        tag_request=tag,
     )
     network = cloud.NetworkSegment.network.raw(segment)
     yield PORTS_OF_SWITCH(names.switch(network), SWITCH_PORTS.uuid(name))

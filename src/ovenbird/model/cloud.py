@@ -70,6 +70,10 @@ class Network(Row):
     """Set by releases without RBAC policies alone; `api.older_rows` makes a policy of it."""
     external: Column[bool] = boolean()
     mtu: Column[int] = integer(1, 65_535)
+    vlan_transparent: Column[bool] = boolean(mutable=False)
+    """Whether instances may send VLAN tags of their own."""
+    qinq: Column[bool] = boolean(mutable=False)
+    """Likewise, and the network's own tag on the wire is an S-tag (IEEE 802.1ad)."""
     port_security_enabled: Column[bool] = boolean()
     dns_domain: Column[str] = string()
     availability_zone_hints: Column[frozenset[str]] = strings()
@@ -213,6 +217,8 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     dns_name: Column[str] = string()
     dns_domain: Column[str] = string()
     """The DNS domain of this port; empty for the network's."""
+    hides_uplink_status: Column[bool] = boolean()
+    """Whether a virtual function stays up while the physical function is down."""
     allowed_by: References[RBACPolicy] = references("RBAC_Policy")
     """The policies by which the port is on a network, and in security groups, of other projects."""
     tags: Column[frozenset[str]] = strings()
@@ -495,4 +501,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.8.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.9.0", checksum="", rows=ROWS)

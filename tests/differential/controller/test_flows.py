@@ -90,7 +90,7 @@ def with_gateways() -> str:
         lines += [
             f"ls-add {switch}",
             f'lsp-add {switch} {outer} "" {tag} -- lsp-set-type {outer} localnet -- lsp-set-addresses {outer} unknown',
-            f"lsp-set-options {outer} network_name=net1",
+            f"lsp-set-options {outer} network_name=net1" + (" ethtype=802.11ad" if tag == 202 else ""),
             f"lsp-add {switch} {inner} -- lsp-set-type {inner} router -- lsp-set-addresses {inner} router",
             f"lsp-set-options {inner} router-port=lr-{switch}",
         ]

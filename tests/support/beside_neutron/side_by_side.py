@@ -41,8 +41,6 @@ QUOTA = 1000
 
 NOT_OURS = frozenset(
     (
-        "vlan_transparent",
-        "qinq",
         "is_default",
         "segment_id",
         "segments",
@@ -57,7 +55,9 @@ NOT_OURS = frozenset(
     )
 )
 """What Neutron shows for extensions that this API does not have, and does not say that it has."""
-NOT_THEIRS = frozenset(("qos_policy_id", "resource_request", "distributed", "enable_ndp_proxy"))
+NOT_THEIRS = frozenset(
+    ("propagate_uplink_status", "qos_policy_id", "resource_request", "distributed", "enable_ndp_proxy")
+)
 """What we show, always null, for clients that look for it; Neutron does where it has the extensions."""
 
 

@@ -54,6 +54,17 @@ def test_a_segment_on_a_wire_is_a_localnet_port(world, kind, vlan, tag):
     assert port.options["network_name"] == "physnet1"
 
 
+@pytest.mark.parametrize(("columns", "ethtype"), [({"vlan_transparent": True}, None), ({"qinq": True}, "802.11ad")])
+def test_a_switch_carries_vlan_tags_of_instances(world, columns, ethtype):
+    network = world.network(**columns)
+    segment = {"network_type": "vlan", "physical_network": "physnet1", "segmentation_id": 7}
+    world.add(cloud.NetworkSegment, network=network.uuid, **segment)
+    world.settle()
+    switch = world.one(nb.LogicalSwitch)
+    assert switch.other_config["vlan-passthru"] == "true"
+    assert switch.ports[0].options.get("ethtype") == ethtype
+
+
 def test_a_tunnelled_segment_has_no_port(world):
     network = world.network()
     world.add(cloud.NetworkSegment, network=network.uuid, network_type="geneve", segmentation_id=7)

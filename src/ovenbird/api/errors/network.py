@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovenbird.api.errors.base import Conflict, NotFound
+from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
 
 
 class NetworkNotFound(NotFound):
@@ -21,6 +21,25 @@ class InvalidSharedSetting(Conflict):
     """Other projects use the network, which would no longer be shared with them."""
 
     message = "Unable to reconfigure sharing settings for network {network}. Multiple projects are using it."
+
+
+class VlanTransparencyDriverError(BadRequest):
+    """Networks of this type do not carry VLAN tags of instances."""
+
+    message = "Backend does not support VLAN Transparency."
+
+
+class VlanQinqDriverError(BadRequest):
+    """Networks of this type have no tag of their own."""
+
+    message = "Backend does not support VLAN QinQ."
+
+
+class BadNetworkRequest(BadRequest):
+    """The attributes of the network contradict each other."""
+
+    kind = "BadRequest"
+    message = "Bad network request: {reason}."
 
 
 class FlatNetworkInUse(Conflict):

@@ -20,6 +20,7 @@ from ovenbird.api.access.sharing import (
 )
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import (
+    BadNetworkRequest,
     FlatNetworkInUse,
     InvalidSharedSetting,
     NetworkInUse,
@@ -27,6 +28,8 @@ from ovenbird.api.errors.network import (
     NoNetworkAvailable,
     TunnelIdInUse,
     VlanIdInUse,
+    VlanQinqDriverError,
+    VlanTransparencyDriverError,
 )
 from ovenbird.api.errors.port import ExternalNetworkInUse
 from ovenbird.api.errors.request import InvalidInput
@@ -59,6 +62,8 @@ MINIMUM_MTU = {4: settings.MINIMUM_MTU, 6: 1280}
 
 TUNNELS = ("geneve", "vxlan", "gre")
 TYPES = frozenset(("local", "flat", "vlan", *TUNNELS))
+TRANSPARENT = frozenset(("local", "geneve", "vxlan", "vlan"))
+"""The types of networks that can be VLAN transparent."""
 TENANT_TYPE = "geneve"
 TUNNEL_IDS = (1, 65_535)
 """The range from which tunnel ids are allocated, as Neutron's default ``vni_ranges``."""
@@ -99,6 +104,8 @@ class Networks(Resource[Network]):
         "net-mtu-writable": "Network MTU (writable)",
         "network_availability_zone": "Network Availability Zone",
         "provider": "Provider Network",
+        "qinq": "QinQ networks",
+        "vlan-transparent": "Vlantransparent",
     }
     rules: ClassVar[Mapping[str, str]] = {
         **each(MEMBER, "create_network", "update_network", "delete_network"),
@@ -121,6 +128,8 @@ class Networks(Resource[Network]):
         "router:external": Attribute(boolean, default=False, column="external"),
         "mtu": Attribute(_mtu, default=0, sought=integer(), column="mtu"),
         "port_security_enabled": Attribute(boolean, default=True, column="port_security_enabled"),
+        "vlan_transparent": Attribute(boolean, default=False, put=False, column="vlan_transparent"),
+        "qinq": Attribute(boolean, default=False, put=False, column="qinq"),
         "dns_domain": Attribute(domain, default="", column="dns_domain"),
         "availability_zone_hints": Attribute(list_of(text(), null=False), default=[], put=False),
         "provider:network_type": Attribute(text(32), default=None, explicit=True),
@@ -153,6 +162,8 @@ class Networks(Resource[Network]):
             "shared": is_shared(row),
             "router:external": row.external,
             "mtu": row.mtu,
+            "vlan_transparent": row.vlan_transparent,
+            "qinq": row.qinq,
             "port_security_enabled": row.port_security_enabled,
             "dns_domain": row.dns_domain,
             "subnets": [subnet.uuid for subnet in row.referrers(Subnet.network)],
@@ -170,7 +181,9 @@ class Networks(Resource[Network]):
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new network and its segment."""
         segment = self._segment(draft, values)
-        largest = self._largest_mtu(segment["network_type"] if segment is not None else "local")
+        kind = segment["network_type"] if segment is not None else "local"
+        _check_tags_of_instances(kind, transparent=values["vlan_transparent"], qinq=values["qinq"])
+        largest = self._largest_mtu(kind)
         mtu = values["mtu"] or largest
         _check_mtu(mtu, largest)
         stored = self.stored(values) | {
@@ -323,6 +336,27 @@ def _check_unshared(row: Network, everyone: RBACPolicy) -> None:
     for project in projects - {row.project_id}:
         if grant(row, project, but=everyone) is None:
             raise InvalidSharedSetting(network=row.name)
+
+
+def _check_tags_of_instances(kind: str, *, transparent: bool, qinq: bool) -> None:
+    """Check that a network of a type can carry the VLAN tags of instances, as Neutron's OVN driver does.
+
+    Arguments:
+        kind: the network's type.
+        transparent: whether it is to carry them.
+        qinq: whether it is to carry them inside of an S-tag.
+
+    Raises:
+        BadNetworkRequest, VlanTransparencyDriverError, VlanQinqDriverError: it cannot.
+    """
+    if transparent and qinq:
+        raise BadNetworkRequest(
+            reason="Attributes 'vlan_transparent' and 'qinq' can not be set to True for the same network"
+        )
+    if transparent and kind not in TRANSPARENT:
+        raise VlanTransparencyDriverError
+    if qinq and kind != "vlan":
+        raise VlanQinqDriverError
 
 
 def _check_mtu(mtu: int, largest: int) -> None:

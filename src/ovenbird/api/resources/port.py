@@ -228,6 +228,8 @@ class Ports(Resource[Port]):
         "port-mac-address-regenerate": "Neutron Port MAC address regenerate",
         "port-security": "Port Security",
         "port-security-groups-filtering": "Port filtering on security groups",
+        "uplink-status-propagation": "Uplink status propagation extension",
+        "uplink-status-propagation-updatable": "Uplink status propagation updatable extension",
         "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
     }
     rules: ClassVar[Mapping[str, str]] = {
@@ -273,6 +275,7 @@ class Ports(Resource[Port]):
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
         "dns_name": Attribute(host_name, default="", column="dns_name"),
+        "propagate_uplink_status": Attribute(boolean, default=True),
         "dns_domain": Attribute(domain, default="", column="dns_domain"),
         "tags": Attribute(list_of(_tag, most=MOST_TAGS), default=[], put=False),
         "status": shown(),
@@ -323,6 +326,7 @@ class Ports(Resource[Port]):
             "binding:vif_details": vif_details,
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
+            "propagate_uplink_status": not row.hides_uplink_status,
             "dns_assignment": self._names(row, [ip for ip, _ in fixed]),
             "ip_allocation": "immediate" if fixed else "none",
             "qos_policy_id": None,
@@ -517,6 +521,8 @@ def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -
             if len(options) > MOST_OPTIONS:
                 raise InvalidInput(error_message=f"a port has at most {MOST_OPTIONS} extra dhcp options")
             stored[name] = options
+    if "propagate_uplink_status" in values:
+        stored["hides_uplink_status"] = not values["propagate_uplink_status"]
     if "binding:profile" in values:
         profile = values["binding:profile"]
         stored["binding_profile"] = orjson.dumps(profile).decode() if profile else ""

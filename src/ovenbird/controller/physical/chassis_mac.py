@@ -21,6 +21,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, DatapathBinding, PortBinding
 from ovenbird.model.southbound_lookup import ports_of_types
+from ovenbird.net.ethernet import QINQ, VLAN
 from ovenbird.openflow.actions import Conjunction, Output, PopVlan, PushVlan, SetField
 from ovenbird.pipeline.openflow_tables import OFTable
 
@@ -37,6 +38,9 @@ CONJUNCTION = 100
 
 _ONES = 0xFFFFFFFF
 _MAC = (1 << 48) - 1
+
+S_TAGS = frozenset(("802.11ad", "802.1ad"))
+"""How `ethtype` of a localnet port names S-tags (IEEE 802.1ad), in older releases and in newer ones."""
 _PRESENT = 0x1000  # of vlan_vid: there is a tag
 
 
@@ -90,6 +94,11 @@ def tag_match(tag: int) -> dict[str, tuple[int, int]]:
     return {"vlan_vid": (_PRESENT | tag, 0x1FFF)} if tag else {"vlan_vid": (0, _PRESENT)}
 
 
+def tag_type(port: PortBinding) -> int:
+    """Return the Ethernet type of a localnet port's VLAN tags: of C-tags, or of S-tags (ovn-nb(5), `ethtype`)."""
+    return QINQ if port.options.get("ethtype", "").lower() in S_TAGS else VLAN
+
+
 def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], *, ofport: int, cookie: int) -> Iterator[Fact]:
     """Yield the flows by which routers' packets leave through a localnet port.
 
@@ -105,7 +114,7 @@ def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], *, ofport: 
     for router, _, name in router_macs(PortBinding.datapath.raw(port)):
         if is_chassis_resident(f"cr-{name}"):
             continue
-        push = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag else ()
+        push = (PushVlan(tag_type(port)), SetField.of("vlan_vid", _PRESENT | tag)) if tag else ()
         pop = (PopVlan(),) if tag else ()
         actions = (SetField.of("eth_src", mac), *push, Output(ofport), SetField.of("eth_src", router), *pop)
         yield flow(OFTable.LOG_TO_PHY, 150, {**there, "eth_src": (router, _MAC)}, actions, cookie)

@@ -39,6 +39,7 @@ from ovenbird.controller.physical.static_flows import (
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.net.ethernet import VLAN
 from ovenbird.openflow.actions import (
     Clone,
     CtClear,
@@ -92,7 +93,7 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     if parent and tag is not None:
         tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
         yield flow(OFTable.PHY_TO_LOG, 150, tagged, (PopVlan(), *enter), cookie)
-        yield flow(OFTable.LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
+        yield flow(OFTable.LOG_TO_PHY, 100, there, _tagged_output(ofport, tag=tag, ethertype=VLAN), cookie)
     else:
         yield flow(OFTable.PHY_TO_LOG, 100, match, enter, cookie)
         yield flow(OFTable.LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
@@ -108,9 +109,9 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         yield from copies(port, datapath, zone, OFTable.LOCAL_OUTPUT)
 
 
-def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
-    """Return the output of a packet under a VLAN tag."""
-    return (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
+def _tagged_output(ofport: int, *, tag: int, ethertype: int) -> tuple[Action, ...]:
+    """Return the output of a packet under a VLAN tag, whose Ethernet type is given."""
+    return (PushVlan(ethertype), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
 
 
 def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -127,7 +128,13 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     yield flow(OFTable.PHY_TO_LOG, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
     there = to_port(datapath.tunnel_key, key=port.tunnel_key)
     if tag:
-        yield flow(OFTable.LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
+        yield flow(
+            OFTable.LOG_TO_PHY,
+            100,
+            there,
+            _tagged_output(ofport, tag=tag, ethertype=chassis_mac.tag_type(port)),
+            cookie,
+        )
     else:  # a tag of VLAN 0, which only carries a priority, counts as none
         yield flow(OFTable.PHY_TO_LOG, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
         yield flow(OFTable.LOG_TO_PHY, 100, there, (Output(ofport),), cookie)

@@ -107,3 +107,29 @@ async def test_packets_are_as_large_as_what_carries_them(neutron):
     transaction.insert(cloud.CloudGlobal, {"options": {"global_physnet_mtu": "9000"}})
     transaction.commit()
     assert (await neutron.network())["mtu"] == 8942
+
+
+async def test_networks_carry_vlan_tags_of_instances(neutron):
+    vlan = {"provider:network_type": "vlan", "provider:physical_network": "public"}
+    plain = await neutron.network()
+    assert (plain["vlan_transparent"], plain["qinq"]) == (False, False)
+    assert (await neutron.network(vlan_transparent=True))["vlan_transparent"] is True
+    stacked = await neutron.network(qinq=True, **vlan)
+    assert [one["id"] for one in await neutron.list("networks?qinq=True")] == [stacked["id"]]
+    for kind, values in (
+        ("BadRequest", {"qinq": True, "vlan_transparent": True} | vlan),
+        ("VlanQinqDriverError", {"qinq": True}),
+        ("VlanTransparencyDriverError", {"vlan_transparent": True} | vlan | {"provider:network_type": "flat"}),
+    ):
+        await neutron.refused(400, kind, "POST", "networks", {"network": values})
+    path = f"networks/{plain['id']}"
+    await neutron.refused(400, "HTTPBadRequest", "PUT", path, {"network": {"vlan_transparent": True}})
+
+
+async def test_ports_may_hide_the_status_of_their_uplink(neutron):
+    network = await neutron.network()
+    port = await neutron.port(network)
+    assert port["propagate_uplink_status"] is True
+    _, body = await neutron.ask("PUT", f"ports/{port['id']}", {"port": {"propagate_uplink_status": False}})
+    assert body["port"]["propagate_uplink_status"] is False
+    assert (await neutron.port(network, propagate_uplink_status=False))["propagate_uplink_status"] is False
