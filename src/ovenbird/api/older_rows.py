@@ -1,4 +1,4 @@
-"""Rows of older releases, which are written again as this release has them when the service first has the database.
+"""Rows of older releases, which the service converts when it first connects to the database.
 
 Before there were RBAC policies, a column said whether a network or a subnet pool is shared with every project,
 and every project could use every external network.

@@ -1,8 +1,8 @@
-"""The addresses that chassis have learned: neighbours of routers and MACs behind ports, as `get_arp` and `get_fdb` do.
+"""The addresses that chassis have learned: neighbours of routers, and MACs behind ports, for `get_arp` and `get_fdb`.
 
 They are rows of Southbound's MAC_Binding and FDB, and what chassis would have learned from the packets of earlier
-traces. What they would learn from a packet is only known for later packets, since a controller learns while the packet
-goes on.
+traces. What they would learn from a packet takes effect for later packets only, since a controller learns while the
+packet continues.
 """
 
 from __future__ import annotations

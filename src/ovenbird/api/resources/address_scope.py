@@ -1,4 +1,4 @@
-"""Address scopes: subnet pools whose addresses do not overlap, so that they can be routed to each other."""
+"""Address scopes: groups of subnet pools whose addresses do not overlap, and can be routed between."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What depends on the release of the northd that has written Southbound.
+"""Differences between the logical flows of releases of northd, as northd announces them in Southbound.
 
-Since OVN 25.03 a load balancer's address and port are in the same registers in switches and routers, in which also the
-backend of a client is found. Northd says in `options:register_consolidation` of SB_Global that its flows are such.
+Since OVN 25.03 flows keep a load balancer's address and port, and the backend of a client, in the same registers in
+switches and routers. Northd announces this by `options:register_consolidation` of SB_Global.
 """
 
 from __future__ import annotations

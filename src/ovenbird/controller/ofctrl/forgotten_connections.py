@@ -1,11 +1,12 @@
-"""Connections that the switch is to forget, as nothing stands for them any more.
+"""The removal of connections from conntrack when what they belong to is removed.
 
-Facts stand for kinds of connections: those of a load balancer's backend, or those with a label. Conntrack forgets a
-kind when its fact is withdrawn, after the flows of that time are installed.
+A fact represents a kind of connections: those of a load balancer's backend, or those with a label. When the fact is
+withdrawn, these connections are flushed from conntrack, after the flows of the same wave have been installed.
 
-A switch older than Open vSwitch 3.4 passes over what it does not know in the message (ofp-ct.c), so that a message for
-connections with a label would make it forget all of a zone. Each switch is therefore asked once, before the first such
-message, with one for connections that there cannot be, whose labels are too short: those that know labels refuse it.
+A switch older than Open vSwitch 3.4 ignores properties of the message that it does not know (ofp-ct.c), so that a
+message for connections with a label would flush the whole zone. Each switch is therefore tested once, before the first
+such message, by a message with a label that is too short and for connections that cannot exist: a switch that knows
+labels refuses it.
 """
 
 from __future__ import annotations

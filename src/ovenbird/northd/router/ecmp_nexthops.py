@@ -1,8 +1,9 @@
-"""Next hops of symmetric replies, for hosts to forget the connections of those that are gone.
+"""Next hops of symmetric replies, so that hosts flush the connections of those that are removed.
 
 ovn-nb(5), NB_Global, `ecmp_nexthop_monitor_enable`; ovn-sb(5), ECMP_Nexthop; OVN 25.03. A connection that came by a
 next hop is committed with the MAC address of its packets, so that replies go back there for as long as the connection
-lasts. When the last route to the next hop is gone, or it has another address, hosts forget those by the former.
+lasts. When the last route to the next hop is removed, or its MAC address changes, hosts flush the connections with the
+former address.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """ACLs whose connections outlive changes of other ACLs, and of their own match (`options:persist-established`).
 
-ovn-nb(5), ACL; OVN 25.03. A connection that such an ACL allows is committed with the ACL's number, and from then on
-passes in the ACL's direction whatever ACLs say. The number stands in Southbound's table ACL_ID, in a row with the ACL's
-UUID, so that hosts forget the connections of an ACL that loses the option or is deleted. Northd of 25.03 has one flow
-for the connections of all such ACLs, which are allowed until they are forgotten; here each ACL has a flow of its own,
-so that none of its connections is allowed any more once the flow is gone, also where the switch cannot forget them.
+ovn-nb(5), ACL; OVN 25.03. A connection that such an ACL allows is committed with the ACL's number, and from then on its
+packets pass in the ACL's direction regardless of other ACLs. The number is in Southbound's table ACL_ID, in a row with
+the ACL's UUID, so that hosts flush the connections of an ACL that loses the option or is deleted. Northd of 25.03 has
+one flow for the connections of all such ACLs, which are allowed until they are flushed; here each ACL has a flow of its
+own, so that its connections are no longer allowed when the flow is removed, even if the switch cannot flush them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Routing daemons at a switch's port that act for a router's port (`routing-protocol-redirect`, `routing-protocols`).
 
 ovn-nb(5), Logical_Router_Port; ovn-northd(8), "Ingress Table 0" and "Ingress Table 28" of OVN 25.03. Packets of the
-protocols for the router port's addresses go to the daemon's port, and what neighbours answer to requests for their
-addresses goes to both. The daemon's port has the router port's addresses, too: it must not answer requests for them.
+protocols to the router port's addresses go to the daemon's port; ARP and ND replies of neighbours go to both. The
+daemon's port has the router port's addresses as well, and must not answer requests for them.
 """
 
 from __future__ import annotations
