@@ -187,12 +187,14 @@ def normal(line: str) -> str:
 def compared(flows: set[str]) -> set[str]:
     """Return the flows on which the two must agree.
 
-    Neighbour checks of table 74 differ on purpose (see `controller.port_security`), and the original ends a packet's
-    way into a tunnel by looking at the local ports, among which the port is not. It marks what comes from a container,
-    and lets that alone, as long as no router takes the mark off, out of the interface of the container's parent by
-    which it came in; ours lets out whatever is for the parent.
+    Tables 81 to 83 are for actions that only newer releases have. Neighbour checks of table 74 differ on purpose (see
+    `controller.port_security`), and the original ends a packet's way into a tunnel by looking at the local ports, among
+    which the port is not. It marks what comes from a container, and lets that alone, as long as no router takes the
+    mark off, out of the interface of the container's parent by which it came in; ours lets out whatever is for the
+    parent.
     """
-    kept = {f.replace("set_field:0x20/0x20->reg10,", "") for f in flows if not re.search("table=74|reg10=0x20/0x20", f)}
+    left_out = re.compile("table=(74|8[123])|reg10=0x20/0x20")
+    kept = {f.replace("set_field:0x20/0x20->reg10,", "") for f in flows if not left_out.search(f)}
     return {re.sub(r"(table=39,.*,output:\d+),resubmit\(,40\)$", r"\1", f) if "reg15=0x8" not in f else f for f in kept}
 
 
