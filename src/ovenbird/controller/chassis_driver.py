@@ -179,7 +179,7 @@ class ChassisDriver(EngineDriver):
         mine, progress = host.settings, host.progress
         name = mine.chassis
         self.southbound.set_probe(mine.remote_probe_ms / 1000)
-        host.switch.set_probe(float(mine.openflow_probe_s))
+        host.switch.set_probe(mine.openflow_probe_s)
         if name and host.name not in ("", name):
             progress.tell(previous=host.name)
         elif progress.row.previous and self.southbound.store.find(sb.Chassis.name, name) is not None:

@@ -45,7 +45,7 @@ _LEAVING = 5.0
 
 def _connections(mine: Settings) -> tuple[object, ...]:
     """Return the settings that take effect when a connection is made."""
-    return mine.remote, mine.bridge
+    return mine.remote, mine.bridge, mine.bridge_remote
 
 
 def _lacks(mine: Settings) -> str:
@@ -234,7 +234,7 @@ class Controller:
                 await self._configured()
                 if not self._stopping.is_set():
                     await self._run_once()
-            if not self._restarting:
+            if not self._stays():
                 await self._leave()
         finally:
             self.host.close()
@@ -243,11 +243,19 @@ class Controller:
             await self._vswitch.close()
             self._ended.set()
 
+    def _stays(self) -> bool:
+        """Return whether everything stays in place at the end."""
+        try:
+            return self._restarting or not self.host.settings.cleans_up
+        except Disconnected:  # before anything was put in place
+            return False
+
     async def close(self, *, restart: bool = False) -> None:
         """Stop, and return when `run` has ended.
 
         Arguments:
-            restart: whether another controller takes over, so that everything stays in place.
+            restart: whether another controller takes over, so that everything stays in place, as always with
+                `ovn-cleanup-on-exit=false`.
         """
         self._restarting = restart
         self._stopping.set()
@@ -292,7 +300,8 @@ class Controller:
             return
         southbound.on_change(lambda commit: binding_log.report_bindings(southbound.store, mine.chassis, commit))
         self.driver = ChassisDriver(self.host, southbound, self._may_run)
-        await self.driver.follow(f"unix:{self.host.run_directory}/{mine.bridge}.mgmt", self._reconfigured())
+        bridge = mine.bridge_remote or f"unix:{self.host.run_directory}/{mine.bridge}.mgmt"
+        await self.driver.follow(bridge, self._reconfigured())
         if not self._stopping.is_set():
             now = self.host.settings
             log.info(

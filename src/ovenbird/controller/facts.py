@@ -120,6 +120,7 @@ class Announcement(NamedTuple):
         mac: the MAC address to announce.
         address: the IP address, empty for the MAC address alone.
         rivals: the reachable chassis that may have announced it too.
+        pause: the most seconds between two announcements, which then do not end; 0 for no limit.
     """
 
     relation: Relation
@@ -128,6 +129,7 @@ class Announcement(NamedTuple):
     mac: str
     address: str
     rivals: Any
+    pause: int = 0
 
 
 class Advertisement(NamedTuple):

@@ -65,3 +65,20 @@ def test_ours_leaves_what_the_original_leaves(how: str) -> None:
             assert after.flows == before.flows, "packets go on"
             found[program] = after[:3], after[:3] == before[:3]
     assert found[OURS] == found[ORIGINAL]
+
+
+def test_a_host_may_keep_everything_at_exit_and_acknowledge_on_its_bridge_alone() -> None:
+    """`ovn-cleanup-on-exit` and `enable_chassis_nb_cfg_update` of OVN 26.03."""
+    with one_chassis(NETWORK, PORTS, ovn_cleanup_on_exit="false") as site:
+        process = site.spawn(*OURS, f"unix:{site.directory}/db.sock")
+        until(lambda: "p1" in left(site).bound)
+        site.nbctl("--wait=hv", "sync")
+        site.nbctl("set", "NB_Global", ".", "options:enable_chassis_nb_cfg_update=false")
+        site.nbctl("--wait=sb", "sync")
+        number = site.nbctl("get", "NB_Global", ".", "nb_cfg").strip()
+        until(lambda: number in site.vsctl("get", "Bridge", "br-int", "external_ids:ovn-nb-cfg"))
+        assert number not in site.sbctl("--bare", "--columns=nb_cfg", "list", "Chassis_Private").split()
+        before = left(site)
+        end(site, process, "exit")
+        assert left(site) == before
+        assert before.chassis

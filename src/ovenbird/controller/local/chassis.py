@@ -17,6 +17,7 @@ from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
 from ovenbird.model import chassis_findings
+from ovenbird.model.options import flag
 from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, IGMPGroup, PortBinding, SBGlobal
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ovenbird.controller.edits import Edit
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Row, Store
+    from ovenbird.engine.rows import UUID, Row, Store
     from ovenbird.ovsdb.replica import Replica
     from ovenbird.ovsdb.transaction import Transaction
 
@@ -214,16 +215,30 @@ def registration() -> Iterator[Fact]:
 
 @singleton
 def acknowledgement() -> Iterator[Fact]:
-    """Acknowledge SB_Global.nb_cfg, in Southbound and in the bridge's external_ids."""
+    """Acknowledge SB_Global.nb_cfg, in Southbound unless that is turned off, and in the bridge's external_ids."""
     head = rows(SBGlobal)
     state = progress()
     if not head or not state.settled or state.stopping:
         return
-    private = find(ChassisPrivate.name, settings().chassis)
-    number = head[0].nb_cfg
-    me = own_chassis()
+    number, me = head[0].nb_cfg, own_chassis()
     if me is None:
         return
+    if flag(head[0].options, "enable_chassis_nb_cfg_update", default=True):  # ovn-sb(5) of OVN 26.03
+        yield from _acknowledged(number, me)
+    bridge = integration_bridge()
+    if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
+        written = keys(Bridge.external_ids, ("ovn-nb-cfg", str(number)), ("ovn-nb-cfg-ts", NOW))
+        yield EDIT_AFTER_FLOWS(bridge, written)
+
+
+def _acknowledged(number: int, me: UUID) -> Iterator[Fact]:
+    """Acknowledge nb_cfg in Southbound.
+
+    Arguments:
+        number: what it is.
+        me: the Chassis row of this chassis.
+    """
+    private = find(ChassisPrivate.name, settings().chassis)
     if private is not None:
         if private.nb_cfg != number:
             answer = (to(ChassisPrivate.nb_cfg, number), to(ChassisPrivate.nb_cfg_timestamp, NOW))
@@ -232,10 +247,6 @@ def acknowledgement() -> Iterator[Fact]:
         row = get(Chassis, me)
         if row is not None and row.nb_cfg != number:
             yield EDIT_AFTER_FLOWS(row, to(Chassis.nb_cfg, number))
-    bridge = integration_bridge()
-    if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
-        written = keys(Bridge.external_ids, ("ovn-nb-cfg", str(number)), ("ovn-nb-cfg-ts", NOW))
-        yield EDIT_AFTER_FLOWS(bridge, written)
 
 
 def is_acknowledgement(edit: Edit) -> bool:

@@ -54,7 +54,10 @@ class Settings:
     monitor_all: bool
     match_northd_version: bool
     remote_probe_ms: int
-    openflow_probe_s: int
+    openflow_probe_s: float
+    bridge_remote: str
+    cleans_up: bool
+    garp_pause_s: int
     ct_zone_limit: int
     routing_interfaces: Mapping[str, str]
     published: Mapping[str, str]
@@ -145,6 +148,9 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
     for key, default in (("ovn-encap-csum", True), ("ovn-encap-df_default", True), ("ovn-is-interconn", False)):
         read.flag(key, default=default)
     read.listed("ovn-chassis-mac-mappings", _is_network_and_mac, "NETWORK:MAC")
+    probe = 1000 * read.number("ovn-openflow-probe-interval", 0, least=5, most=INT)
+    probe = read.number("ovn-bridge-remote-probe-interval", probe, most=INT)
+    (bridge_remote,) = read.listed("ovn-bridge-remote", _is_remote, "unix:FILE or tcp:HOST:PORT")[:1] or [""]
     published = {key: read.text(key, default=default) for key, default in _PUBLISHED.items()}
     published["is-interconn"] = read.text("ovn-is-interconn", default="false")
     return Settings(
@@ -164,7 +170,10 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         monitor_all=read.flag("ovn-monitor-all"),
         match_northd_version=read.flag("ovn-match-northd-version"),
         remote_probe_ms=read.number("ovn-remote-probe-interval", REMOTE_PROBE_MS, least=1000, most=INT),
-        openflow_probe_s=read.number("ovn-openflow-probe-interval", 0, least=5, most=INT),
+        openflow_probe_s=probe / 1000,
+        bridge_remote=bridge_remote,
+        cleans_up=read.flag("ovn-cleanup-on-exit", default=True),
+        garp_pause_s=read.number("garp-max-timeout-sec", 0, most=INT),
         ct_zone_limit=read.number("ovn-ct-zone-limit", CT_ZONE_LIMIT),
         routing_interfaces=dict(
             item.split("=", 1)
@@ -192,6 +201,13 @@ _PUBLISHED = {
 
 def _anything(_: str) -> bool:
     return True
+
+
+def _is_remote(item: str) -> bool:
+    """Return whether an item is `unix:FILE` or `tcp:HOST:PORT`."""
+    kind, _, place = item.partition(":")
+    host, _, port = place.rpartition(":")
+    return bool(place) if kind == "unix" else kind == "tcp" and bool(host) and integer(port, high=0xFFFF) is not None
 
 
 def _is_pair(item: str) -> bool:

@@ -5,7 +5,8 @@ this chassis, or a router's address for which this chassis now answers, is annou
 section 3), by an unsolicited neighbour advertisement (RFC 4861, section 7.2.6), or by RARP for a MAC address without an
 IP address; at once and, since packets may be lost, after 1, 2, 4, 8 and 16 more seconds, as by the original. A gateway
 repeats this when it begins to receive BFD from another candidate: each may have taken the other for dead and announced
-the same addresses.
+the same addresses. With `garp-max-timeout-sec` (ovn-controller(8) of OVN 24.09) the pauses grow up to that, and packets
+are sent as long as the address is here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ovenbird.controller.local.local_data import (
     is_resident,
     localnet_key,
 )
+from ovenbird.controller.local.settings import settings
 from ovenbird.controller.protocols.periodic import Periodic
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
@@ -70,7 +72,12 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
         mac, addresses = announced(line)
         for address in addresses or ([""] if mac else []):
             yield ANNOUNCED(
-                datapath=datapath.tunnel_key, port=port.tunnel_key, mac=mac, address=address, rivals=_rivals(line)
+                datapath=datapath.tunnel_key,
+                port=port.tunnel_key,
+                mac=mac,
+                address=address,
+                rivals=_rivals(line),
+                pause=settings().garp_pause_s,
             )
 
 
@@ -113,8 +120,10 @@ class Announcer(Periodic[Announcement]):
 
     def say(self, fact: Announcement, done: int) -> float | None:
         """Announce an address."""
-        _, datapath, port, mac, address, _ = fact
+        _, datapath, port, mac, address, _, limit = fact
         self.send(
             PacketOut(packet=announcement(mac, address=address), actions=inject_actions(datapath=datapath, port=port))
         )
+        if limit:
+            return min(PAUSES[min(done, len(PAUSES) - 1)], limit)
         return PAUSES[done] if done < len(PAUSES) else None

@@ -91,6 +91,7 @@ def test_warnings_are_written_to_the_row_of_the_chassis(world):
         ("ovn-ct-zone-limit", "-1", "not a number, or too large, 65536 is used"),
         ("ovn-bridge-mappings", "net1:br-ex,net2", "'net2' is not NETWORK:BRIDGE, and is left out"),
         ("ovn-chassis-mac-mappings", "net1:aa:bb", "'net1:aa:bb' is not NETWORK:MAC"),
+        ("ovn-bridge-remote", "tcp:host:x", "'tcp:host:x' is not unix:FILE or tcp:HOST:PORT, and is left out"),
         ("ovn-encap-ip", "192.0.2.1,host1", "'host1' is not an IP address"),
         ("ovn-encap-ip-hv1", "fe80::1%eth0", "is not an IP address"),
     ],
@@ -105,6 +106,14 @@ def test_intervals_have_their_least():
     assert (mine.remote_probe_ms, mine.openflow_probe_s) == (1000, 5)
     mine = read_settings({"ovn-remote-probe-interval": "0", "ovn-openflow-probe-interval": "0"})
     assert (mine.remote_probe_ms, mine.openflow_probe_s) == (0, 0)
+    mine = read_settings({"ovn-openflow-probe-interval": "7", "ovn-bridge-remote-probe-interval": "2500"})
+    assert mine.openflow_probe_s == 2.5, "what newer releases read takes precedence"
+
+
+@pytest.mark.parametrize("remote", ["unix:/run/br.mgmt", "tcp:127.0.0.1:6653", "tcp:[::1]:6653"])
+def test_the_bridge_can_be_reached_elsewhere(remote):
+    assert read_settings({"ovn-bridge-remote": remote}).bridge_remote == remote
+    assert not read_settings({}).bridge_remote
 
 
 def test_encapsulations(world, said):

@@ -53,9 +53,9 @@ def test_addresses_of_a_switch_with_a_physical_network(world):
     interface = world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
     assert {fact[1:] for fact in world.facts[ANNOUNCED]} == {
-        (7, 1, "0a:00:00:00:00:01", "10.0.0.1", ()),
-        (7, 1, "0a:00:00:00:00:01", "fd00::1", ()),
-        (7, 3, MAC, "172.16.0.1", ()),
+        (7, 1, "0a:00:00:00:00:01", "10.0.0.1", (), 0),
+        (7, 1, "0a:00:00:00:00:01", "fd00::1", (), 0),
+        (7, 3, MAC, "172.16.0.1", (), 0),
     }
     world.unplug(interface)
     world.run()
@@ -77,3 +77,11 @@ def test_announcements_repeat_and_end(monkeypatch: pytest.MonkeyPatch):
 
     asyncio.run(run())
     assert [Arp.decode(Ethernet.decode(m.packet).payload).tpa[3] for m in sent] == [1, 1, 1]
+
+
+def test_pauses_grow_up_to_the_limit_and_do_not_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(garp, "PAUSES", (1.0, 2.0, 4.0))
+    announcer = Announcer(lambda _message: None)
+    endless, usual = ANNOUNCED(7, 1, MAC, "10.0.0.1", (), 3), ANNOUNCED(7, 1, MAC, "10.0.0.1", ())
+    assert [announcer.say(endless, done) for done in (0, 1, 2, 9)] == [1.0, 2.0, 3, 3]
+    assert [announcer.say(usual, done) for done in (0, 1, 2, 3)] == [1.0, 2.0, 4.0, None]
