@@ -42,7 +42,11 @@ ALL_METERS = 0xFFFFFFFF
 _ALL_BUCKETS = 0xFFFFFFFF
 _LONGEST = 0xFFFF
 MOST_BYTES = 0xF000
-"""Bytes of buckets that a group may have, so that it fits into a message, also into one that describes it."""
+"""Bytes of buckets that a group may have, so that it fits into a message, also into one that describes it.
+
+Larger groups can be made, by further messages that insert buckets; but the switch's description of such a group, by
+which a controller that starts knows it again, is malformed (Open vSwitch 3.1).
+"""
 
 
 class GroupType(IntEnum):
