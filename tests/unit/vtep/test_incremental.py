@@ -210,8 +210,8 @@ class VtepEdits(RuleBasedStateMachine):
 
 
 VtepEdits.TestCase.settings = settings(
-    max_examples=15,
-    stateful_step_count=25,
+    max_examples=6,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
