@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from ovenbird.api.access.sharing import FACTS, POLICIES_ABOUT, shares
+from ovenbird.api.access.sharing import EVERY_PROJECT, FACTS, POLICIES_ABOUT, SHARED, shares
 from ovenbird.api.attributes import ALIASES, Attribute, filterable, shown
 from ovenbird.api.errors.request import HTTPBadRequest, RevisionNumberConstraintFailed
 from ovenbird.api.rendering import Renderings
@@ -208,7 +208,13 @@ class Resource(ABC, Generic[R]):
             rows, attribute = self.parent.rows, self.parent.attribute
         if rows not in POLICIES_ABOUT:
             return None
-        given = shares(rows, self.databases.store, action, project=project)
+        store = self.databases.store
+        if attribute == "id" and action == SHARED:  # what every project has is rendered
+            mine = shares(rows, store, action, targets=(project,))
+            return lambda values: bool(values["shared"]) or mine(values["id"])
+        given = shares(rows, store, action, targets=(project, EVERY_PROJECT))
+        if attribute == "id":
+            return lambda values: bool(values["router:external"]) and given(values["id"])
         return lambda values: given(values[attribute])
 
     def check_action(self, action: str, body: Mapping[str, Any]) -> None:

@@ -55,20 +55,24 @@ DEPENDENTS: tuple[ReferenceOf[Any, RBACPolicy, Any], ...] = (
 """The columns of the rows that depend on policies."""
 
 
-def shares(rows: type[Row], store: Store, action: str, *, project: str) -> Callable[[str], bool]:
-    """Return a function of a resource's id: whether a project, or every project, is given an access.
+def shares(rows: type[Row], store: Store, action: str, *, targets: tuple[str, ...]) -> Callable[[Any], bool]:
+    """Return a function of a resource's id: whether a policy with one of some targets gives an access to it.
+
+    Lists call it for every row, most of which no policy is about.
 
     Arguments:
         rows: the kind of resource.
         store: the rows.
         action: the access.
-        project: the project's id.
+        targets: projects, or `EVERY_PROJECT`.
     """
-    find = store.table(RBACPolicy).index(POLICIES_ABOUT[rows]).rows
-    targets = (EVERY_PROJECT, project)
+    policies = store.table(RBACPolicy)
+    count, find = policies.index(RBACPolicy.target_project).count, policies.index(POLICIES_ABOUT[rows]).rows
 
     def given(uuid: Any) -> bool:
-        return any(policy.target_project in targets and policy.action == action for policy in find(uuid))
+        return any(map(count, targets)) and any(
+            policy.target_project in targets and policy.action == action for policy in find(uuid)
+        )
 
     return given
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.access.sharing import POLICIES_ABOUT
 from ovenbird.api.attributes import ALIASES
+from ovenbird.model.cloud import RBACPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,14 @@ class Visibility:
         self._readers = [resource.reader(name, project=project) for name in self._fields]
         self._shared = resource.reader("shared", project=project) if resource.row_class in POLICIES_ABOUT else None
         self._outcomes: dict[tuple[Any, ...], frozenset[str] | None] = {}
+        self._store, self._project = resource.databases.store, project
+
+    @property
+    def as_rendered(self) -> bool:
+        """Whether the caller now sees everything as it is rendered: nothing is shared with its project by name."""
+        if self._fields or self._decide(()) != frozenset():
+            return False
+        return not self._store.table(RBACPolicy).index(RBACPolicy.target_project).count(self._project)
 
     def of(self, rendering: Rendering) -> Rendering | Representation | None:
         """Return the caller's view of a row; None if the caller does not see the row."""

@@ -214,9 +214,12 @@ class Collection(Endpoint, Generic[R]):
     def _view(self, call: Call) -> Visibility | None:
         """Return the caller's view of the resource; None if the caller sees everything as it is rendered."""
         resource = self.resource
+        seen = None
         if call.access is not None:
-            return call.access.visibility(resource)
-        return Visibility(resource, call.caller.project) if resource.row_class in POLICIES_ABOUT else None
+            seen = call.access.visibility(resource)
+        elif resource.row_class in POLICIES_ABOUT:
+            seen = Visibility(resource, call.caller.project)
+        return None if seen is None or seen.as_rendered else seen
 
     def _shown(self, call: Call, uuid: str) -> Rendering | Representation | None:
         rendering = self.resource.renderings.of(self.resource.get(uuid))
