@@ -130,6 +130,12 @@ def test_no_key_is_read_that_stands_on_no_page():
     assert unknown == {}
 
 
+def test_no_key_has_two_rows_of_one_reader():
+    for heading in re.findall("^## (.*)$", PAGE, re.MULTILINE):
+        shown = [(key, reader) for key, reader, *_ in rows(heading)]
+        assert len(shown) == len(set(shown)), heading
+
+
 def test_every_documented_key_is_in_the_source():
     text = "\n".join(path.read_text() for path in SOURCE.rglob("*.py"))
     words = set(re.findall(r"[\w:-]+", text))
