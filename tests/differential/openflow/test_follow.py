@@ -106,6 +106,19 @@ async def test_a_flow_that_is_refused_is_left_out_alone(switch, caplog):
     assert "refuses flow 0x5, table 8 priority 1" in caplog.text
 
 
+async def test_a_bundle_is_kept_in_use_while_nothing_is_to_be_sent(switch):
+    target, _ = switch
+    async with await OpenFlowSession.connect(target) as session, following(target) as follower:
+        follower.refresh = 0.01
+        tell(follower, FLOWS[:100])
+        await sent(follower)
+        await until_async(lambda: len(follower._bundled) > 103)
+        assert await holds(session, 0)
+        follower.computed()
+        await until_async(lambda: holds(session, 100))
+        assert follower._bundle is None
+
+
 async def test_a_bundle_that_the_switch_has_forgotten_is_sent_again(switch):
     target, run = switch
     run("ovs-vsctl", "set", "Open_vSwitch", ".", "other_config:bundle-idle-timeout=1")

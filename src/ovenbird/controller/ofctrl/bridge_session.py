@@ -11,6 +11,7 @@ at the same time; the bundle is committed with the last of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REFRESH = 3.0
+"""Seconds without a change after which a bundle is used again: the switch discards it after 10."""
+
 _WATCH = stopwatch("flow-installation")
 _CHANGES, _REFUSED = counter("ofctrl_flow_change"), counter("ofctrl_flow_refused")
 
@@ -97,6 +101,8 @@ class BridgeSession:
         self._probe_interval = 0.0
         self._bundle: Bundle | None = None
         self._bundled: list[FlowChange] = []
+        self.refresh = REFRESH
+        """Seconds after which an open bundle is used again."""
 
     @property
     def connected(self) -> bool:
@@ -187,7 +193,7 @@ class BridgeSession:
             if not is_empty:
                 await self._computed.wait()
             while True:
-                await self._wake.wait()
+                await self._woken(session)
                 self._wake.clear()
                 began = time.perf_counter()
                 if not self.installing:
@@ -227,6 +233,16 @@ class BridgeSession:
                 session.send(TlvTableMod(TlvCommand.DELETE, same))
             session.send(TlvTableMod(TlvCommand.ADD, (GENEVE_OPTION,)))
             await session.barrier()
+
+    async def _woken(self, session: OpenFlowSession) -> None:
+        """Wait for changes; meanwhile repeat the last, lest the switch discards the bundle of a long computation."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.refresh if self._bundle is not None else None):
+                    await self._wake.wait()
+                    return
+            if self._bundled:
+                await self._bundle_up(session, self._bundled[-1:])
 
     async def _send_ahead(self, session: OpenFlowSession) -> None:
         """Add the flows that are known so far to the bundle that `_install` will commit."""

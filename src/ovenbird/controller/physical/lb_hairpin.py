@@ -8,9 +8,10 @@ keep the IPv4 address in reg4.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import BALANCED, cookie_of, flow
+from ovenbird.controller.facts import BALANCED, FLOW, cookie_of, flow
 from ovenbird.controller.local.local_data import hosted, hosted_members
 from ovenbird.controller.local.northd_dialect import consolidates_registers
 from ovenbird.controller.local.template_variables import expanded
@@ -19,18 +20,21 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.learn import Endpoint
 from ovenbird.lang.errors import LexError
+from ovenbird.lang.templates.bytes import fields_template
 from ovenbird.model.options import flag
 from ovenbird.model.sb import DatapathBinding, LoadBalancer, SBGlobal
-from ovenbird.openflow.actions import Ct, Learn, LearnLoad, LearnMatch, Nat, SetField
+from ovenbird.openflow.actions import Ct, Learn, LearnLoad, LearnMatch, Nat, SetField, encode_actions
 from ovenbird.openflow.fields import Subfield
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
+    from ovenbird.lang.templates.bytes import ByteTemplate
+    from ovenbird.openflow.actions import Action
 
     Fields = dict[str, tuple[int, int]]
 
@@ -77,11 +81,11 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
             continue
         own = next((source for source in sources if source.ipv6 is vip.ipv6), None)
         source = own or vip
-        backends = {b for each in behind.split(",") if (b := _endpoint(each.strip())) and b.ipv6 is vip.ipv6}
-        for backend in sorted(backends, key=str):
-            yield _recognition(vip, backend, source, protocol, cookie)
-            if flushes:
-                yield _connections(vip, backend, protocol)
+        endpoints = (_endpoint(each.strip()) for each in behind.split(","))
+        backends = dict.fromkeys(each for each in endpoints if each and each.ipv6 is vip.ipv6)
+        yield from _recognitions(vip, backends, source, protocol, cookie)
+        if flushes:
+            yield from (_connections(vip, backend, protocol) for backend in backends)
         yield from _translation(vip, source, protocol, cookie, () if own is None else datapaths)
 
 
@@ -129,16 +133,41 @@ def _asked_for(vip: Endpoint, protocol: str) -> Fields:
     return match
 
 
-def _recognition(vip: Endpoint, backend: Endpoint, source: Endpoint, protocol: str, cookie: int) -> Fact:
-    """Return the flow that recognises packets of a backend to itself."""
+def _recognitions(
+    vip: Endpoint, backends: Iterable[Endpoint], source: Endpoint, protocol: str, cookie: int
+) -> Iterator[Fact]:
+    """Yield the flows that recognise packets of backends to themselves; they differ in the backend alone."""
+    forms: dict[bool, tuple[ByteTemplate, bytes]] = {}
+    for backend in backends:
+        with_port = backend.port != 0
+        if with_port not in forms:
+            actions = _learned(source, protocol, cookie, with_port=with_port)
+            forms[with_port] = _recognised(vip, protocol, with_port=with_port), encode_actions(actions)
+        match, encoded = forms[with_port]
+        values = _address(backend), backend.port.to_bytes(2, "big")
+        yield (FLOW, OFTable.CHK_LB_HAIRPIN, 100, match.filled(values), encoded, cookie)
+
+
+def _recognised(vip: Endpoint, protocol: str, *, with_port: bool) -> ByteTemplate:
+    """Return the match of packets of a backend to itself, with slots for its address and, where it has one, port."""
     ones = (1 << (128 if vip.ipv6 else 32)) - 1
     src, dst = ("ipv6_src", "ipv6_dst") if vip.ipv6 else ("ip_src", "ip_dst")
-    match = {**_asked_for(vip, protocol), **natted(), src: (backend.address, ones), dst: (backend.address, ones)}
-    kind, _ = match["eth_type"]
+    fields = {**_asked_for(vip, protocol), **natted(), src: (0, ones), dst: (0, ones)}
+    slots = {src: 0, dst: 0}
+    if with_port:
+        port = f"{protocol}_dst"
+        fields |= {"nw_proto": (_NUMBERS[protocol], _M8), port: (0, _M16)}
+        slots[port] = 1
+    return fields_template(fields, slots)
+
+
+def _learned(source: Endpoint, protocol: str, cookie: int, *, with_port: bool) -> tuple[Action, ...]:
+    """Return the actions on such packets: the flow is learned that recognises the replies."""
+    kind = 0x86DD if source.ipv6 else 0x0800
+    src, dst = ("ipv6_src", "ipv6_dst") if source.ipv6 else ("ip_src", "ip_dst")
     specs = [_same("metadata"), LearnMatch(dst=Subfield.of("eth_type"), src=kind), _same(src)]
     specs.append(LearnMatch(dst=Subfield.of(dst), src=source.address))
-    if backend.port:
-        match |= {"nw_proto": (_NUMBERS[protocol], _M8), f"{protocol}_dst": (backend.port, _M16)}
+    if with_port:
         specs.append(LearnMatch(dst=Subfield.of("nw_proto"), src=_NUMBERS[protocol]))
         specs.append(LearnMatch(dst=Subfield.of(f"{protocol}_src"), src=Subfield.of(f"{protocol}_dst")))
     else:
@@ -146,9 +175,10 @@ def _recognition(vip: Endpoint, backend: Endpoint, source: Endpoint, protocol: s
     replies = Learn(
         OFTable.CHK_LB_HAIRPIN_REPLY, (*specs, LearnLoad(dst=_FOUND, src=1)), cookie=cookie, delete_learned=True
     )  # fmt: skip
-    return flow(OFTable.CHK_LB_HAIRPIN, 100, match, (SetField.bits(_FOUND, 1), replies), cookie)
+    return (SetField.bits(_FOUND, 1), replies)
 
 
+@cache
 def _same(name: str) -> LearnMatch:
     return LearnMatch(dst=Subfield.of(name), src=Subfield.of(name))
 

@@ -76,13 +76,28 @@ def match_template(match: Match, slots: Mapping[str, int]) -> MatchTemplate | No
     """
     if not _UNFIT.isdisjoint(match) or any(FIELDS[name].variable for name in match):
         return None
-    fields = {**match, "metadata": (0, _METADATA)}
+    form, picked = fields_template({**match, "metadata": (0, _METADATA)}, {**slots, "metadata": 0})
+    ports = {
+        name: (slots.get(name, 0), match[name][0])
+        for name in ("reg14", "reg15")
+        if name in match and match[name][1] == FIELDS[name].mask
+    }
+    return MatchTemplate(form, picked, ports)
+
+
+def fields_template(fields: Mapping[str, tuple[int, int]], slots: Mapping[str, int]) -> ByteTemplate:
+    """Return the encoded match on some fields, of fixed widths, with slots for the values of some of them.
+
+    Arguments:
+        fields: value and mask by name; the values of those with a slot do not matter, but must be within their masks.
+        slots: the number of the slot of each field that has one; several may have the same.
+    """
     length, form, picks = 4, b"", []
     for name in sorted(fields, key=lambda name: FIELDS[name].rank):
         field = FIELDS[name]
         entry = encode_oxm({name: fields[name]})
         length += len(entry)
-        slot = 0 if name == "metadata" else slots.get(name)
+        slot = slots.get(name)
         if slot is None:
             form += escaped(entry)
             continue
@@ -90,9 +105,4 @@ def match_template(match: Match, slots: Mapping[str, int]) -> MatchTemplate | No
         form += escaped(entry[:start]) + b"%b" + escaped(entry[start + field.n_bytes :])
         picks.append(slot)
     form = escaped((0x10000 | length).to_bytes(4, "big")) + form + _PADDING[length & 7]
-    ports = {
-        name: (slots.get(name, 0), match[name][0])
-        for name in ("reg14", "reg15")
-        if name in match and match[name][1] == FIELDS[name].mask
-    }
-    return MatchTemplate(form, itemgetter(*picks), ports)
+    return ByteTemplate(form, itemgetter(*picks))
