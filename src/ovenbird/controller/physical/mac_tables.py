@@ -19,6 +19,7 @@ from ovenbird.model.southbound_lookup import datapath_by_key
 from ovenbird.net.addresses import is_mac, mac_number
 from ovenbird.net.ethernet import ARP, IPV4, IPV6
 from ovenbird.net.ip import ip_address, is_address
+from ovenbird.net.numbers import integer
 from ovenbird.openflow.actions import SetField
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.openflow_tables import OFTable
@@ -67,8 +68,8 @@ def aged_router(datapath: DatapathBinding) -> Iterator[Fact]:
 def _neighbour_threshold(datapath: DatapathBinding) -> int:
     """Return after how many seconds a router's learned neighbours expire, the first of them; 0 for never."""
     times = datapath.external_ids.get("mac_binding_age_threshold", "").split(";")  # of networks, and of the others
-    seconds = [int(digits) for each in times if (digits := each.rpartition(":")[2].strip()).isdecimal()]
-    return min((each for each in seconds if 0 < each <= _M32), default=0)
+    seconds = [integer(each.rpartition(":")[2].strip(), low=1, high=_M32) for each in times]
+    return min((each for each in seconds if each is not None), default=0)
 
 
 @rule(MACBinding)

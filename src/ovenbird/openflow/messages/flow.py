@@ -16,6 +16,7 @@ from ovenbird.openflow.instructions import Instruction, decode_instructions
 from ovenbird.openflow.match import Match, in_registers
 from ovenbird.openflow.messages.wire import (
     VERSION,
+    entries,
     frame,
     frame_multipart,
     kind,
@@ -265,14 +266,7 @@ class FlowStatsReply:
         Raises:
             DecodeError: a flow is malformed.
         """
-        flows = []
-        offset = 6
-        while offset < len(body):
-            (length,) = struct.unpack_from(">H", body, offset)
-            if length < _DESCRIPTION.size or offset + length > len(body):
-                raise DecodeError(f"description of a flow of {length} bytes")
-            flows.append(_decode_description(body[offset : offset + length]))
-            offset += length
+        flows = [_decode_description(each) for each in entries(body, "flow description", shortest=_DESCRIPTION.size)]
         return cls(tuple(flows), bool(body[1] & 1))
 
 

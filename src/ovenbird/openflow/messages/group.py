@@ -16,6 +16,7 @@ from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.fields import FIELDS, field_named
 from ovenbird.openflow.match import decode_oxm, encode_oxm
 from ovenbird.openflow.messages.wire import (
+    entries,
     frame,
     frame_multipart,
     kind,
@@ -302,13 +303,7 @@ class GroupDescReply:
         Raises:
             DecodeError: a group is malformed.
         """
-        groups, offset = [], 6
-        while offset < len(body):
-            (length,) = struct.unpack_from(">H", body, offset)
-            if length < _DESCRIPTION.size or offset + length > len(body):
-                raise DecodeError(f"group description of {length} bytes")
-            groups.append(GroupDesc.decode(body[offset : offset + length]))
-            offset += length
+        groups = [GroupDesc.decode(each) for each in entries(body, "group description", shortest=_DESCRIPTION.size)]
         return cls(tuple(groups), bool(body[1] & 1))
 
 

@@ -8,7 +8,7 @@ from typing import Self
 from ovenbird.dataclass import dataclass
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.messages.group import ALL_METERS, MeterFlag
-from ovenbird.openflow.messages.wire import frame, frame_multipart, multipart_reply, multipart_request
+from ovenbird.openflow.messages.wire import entries, frame, frame_multipart, multipart_reply, multipart_request
 
 _HEAD = struct.Struct(">HHI")
 _BAND = struct.Struct(">HHII4x")
@@ -64,13 +64,12 @@ class MeterConfigReply:
         Raises:
             DecodeError: a meter is malformed.
         """
-        meters, offset = [], 6
-        while offset < len(body):
-            length, flags, meter_id = _HEAD.unpack_from(body, offset)
-            if length < _HEAD.size or length % 8 or offset + length > len(body):
+        meters = []
+        for entry in entries(body, "meter", shortest=_HEAD.size):
+            length, flags, meter_id = _HEAD.unpack_from(entry)
+            if length % 8:
                 raise DecodeError(f"meter of {length} bytes")
-            bands = _BAND.iter_unpack(body[offset + _HEAD.size : offset + length])
+            bands = _BAND.iter_unpack(entry[_HEAD.size :])
             drops = tuple([(rate, burst) for kind, _, rate, burst in bands if kind == _DROP])
             meters.append(MeterConfig(meter_id, MeterFlag(flags), drops))
-            offset += length
         return cls(tuple(meters), bool(body[1] & 1))

@@ -7,8 +7,15 @@ from enum import IntEnum
 from typing import Self
 
 from ovenbird.dataclass import KW_ONLY, dataclass
-from ovenbird.openflow.errors import DecodeError
-from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request, properties
+from ovenbird.openflow.messages.wire import (
+    entries,
+    frame,
+    frame_multipart,
+    kind,
+    multipart_reply,
+    multipart_request,
+    properties,
+)
 
 _PORT = struct.Struct(">IH2x6s2x16sII")
 _ETHERNET = struct.Struct(">HH4x6I")
@@ -117,11 +124,5 @@ class PortDescReply:
         Raises:
             DecodeError: a port is malformed.
         """
-        ports, offset = [], 6
-        while offset < len(body):
-            (length,) = struct.unpack_from(">4xH", body, offset)
-            if length < _PORT.size or offset + length > len(body):
-                raise DecodeError(f"port description of {length} bytes")
-            ports.append(PortDesc.decode(body[offset : offset + length]))
-            offset += length
+        ports = [PortDesc.decode(each) for each in entries(body, "port description", shortest=_PORT.size, at=4)]
         return cls(tuple(ports), bool(body[1] & 1))

@@ -141,6 +141,27 @@ def properties(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 7) & ~7
 
 
+def entries(body: bytes, kind_: str, *, shortest: int, at: int = 0) -> Iterator[bytes]:
+    """Return the entries of a multipart reply, in order; each has its own length in two of its bytes.
+
+    Arguments:
+        body: of the reply, from the flags on.
+        kind_: what an entry is, for the error.
+        shortest: the bytes of the shortest entry.
+        at: the offset of the length in an entry.
+
+    Raises:
+        DecodeError: one is truncated.
+    """
+    offset = 6
+    while offset < len(body):
+        (length,) = struct.unpack_from(">H", body, offset + at)
+        if length < shortest or offset + length > len(body):
+            raise DecodeError(f"{kind_} of {length} bytes")
+        yield body[offset : offset + length]
+        offset += length
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """A message of an unregistered type; `body` follows the common header."""
