@@ -413,3 +413,24 @@ async def test_sharing_and_address_scopes(openstack):
         "address scope delete grounds",
     )
     assert (await openstack.json("network show office"))["shared"] is False
+
+
+async def test_tap_mirrors(openstack):
+    await openstack.several(
+        "network create private",
+        "port create --network private web0",
+        "tap mirror create --name copies --port web0 --directions IN=101 --directions OUT=102"
+        " --remote-ip 192.0.2.9 --mirror-type erspanv1",
+        "tap mirror update --name copy copies",
+    )
+    shown = await openstack.json("tap mirror show copy")
+    assert (shown["directions"], shown["mirror_type"]) == ({"IN": 101, "OUT": 102}, "erspanv1")
+    port = openstack.nb.store.find(nb.LogicalSwitchPort.name, shown["port_id"])
+    assert {(row.filter, row.index, row.sink) for row in port.mirror_rules} == {
+        ("to-lport", 101, "192.0.2.9"),
+        ("from-lport", 102, "192.0.2.9"),
+    }
+    listed = await openstack.json("tap mirror list")
+    assert [one["Name"] for one in listed] == ["copy"]
+    await openstack("tap mirror delete copy")
+    assert port.mirror_rules == []

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from ovenbird.lab import external_network
+from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
 from support.live.traffic import Program, connects, serve
@@ -112,6 +113,28 @@ def test_forwarded_ports(world: World) -> None:
             httpx.delete(f"{path}/{ways[2201]}").raise_for_status()
             until(lambda: not opens(world, address, 2201), what="the port to be forwarded no more")
             assert opens(world, address, 2202)
+
+
+def test_a_tap_mirror_copies_what_an_instance_sends_and_receives(world: World) -> None:
+    red1, sink = world["red1"], world.lab.hypervisor(GATEWAY)
+    mirror = {
+        "port_id": red1.port_id,
+        "directions": {"IN": 7, "OUT": 8},
+        "remote_ip": sink.encap_address,
+        "mirror_type": "gre",
+    }
+    path = f"{world.lab.layout.api}/v2.0/taas/tap_mirrors"
+    made = httpx.post(path, json={"tap_mirror": mirror}).raise_for_status().json()["tap_mirror"]
+    switch = world.lab.hypervisor("hv1")
+    try:
+        until(lambda: switch.vsctl("list", "Mirror").count("_uuid") == 2, what="two mirrors on the switch")
+        with Capture(sink.namespace, UPLINK, "proto gre") as wire:
+            answers(world, "red1", world["blue2"].address or "")
+            wire.wait(rf"key=0x8.* {red1.address} > {world['blue2'].address}: ICMP echo request")
+            wire.wait(rf"key=0x7.* {world['blue2'].address} > {red1.address}: ICMP echo reply")
+    finally:
+        httpx.delete(f"{path}/{made['id']}").raise_for_status()
+    until(lambda: not switch.vsctl("list", "Mirror"), what="the mirrors to go")
 
 
 def opens(world: World, address: str, port: int) -> bool:

@@ -42,6 +42,7 @@ from ovenbird.cloud.security_group import (
 )
 from ovenbird.cloud.settings import ineffective_settings
 from ovenbird.cloud.subnet import DHCP_OPTIONS, subnet_dhcp
+from ovenbird.cloud.tap_mirror import MIRRORS, MIRRORS_OF_PORT, tap_mirror
 from ovenbird.engine.engine import Engine
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ RULES = (
     external_port,
     floating_ip,
     port_forwardings,
+    tap_mirror,
     port_names,
     ineffective_settings,
 )
@@ -74,7 +76,7 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     HA_CHASSIS: (),
     HA_GROUPS: (CHASSIS_OF_GROUP,),
     SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH),
-    SWITCH_PORTS: (),
+    SWITCH_PORTS: (MIRRORS_OF_PORT,),
     DHCP_OPTIONS: (),
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),
     RULE_ACLS: (),
@@ -87,6 +89,7 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     SNATS: (),
     FLOATING_IPS: (),
     BALANCERS: (),
+    MIRRORS: (),
     DNS: (),
 }
 """The tables of Northbound that the rules own, with the set columns."""

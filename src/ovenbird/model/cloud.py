@@ -333,6 +333,32 @@ class PortForwarding(
     revision_number: Column[int] = integer(0)
 
 
+class TapMirror(Row, table="Tap_Mirror"):
+    """A copy of the packets of a port that is sent to a remote address."""
+
+    __slots__ = ()
+
+    port: Reference[Port] = reference("Port", mutable=False)
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    remote_ip: Column[str] = string(mutable=False)
+    mirror_type: Column[str] = enum("gre", "erspanv1", mutable=False)
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class TapMirrorTunnel(Row, table="Tap_Mirror_Tunnel", indexes=(("tunnel_id",), ("mirror", "direction"))):
+    """The tunnel of a mirror for what the port receives (`IN`), sends (`OUT`), or both; no other has its id."""
+
+    __slots__ = ()
+
+    mirror: Reference[TapMirror] = reference("Tap_Mirror", mutable=False)
+    direction: Column[str] = enum("IN", "OUT", "BOTH", mutable=False)
+    tunnel_id: Column[int] = integer(0, 0xFFFF_FFFF, mutable=False)
+
+
 class AddressGroup(Row, table="Address_Group"):
     """A set of addresses that security group rules refer to."""
 
@@ -491,7 +517,8 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
     FixedAddress, Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
-    AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup, Quota, QuotaTurn, Finding,
+    TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
+    Quota, QuotaTurn, Finding,
 )  # fmt: skip
 """Every row class of the database."""
 
@@ -501,4 +528,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.9.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.10.0", checksum="", rows=ROWS)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ovenbird.api.access.sharing import grants
 from ovenbird.api.errors.port import ServicePortInUse
-from ovenbird.api.ports.fixed_ips import AddressAllocator, release
+from ovenbird.api.ports.fixed_ips import AddressAllocator
 from ovenbird.api.ports.macs import reserve_mac
+from ovenbird.api.ports.removal import remove_port
 from ovenbird.model.cloud import (
-    FixedAddress,
     FloatingIP,
     FloatingIPAssociation,
     Network,
@@ -101,9 +101,7 @@ class ServicePorts:
         """Write the removal of a port with its addresses, and of the floating IP that it holds."""
         for held in port.referrers(FloatingIP.port):
             draft.transaction.delete(held)
-        for fixed in port.referrers(FixedAddress.port):
-            release(draft, fixed)
-        draft.transaction.delete(port)
+        remove_port(draft, port)
 
 
 def is_service_port(port: Port) -> bool:

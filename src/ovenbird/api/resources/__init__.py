@@ -20,6 +20,7 @@ from ovenbird.api.resources.security_group import SecurityGroups
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.subnet import Subnets
 from ovenbird.api.resources.subnet_pool import SubnetPools
+from ovenbird.api.resources.tap_mirror import TapMirrors
 
 if TYPE_CHECKING:
     from ovenbird.api.read_only_resource import ReadOnlyResource
@@ -38,6 +39,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     AddressScopes,
     SubnetPools,
     RBACPolicies,
+    TapMirrors,
 )
 """All writable resources."""
 

@@ -29,9 +29,10 @@ from ovenbird.api.errors.router import PortInUse
 from ovenbird.api.errors.security_group import SecurityGroupConflict, SecurityGroupNotFound
 from ovenbird.api.ports.address_pairs import check_metadata, check_stays_shared
 from ovenbird.api.ports.binding_profiles import check_profile
-from ovenbird.api.ports.fixed_ips import AddressAllocator, release
+from ovenbird.api.ports.fixed_ips import AddressAllocator
 from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.api.ports.port_bindings import BOUND, binding, gateway_host
+from ovenbird.api.ports.removal import remove_port
 from ovenbird.api.ports.router_interfaces import check_stays_connected
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
 from ovenbird.api.resource import MOST_TAGS, STANDARD, Parent, Resource, project_of, standard
@@ -433,11 +434,9 @@ class Ports(Resource[Port]):
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Port) -> None:
-        """Write the removal of a port; its addresses are released, and its floating IPs are disassociated."""
+        """Write the removal of a port that is no router's or floating IP's."""
         refuse_service_port(row)
-        for fixed in row.referrers(FixedAddress.port):
-            release(draft, fixed)
-        draft.transaction.delete(row)
+        remove_port(draft, row)
 
     def _check_number(self, values: Mapping[str, Any]) -> None:
         """Check that a request does not have more allowed address pairs than a port may have."""
