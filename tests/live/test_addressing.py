@@ -110,6 +110,9 @@ def test_dig_finds_instances_by_name_and_back(world: World) -> None:
             for name in ("web", "web.openstacklocal", "WEB.OpenStackLocal"):
                 assert dig(red1, name, "A") == [red2.address]
                 assert dig(red1, name, "AAAA") == [address6(world, "red2")]
+            full = red1.run("dig", "+tries=1", "@10.1.0.1", "web", "A")  # with EDNS, unless it is told otherwise
+            assert "EDNS: version: 0, flags:; udp: 1232" in full
+            assert dig(red1, "+noedns", "web", "A") == [red2.address]
             assert dig(red1, "-x", red2.address or "") == ["web.openstacklocal."]
             assert dig(red1, "-x", address6(world, "red2")) == ["web.openstacklocal."]
             assert dig(red1, "nobody.openstacklocal", "A") == []

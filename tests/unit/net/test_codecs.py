@@ -1,5 +1,7 @@
 """Packet codecs: what is written is read back, known packets come out as known, noise is one clear error."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -227,3 +229,42 @@ def test_a_dns_query_is_read_and_answered():
         dns.DnsQuery.decode(answer)
     with pytest.raises(PacketError):
         dns.encode_name("a..b")
+
+
+def dns_query(*, edns="", records=1):
+    question = dns.encode_name("vm1.example.org") + bytes.fromhex("00010001")
+    return dns.DnsQuery.decode(struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, records) + question + bytes.fromhex(edns))
+
+
+@pytest.mark.parametrize(
+    ("edns", "records", "found"),
+    [
+        ("", 0, None),
+        ("0000291000000000000000", 1, (4096, 0)),
+        ("0000290200000100000004deadbeef", 1, (512, 1)),
+        ("c00c000100010000000000040a000001" + "0000290100000000000000", 2, (256, 0)),
+        ("03616263000029100000000000" + "0000", 1, None),  # OPT is the root's
+        ("0000291000", 1, None),
+        ("0000291000000000000000", 0, None),
+        ("", 65_535, None),
+    ],
+)
+def test_the_opt_record_of_a_dns_query_is_found(edns, records, found):
+    assert dns_query(edns=edns, records=records).edns == found
+
+
+def test_a_dns_answer_has_no_more_records_than_the_client_takes():
+    records = tuple((dns.A, bytes((10, 0, 0, n))) for n in range(200))
+    for edns, most in (("", 512), ("0000291000000000000000", 1232), ("0000290064000000000000", 512)):
+        answer = dns_query(edns=edns).answer(records)
+        assert most - 16 < len(answer) <= most
+        number, opt = struct.unpack_from(">H2xH", answer, 6)
+        assert 12 + 21 + 16 * number + 11 * opt == len(answer)
+        assert opt == (1 if edns else 0)
+        assert not answer[2] & 0x02  # truncated: nobody answers by TCP
+    unknown = dns_query(edns="0000291000000100000000").answer(records)
+    assert (struct.unpack_from(">H", unknown, 6)[0], unknown[3] & 15, unknown[-11:].hex()) == (
+        0,
+        0,
+        "00002904d0010000000000",
+    )
