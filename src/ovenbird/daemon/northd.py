@@ -25,10 +25,10 @@ from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ovenbird.engine.engine import Engine
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import Column, Row
     from ovenbird.ovsdb.transaction import Client
 
 log = logging.getLogger(__name__)
@@ -82,17 +82,18 @@ def driver(northbound: Client, *, southbound: Client, findings: CompilerFindings
     clients = (southbound, northbound)
 
     def make() -> Engine:
-        return build(northbound.store, sb_store=southbound.store, findings=findings, lacking=lacking(southbound))
+        absent = lacking(northbound, nb.ROWS) | lacking(southbound, sb.ROWS)
+        return build(northbound.store, sb_store=southbound.store, findings=findings, lacking=absent)
 
     return ActiveStandbyDriver("northd", make, clients, NORTHD_LOCK, southbound, WATCHES)
 
 
-def lacking(southbound: Client) -> set[Column[Any]]:
-    """Return the columns that an older Southbound server lacks, or whose referenced table it lacks."""
-    tables = southbound.schema.tables
+def lacking(client: Client, row_classes: Iterable[type[Row]]) -> set[Column[Any]]:
+    """Return the columns that an older server lacks, or whose referenced table it lacks."""
+    tables = client.schema.tables
     return {
         column
-        for row_class in sb.ROWS
+        for row_class in row_classes
         for column in row_class.COLUMNS
         if row_class.TABLE not in tables
         or column.name not in tables[row_class.TABLE].position

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDic
 from ovenbird.engine import tracking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from ovenbird.engine.rows import UUID, Column, ColumnOf, ReferenceOf, Row
 
@@ -93,6 +93,7 @@ class Rows(Relation, Generic[K]):
             goes back to the column's default. Otherwise it stays.
         empty: further columns that rules own and always leave at their defaults.
         parts: map columns among the values of which rules own only the keys that a fact has: others stay.
+        keys: such columns of which rules also own some keys that a fact does not have, and these keys.
         collected: the table is none of roots (RFC 7047, section 3.2): a row goes when nothing refers to it, so that
             rules drop references, and delete no row.
         within: vital elements of other rows, the column that refers to one of these rows, and the column that refers
@@ -116,6 +117,7 @@ class Rows(Relation, Generic[K]):
         returned: bool = False,
         empty: Sequence[Column[Any]] = (),
         parts: Sequence[Column[Any]] = (),
+        keys: Mapping[Column[Any], Collection[str]] | None = None,
         collected: bool = False,
         within: tuple[Members[Any, Any], Column[Any], Column[Any] | None] | None = None,
     ) -> None:
@@ -125,7 +127,7 @@ class Rows(Relation, Generic[K]):
         self.value_columns = tuple(values)
         self.columns = self.key_columns + self.value_columns
         self.empty = tuple(empty)
-        self.parts = frozenset(parts)
+        self.parts: dict[Column[Any], Collection[str]] = dict.fromkeys(parts, ()) | dict(keys or {})
         self.collected = collected
         self.within = within
         self.initial = {c.name: v for c, v in (initial or {}).items()}
@@ -202,6 +204,7 @@ class Ownership(TypedDict, total=False):
     returned: bool
     empty: Sequence[Column[Any]]
     parts: Sequence[Column[Any]]
+    keys: Mapping[Column[Any], Collection[str]]
     collected: bool
     within: tuple[Members[Any, Any], Column[Any], Column[Any] | None]
 

@@ -527,8 +527,9 @@ class Output:
             if column in self.relation.parts:
                 there = stored[column.index]
                 given = {k: v for k, v in want.items() if there.get(k) != v}
-                if given:
-                    editor.mutate(row, column.name, insert=given, delete=given)
+                gone = [k for k in self.relation.parts[column] if k in there and k not in want]
+                if given or gone:
+                    editor.mutate(row, column.name, insert=given, delete=(*given, *gone))
             elif stored[column.index] != want:
                 changes[column.name] = want
         for column in self.relation.empty:

@@ -105,7 +105,7 @@ def build(
         sb_store: the Southbound database's tables, already filled with what is there.
         clock: gives the time in milliseconds, for the timestamps in NB_Global and the ageing of what chassis learned.
         findings: collects and logs what is wrong with Northbound.
-        lacking: columns that Southbound's server lacks; without datapath groups, each datapath gets flows of its own.
+        lacking: columns that the servers lack; without datapath groups, each datapath gets flows of its own.
 
     Returns:
         An engine to run, whose outputs are those of all features.
@@ -121,10 +121,8 @@ def build(
         if feature.start is not None:
             feature.start(engine, nb_store, sb_store)
     for rows, members in outputs(features).items():
-        if rows.row_class in nb.ROWS:
-            engine.bind(rows, nb_store, *members)
-        else:
-            engine.bind(rows, sb_store, *members, lacking=lacking)
+        store = nb_store if rows.row_class in nb.ROWS else sb_store
+        engine.bind(rows, store, *members, lacking=lacking)
     return engine
 
 

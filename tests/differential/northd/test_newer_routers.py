@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from support.waiting import until
+
 ROUTER = """
 ls-add in
 lsp-add in vm
@@ -128,3 +130,31 @@ def test_routing_protocols_go_to_a_daemon(router, transport, ends):
     packet = IN.replace("172.16.0.60", "172.16.0.1").partition(" && tcp.src")[0]
     told = ended(router, "out", f"{packet} && {transport}")
     assert re.findall(r'output\("(\w+)"\)', told) == ends or not ends
+
+
+def test_northbound_says_where_a_gateway_is(router):
+    router.edit("lr-add g\nlrp-add g g-out 00:00:00:00:ff:03 172.16.0.3/24\nlrp-set-gateway-chassis g-out hv1 1")
+    router.settle()
+    router.sync()
+    databases = [router.ours, *([router.theirs] if "theirs" in router.everyone else [])]
+    for client in databases:
+        encap = {"type": "geneve", "ip": "192.0.2.1", "chassis_name": "hv1"}
+        client.transact(
+            {"op": "insert", "table": "Encap", "row": encap, "uuid-name": "encap"},
+            {"op": "insert", "table": "Chassis", "row": {"name": "hv1", "encaps": ["named-uuid", "encap"]}},
+        )
+    chassis = {client: client.select("Chassis", "_uuid")[0]["_uuid"] for client in databases}
+    for bound, said in ((True, [["hosting-chassis", "hv1"]]), (False, [])):
+        for client in reversed(databases):
+            where = [["logical_port", "==", "cr-g-out"]]
+            row = {"chassis": chassis[client] if bound else ["set", []]}
+            client.transact({"op": "update", "table": "Port_Binding", "where": where, "row": row})
+            if client is router.ours:
+                router.settle()
+            until(lambda said=said: status(router, "g-out") == said)
+
+
+def status(made, port):
+    """Return the status of a router port."""
+    (row,) = [row for row in made.nb.select("Logical_Router_Port", "name", "status") if row["name"] == port]
+    return row["status"][1]

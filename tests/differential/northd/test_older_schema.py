@@ -33,6 +33,8 @@ TOPOLOGY = (
     "lr-nat-add r snat 10.0.0.1 10.0.0.0/24", "set Logical_Router r options:chassis=x",
 )  # fmt: skip
 
+GATEWAY = ("lr-add g", "lrp-add g g-s 00:00:00:00:00:09 10.0.0.9/24", "lrp-set-gateway-chassis g-s hv1")
+
 
 @pytest.mark.parametrize("change", [reduced, newer])
 def test_northd_beside_a_server_of_another_release(change, caplog):
@@ -41,7 +43,9 @@ def test_northd_beside_a_server_of_another_release(change, caplog):
     made = programs.Oracle(folder)
     try:
         southbound = serve(made, folder, change)
-        transact(made, (*TOPOLOGY, "lb-add l 10.0.9.9:80 10.0.0.7:80", "ls-lb-add s l"))
+        transact(made, (*TOPOLOGY, "lb-add l 10.0.9.9:80 10.0.0.7:80", "ls-lb-add s l", *GATEWAY))
+        asyncio.run(compiled(made))
+        bind(southbound, "cr-g-s")  # what Northbound has no column for is left out
         asyncio.run(compiled(made))
         (balancer,) = southbound.select("Load_Balancer", "datapaths")
         assert balancer["datapaths"][0] == ("uuid" if change is reduced else "set")  # or else in a group
@@ -110,6 +114,18 @@ def grouped_flows(made):
             for datapath in ([f.logical_datapath] if f.logical_datapath is not None else f.logical_dp_group.datapaths)
         }
     )
+
+
+def bind(southbound, port):
+    """Make a chassis that has a port."""
+    encap = {"type": "geneve", "ip": "192.0.2.1", "chassis_name": "hv1"}
+    southbound.transact(
+        {"op": "insert", "table": "Encap", "row": encap, "uuid-name": "encap"},
+        {"op": "insert", "table": "Chassis", "row": {"name": "hv1", "encaps": ["named-uuid", "encap"]},
+         "uuid-name": "chassis"},
+        {"op": "update", "table": "Port_Binding", "where": [["logical_port", "==", port]],
+         "row": {"chassis": ["named-uuid", "chassis"]}},
+    )  # fmt: skip
 
 
 def serve(made, folder, change):

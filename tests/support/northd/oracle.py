@@ -72,6 +72,12 @@ class Client:
         """Return whether the database has a table of that name."""
         return table in self.call("get_schema", self.database)["tables"]
 
+    def lacking(self, row_classes) -> set:
+        """Return the columns that the database does not have."""
+        tables = self.call("get_schema", self.database)["tables"]
+        known = {(table, column) for table, told in tables.items() for column in told["columns"]}
+        return {c for each in row_classes for c in each.COLUMNS if (each.TABLE, c.name) not in known}
+
     def select(self, table: str, *columns: str) -> list[dict]:
         return self.transact({"op": "select", "table": table, "where": [], "columns": list(columns)})[0]["rows"]
 
@@ -118,8 +124,11 @@ class Plan:
 
     def mutate(self, row, column, insert=(), delete=()):
         kind = type(row).BY_NAME[column].type
-        changes = [("delete", delete), ("insert", insert)]
-        made = [[column, how, encode(kind, frozenset(elements))] for how, elements in changes if elements]
+        if isinstance(insert, dict):  # keys of a map
+            changes = [("delete", ["set", list(delete)]), ("insert", encode(kind, insert))]
+        else:
+            changes = [(how, encode(kind, frozenset(which))) for how, which in (("delete", delete), ("insert", insert))]
+        made = [[column, how, elements] for how, elements in changes if elements[1]]
         self.ops.append({"op": "mutate", "table": row.TABLE, "where": self._where(row), "mutations": made})
 
     def delete(self, row):
@@ -239,11 +248,12 @@ class Oracle:
 
     def settle(self) -> None:
         """Compile into ours, write back to Northbound what goes there, and compile that as well."""
+        lacking = self.nb.lacking(nb.ROWS)
         for _ in range(2):
             northbound, southbound = Store("OVN_Northbound", nb.ROWS), Store("OVN_Southbound", sb.ROWS)
             self.nb.load(northbound)
             self.ours.load(southbound)
-            engine = build(northbound, sb_store=southbound)
+            engine = build(northbound, sb_store=southbound, lacking=lacking)
             engine.run()
             assert not engine.failures, engine.failures
             for client, store in ((self.ours, southbound), (self.nb, northbound)):

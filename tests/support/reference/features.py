@@ -25,6 +25,22 @@ ROOTS = (
 )
 OTHERS = {"Connection": "the database server's own", "SSL": "the database server's own"}
 FOR_THE_CLOUD = "kept for the cloud"
+LABEL, RESERVED = "a label for people", "reserved for future use"
+BY_THE_SERVER = "read by the database server"
+UNREAD = {
+    ("NB_Global", "name"): "read by `ovenbird ic`",
+    ("NB_Global", "connections"): BY_THE_SERVER,
+    ("NB_Global", "ssl"): BY_THE_SERVER,
+    ("Sample_Collector", "name"): LABEL,
+    ("Copp", "name"): LABEL,
+    ("Forwarding_Group", "name"): LABEL,
+    ("Load_Balancer_Group", "name"): LABEL,
+    ("DHCP_Relay", "name"): LABEL,
+    ("DHCP_Relay", "options"): RESERVED,
+    ("Gateway_Chassis", "name"): LABEL,
+    ("Gateway_Chassis", "options"): RESERVED,
+}
+"""Columns that no rule has to read, and why; `external_ids` are for the cloud."""
 SHOWN = 4
 """Pages named for one column."""
 
@@ -32,7 +48,8 @@ HEAD = """# What of Northbound is implemented
 
 Made by `make docs` from the code: each table and column of the Northbound schema (ovn-nb(5)), and each key that is
 asked for in a map column. *Used* means that a rule reads it, or northd writes it back, while the pages of
-`tests/golden` are compiled; the pages named show it. What nothing reads is *not yet* there.
+`tests/golden` are compiled; the pages named show it. Of a column that no rule has to read, it
+stands here what it is for.
 """
 
 
@@ -152,7 +169,8 @@ class Survey:
 
     def line(self, what, label) -> str:
         used = [word for word, where in (("used", self.readers), ("written back", self.written)) if what in where]
-        state = ", ".join(used) or (FOR_THE_CLOUD if what[1] == "external_ids" else "not yet")
+        unread = UNREAD.get(what, FOR_THE_CLOUD if what[1] == "external_ids" else "not yet")
+        state = ", ".join(used) or unread
         return f"| `{label}` | {state} | {self.links(what) if used else ''} |"
 
     def links(self, what) -> str:

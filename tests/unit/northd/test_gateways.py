@@ -4,6 +4,7 @@ import pytest
 
 from ovenbird.model import nb, sb
 from support.northd.gateways import attach, bind, candidates, chassis
+from support.northd.networks import Networks
 
 SWITCHES = 8
 
@@ -221,3 +222,43 @@ def test_a_peer_that_only_one_port_names_is_no_link(cloud):
     cloud.update(ends[1], peer="a")
     cloud.settle()
     assert any('outport == "a" && reg0 == 10.200.0.2' in flow.match for flow in cloud.rows(sb.LogicalFlow))
+
+
+def test_northbound_says_where_a_gateway_is_and_nothing_else_of_the_status_is_touched(cloud):
+    port, redirect = cloud.gateway, "cr-r-out"
+    cloud.update(port, status={"note": "the cloud's own"})
+    cloud.settle()
+    for name in ("hv1", "hv2"):
+        bind(cloud, redirect, cloud.chassis[name])
+        cloud.settle()
+        assert port.status == {"note": "the cloud's own", "hosting-chassis": name}
+    cloud.update(port, status={"hosting-chassis": "elsewhere"})
+    cloud.settle()
+    assert port.status == {"hosting-chassis": "hv2"}
+    bind(cloud, redirect, None)
+    cloud.settle()
+    assert port.status == {}
+
+
+def test_a_status_that_another_northd_left_at_a_port_that_is_no_gateway_is_removed(cloud):
+    (inner,) = (row for row in cloud.nb.store.table(nb.LogicalRouterPort).rows.values() if row.name == "r-s0")
+    bind(cloud, "cr-r-out", cloud.chassis["hv1"])
+    cloud.update(inner, status={"hosting-chassis": "hv3", "note": "stays"})
+    for table in (*cloud.nb.store.tables.values(), *cloud.sb.store.tables.values()):
+        table.watchers = [w for w in table.watchers if getattr(w, "engine", None) is not cloud.engine]
+    again = Networks(cloud.nb, cloud.sb)
+    again.settle()
+    assert inner.status == {"note": "stays"}
+    assert cloud.gateway.status == {"hosting-chassis": "hv1"}
+    for candidate in cloud.gateway.gateway_chassis:
+        cloud.delete(candidate, (cloud.gateway, "gateway_chassis"))
+    again.settle()
+    assert cloud.gateway.status == {}
+
+
+def test_a_gateway_that_moves_runs_the_rules_about_its_place_alone(cloud):
+    bind(cloud, "cr-r-out", cloud.chassis["hv1"])
+    cloud.settle()
+    bind(cloud, "cr-r-out", cloud.chassis["hv2"])
+    assert cloud.wave() == {"hosting_chassis": 1}
+    assert cloud.wave() == {}  # the echo of what it wrote
