@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 
+def test_an_instance_gets_its_address_whatever_its_security_groups_say(world: World) -> None:
+    with world.lab.neutron() as neutron:
+        group = neutron.create("security_group", name="shut")
+        for rule in group["security_group_rules"]:
+            neutron.delete("security_group_rule", rule["id"])
+        try:
+            shut = world.lab.boot("shut", network="red", host="hv1", security_groups=("shut",))
+            try:
+                until(lambda: shut.address == port_addresses(neutron, shut)[0], what="a lease")
+                assert not shut.pings(world["red2"].address or "", wait=1)
+                assert not world["red2"].pings(shut.address or "", wait=1)
+            finally:
+                world.lab.delete("shut")
+        finally:
+            neutron.delete("security_group", group["id"])
+
+
 def needs(program: str, package: str) -> None:
     """Skip where a program is missing."""
     if not find_program(program):

@@ -434,3 +434,17 @@ async def test_tap_mirrors(openstack):
     assert [one["Name"] for one in listed] == ["copy"]
     await openstack("tap mirror delete copy")
     assert port.mirror_rules == []
+
+
+async def test_templates_of_security_group_rules(openstack):
+    template = "default security group rule"
+    assert len(await openstack.json(f"{template} list")) == 4
+    ssh = await openstack.json(f"{template} create --ingress --protocol tcp --dst-port 22 --for-custom-sg")
+    assert (ssh["used_in_default_sg"], ssh["used_in_non_default_sg"]) == (False, True)
+    assert (await openstack.json(f"{template} show {ssh['id']}"))["port_range_min"] == 22
+    await openstack("security group create web")
+    rules = await openstack.json("security group rule list web")
+    assert sorted(rule["Port Range"] for rule in rules) == ["", "", "22:22"]
+    await openstack(f"{template} delete {ssh['id']}")
+    assert len(await openstack.json(f"{template} list")) == 4
+    assert len(await openstack.json("security group rule list web")) == 3

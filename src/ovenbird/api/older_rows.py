@@ -1,7 +1,8 @@
 """Rows of older releases, which the service converts when it first connects to the database.
 
 Before there were RBAC policies, a column said whether a network or a subnet pool is shared with every project,
-and every project could use every external network.
+and every project could use every external network. Before there were templates, the rules of new security groups were
+Neutron's, as they are at first in a new database.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.access.sharing import EXTERNAL, is_shared, policies, share
+from ovenbird.api.rule_templates import store_templates
 from ovenbird.model.cloud import Network, RBACPolicy, SubnetPool
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ ONCE_SHARED: tuple[tuple[type[Row], Any], ...] = (
 
 
 def renew(store: Store, draft: Draft) -> None:
-    """Write policies for what older releases shared; nothing if there is nothing left to do.
+    """Write the policies and templates that older releases did not have; nothing if there is nothing left to do.
 
     If several processes do it at once, the index of policies lets one through.
 
@@ -31,6 +33,7 @@ def renew(store: Store, draft: Draft) -> None:
         store: the rows.
         draft: the transaction.
     """
+    store_templates(store, draft)
     for table, column in ONCE_SHARED:
         for row in store.table(table).rows.values():
             if not row["shared"]:

@@ -32,10 +32,10 @@ from ovenbird.cloud.router import (
 )
 from ovenbird.cloud.security_group import (
     ACLS_OF_GROUP,
-    DROP_ACLS,
     PORT_GROUPS,
     PORTS_OF_GROUP,
     RULE_ACLS,
+    UNDERLYING_ACLS,
     drop_group,
     port_group,
     rule_acl,
@@ -80,7 +80,7 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     DHCP_OPTIONS: (),
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),
     RULE_ACLS: (),
-    DROP_ACLS: (),
+    UNDERLYING_ACLS: (),
     ADDRESS_SETS: (),
     ROUTERS: (PORTS_OF_ROUTER, ROUTES_OF_ROUTER, NAT_OF_ROUTER, BALANCERS_OF_ROUTER),
     ROUTER_PORTS: (CHASSIS_OF_PORT,),

@@ -20,13 +20,22 @@ if TYPE_CHECKING:
 PRIORITY_ALLOW, PRIORITY_DROP = 1002, 1001
 """Neutron's ACL priorities."""
 
+PRIORITY_DHCP = 1003
+"""Neutron has no such ACL."""
+
 TRANSPORT = {PROTOCOLS[name]: name for name in ("tcp", "udp", "sctp")}
 """Protocols with ports in the match language, by number."""
 
-DROP_MATCHES = {
-    "from-lport": f"inport == @{names.DROP_GROUP} && ip",
-    "to-lport": f"outport == @{names.DROP_GROUP} && ip",
+DHCP_REQUESTS = "(ip4 && udp.src == 68 && udp.dst == 67) || (ip6 && udp.src == 546 && udp.dst == 547)"
+"""Without the port, so that it costs one flow for a switch rather than for each port; others may send these anyway."""
+
+UNDERLYING = {
+    ("from-lport", f"inport == @{names.DROP_GROUP} && ip"): (PRIORITY_DROP, "drop"),
+    ("to-lport", f"outport == @{names.DROP_GROUP} && ip"): (PRIORITY_DROP, "drop"),
+    ("from-lport", DHCP_REQUESTS): (PRIORITY_DHCP, "allow-stateless"),
 }
+"""The ACLs of every port with port security: priority and action, by direction and match. Instances may ask for their
+addresses whatever security groups say; northd lets the answers of its own DHCP pass."""
 
 
 class PortGroupRow(NamedTuple):
@@ -48,8 +57,8 @@ class RuleAclRow(NamedTuple):
     action: str
 
 
-class DropAclRow(NamedTuple):
-    """An ACL that drops what no rule allows."""
+class UnderlyingAclRow(NamedTuple):
+    """An ACL of the port group of all ports with port security."""
 
     relation: Relation
     direction: str
@@ -63,15 +72,17 @@ def _own_group(row: nb.PortGroup) -> str | None:
     return row.name if row.name == names.DROP_GROUP or row.name.startswith("pg_") else None
 
 
-def _own_drop(row: nb.ACL) -> tuple[str, str, Pairs] | None:
-    if row.external_ids or DROP_MATCHES.get(row.direction) != row.match:
+def _own_underlying(row: nb.ACL) -> tuple[str, str, Pairs] | None:
+    if row.external_ids or (row.direction, row.match) not in UNDERLYING:
         return None
     return row.direction, row.match, ()
 
 
 PORT_GROUPS = NamedRows(nb.PortGroup, PortGroupRow, key=nb.PortGroup.name, key_of=_own_group)
 RULE_ACLS = names.RowsById(nb.ACL, RuleAclRow, lambda ids: ids.get("neutron:security_group_rule_id"))
-DROP_ACLS = NamedRows(nb.ACL, DropAclRow, key=(nb.ACL.direction, nb.ACL.match, nb.ACL.external_ids), key_of=_own_drop)
+UNDERLYING_ACLS = NamedRows(
+    nb.ACL, UnderlyingAclRow, key=(nb.ACL.direction, nb.ACL.match, nb.ACL.external_ids), key_of=_own_underlying
+)
 PORTS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.ports)
 ACLS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.acls)
 
@@ -86,9 +97,9 @@ def is_stateful(group: cloud.SecurityGroup) -> bool:
 def drop_group() -> Iterator[Fact]:
     """Yield the port group of all ports with port security; its ACLs drop IP that no rule allows, both ways."""
     yield PORT_GROUPS(names.DROP_GROUP, external_ids=())
-    for direction, match in DROP_MATCHES.items():
-        yield DROP_ACLS(direction=direction, match=match, external_ids=(), priority=PRIORITY_DROP, action="drop")
-        yield ACLS_OF_GROUP(names.DROP_GROUP, DROP_ACLS.uuid((direction, match, ())))
+    for (direction, match), (priority, action) in UNDERLYING.items():
+        yield UNDERLYING_ACLS(direction=direction, match=match, external_ids=(), priority=priority, action=action)
+        yield ACLS_OF_GROUP(names.DROP_GROUP, UNDERLYING_ACLS.uuid((direction, match, ())))
 
 
 @rule(cloud.SecurityGroup)

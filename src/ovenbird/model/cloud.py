@@ -470,6 +470,55 @@ class DefaultSecurityGroup(Row, table="Default_Security_Group", indexes=(("proje
     security_group: Reference[SecurityGroup] = reference("Security_Group", mutable=False)
 
 
+class DefaultSecurityGroupRule(Row, table="Default_Security_Group_Rule"):
+    """A template: new security groups receive a rule like it; changes of templates take turns (`RuleTemplates`)."""
+
+    __slots__ = ()
+
+    direction: Column[str] = enum("ingress", "egress", mutable=False)
+    ethertype: Column[str] = enum("IPv4", "IPv6", mutable=False)
+    protocol: Column[str | None] = optional(string(), mutable=False)
+    port_range_min: Column[int | None] = optional(integer(0, 65_535), mutable=False)
+    port_range_max: Column[int | None] = optional(integer(0, 65_535), mutable=False)
+    remote_ip_prefix: Column[str | None] = optional(string(), mutable=False)
+    remote_parent: Column[bool] = boolean(mutable=False)
+    """Whether the remote group is the rule's own."""
+    remote_group: OptionalReference[SecurityGroup] = optional_reference("Security_Group", mutable=False)
+    remote_address_group: OptionalReference[AddressGroup] = optional_reference("Address_Group", mutable=False)
+    used_in_default_sg: Column[bool] = boolean(mutable=False)
+    """Whether the default group of a project receives it."""
+    used_in_non_default_sg: Column[bool] = boolean(mutable=False)
+    """Whether other groups do."""
+    description: Column[str] = string()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class RuleTemplates(Row, table="Rule_Templates", max_rows=1):
+    """Says that the templates are stored; a database without this row receives Neutron's.
+
+    Changes of templates wait for the number that they have read, and increment it.
+    """
+
+    __slots__ = ()
+
+    number: Column[int] = integer(0)
+
+
+class DefaultStatefulness(Row, table="Default_Statefulness", indexes=(("project_id",),)):
+    """Whether the new security groups of a project are stateful, where the request does not say so."""
+
+    __slots__ = ()
+
+    project_id: Column[str | None] = optional(string(), mutable=False)
+    """None for the projects without a row of their own."""
+    stateful: Column[bool] = boolean()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class Quota(Row, indexes=(("project_id", "resource"),)):
     """The limit of a project for a resource, if it is not the default."""
 
@@ -518,7 +567,7 @@ ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
     FixedAddress, Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
-    Quota, QuotaTurn, Finding,
+    DefaultSecurityGroupRule, RuleTemplates, DefaultStatefulness, Quota, QuotaTurn, Finding,
 )  # fmt: skip
 """Every row class of the database."""
 
@@ -528,4 +577,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.10.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.11.0", checksum="", rows=ROWS)

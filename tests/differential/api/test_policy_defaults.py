@@ -43,6 +43,7 @@ def neutrons():
 OURS = {
     "get_finding",
     "update_security_group_rule",
+    "update_default_security_group_rule",
     *(f"{verb}_address_group:tags" for verb in ("get", "create", "update", "delete")),
 }
 """Rules about what cannot be done in Neutron, which has none for it."""

@@ -20,6 +20,7 @@ from support.beside_neutron.neutron_walk_ports import ports
 from support.beside_neutron.neutron_walk_random import astray
 from support.beside_neutron.neutron_walk_routers import floating_ips, routers
 from support.beside_neutron.neutron_walk_sharing import sharing
+from support.beside_neutron.neutron_walk_templates import templates
 from support.beside_neutron.side_by_side import Neutron, Pair
 
 DELIBERATE = [
@@ -56,6 +57,8 @@ DELIBERATE = [
     r"^POST (security-group-rules|subnetpools).* 404 (SecurityGroup|AddressScope)NotFound.*Neutron's 403",  # likewise
     r'^PUT rbac-policies.*"x".* 404 ',
     r'^PUT address-scopes.*"shared": false.* 403 .*Neutron\'s 404 HTTPNotFound',
+    r"^POST default-security-group-rules.* 404 .*Neutron's 201",  # of what is not there, it makes broken groups
+    r'^POST default-security-group-rules.*"used_in_default_sg": false, "used_in_non_default_sg": false.* 201 .* 409 ',
     r"Gateway is not valid on subnet.*IpamValueInvalid",
     r"\.subnet.allocation_pools has 0 items \[\]; Neutron's 1 ",  # the one address is the gateway's
     r"MaxPrefixSubnetAllocationError'; Neutron's 'AddrFormatError'",
@@ -65,7 +68,7 @@ DELIBERATE = [
 
 
 WALKS = (
-    security_groups, networks, subnets, subnet_pools, sharing, ports, routers, floating_ips, members, lists
+    security_groups, templates, networks, subnets, subnet_pools, sharing, ports, routers, floating_ips, members, lists
 )  # fmt: skip
 
 

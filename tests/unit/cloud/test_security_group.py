@@ -71,12 +71,18 @@ def test_removing_a_rule_removes_its_acl(world):
     world.settle()
     world.drop(security_rule)
     world.settle()
-    assert {acl.priority for acl in world.all(nb.ACL)} == {1001}
+    assert 1002 not in {acl.priority for acl in world.all(nb.ACL)}
 
 
 def test_the_drop_group_drops_both_ways(world):
     acls = world.one(nb.PortGroup, name="neutron_pg_drop").acls
-    assert {(a.direction, a.match, a.action, a.priority) for a in acls} == {
+    assert {(a.direction, a.match, a.action, a.priority) for a in acls if a.action == "drop"} == {
         ("from-lport", "inport == @neutron_pg_drop && ip", "drop", 1001),
         ("to-lport", "outport == @neutron_pg_drop && ip", "drop", 1001),
     }
+
+
+def test_every_port_may_ask_for_its_address(world):
+    [acl] = [a for a in world.one(nb.PortGroup, name="neutron_pg_drop").acls if a.action != "drop"]
+    assert (acl.direction, acl.action, acl.priority) == ("from-lport", "allow-stateless", 1003)
+    assert acl.match == "(ip4 && udp.src == 68 && udp.dst == 67) || (ip6 && udp.src == 546 && udp.dst == 547)"

@@ -132,3 +132,33 @@ class SecurityGroupRuleParameterConflict(BadRequest):
     """The prefix belongs to the other IP version."""
 
     message = "Conflicting value ethertype {ethertype} for CIDR {cidr}"
+
+
+class DefaultSecurityGroupRuleNotFound(NotFound):
+    """No template has this id."""
+
+    message = "Default Security Group rule {id} does not exist"
+
+
+class DefaultSecurityGroupRuleExists(Conflict):
+    """An equal template is there already."""
+
+    message = "Default Security group rule already exists. Rule id is {rule_id}."
+
+
+class DuplicateDefaultSgRuleInPost(Conflict):
+    """The request has two equal templates."""
+
+    message = "Duplicate Default Security Group Rule in POST."
+
+
+class SecurityGroupDefaultStatefulnessNotFound(NotFound):
+    """No setting has this id."""
+
+    message = "Security group default statefulness {id} could not be found."
+
+
+class SecurityGroupDefaultStatefulnessAlreadyExists(Conflict):
+    """The project has such a setting already."""
+
+    message = "A security group default statefulness setting already exists for project '{project_id}'."

@@ -122,6 +122,8 @@ class Collection(Endpoint, Generic[R]):
         """
         resource, body = self.resource, await call.body()
         bulk = isinstance(body, dict) and resource.collection in body
+        if bulk and resource.collection == resource.member:
+            bulk = isinstance(body[resource.collection], list)
         given = (
             attributes.members_of(body, resource.member, collection=resource.collection)
             if bulk

@@ -8,6 +8,8 @@ from ovenbird.api.resources.address_group import AddressGroups
 from ovenbird.api.resources.address_scope import AddressScopes
 from ovenbird.api.resources.agent import Agents
 from ovenbird.api.resources.availability_zone import AvailabilityZones
+from ovenbird.api.resources.default_security_group_rule import DefaultSecurityGroupRules
+from ovenbird.api.resources.default_statefulness import DefaultStatefulnesses
 from ovenbird.api.resources.finding import Findings
 from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
@@ -32,6 +34,8 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     Ports,
     SecurityGroups,
     SecurityGroupRules,
+    DefaultSecurityGroupRules,
+    DefaultStatefulnesses,
     Routers,
     FloatingIPs,
     PortForwardings,

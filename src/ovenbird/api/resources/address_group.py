@@ -11,18 +11,25 @@ from ovenbird.api.errors.other import AddressesAlreadyExist, AddressesNotFound, 
 from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.values import list_of, network_of, network_prefix, text
-from ovenbird.model.cloud import AddressGroup, SecurityGroupRule
+from ovenbird.model.cloud import AddressGroup, DefaultSecurityGroupRule, SecurityGroupRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.databases import Draft
-    from ovenbird.engine.rows import UUID, ColumnOf
+    from ovenbird.engine.rows import UUID, ColumnOf, ReferenceOf
 
 MOST_GROUP_ADDRESSES = 10_000
 """The largest number of addresses of a group."""
 
 ADDRESSES = list_of(network_of, most=MOST_GROUP_ADDRESSES, null=False)
+
+
+REFERRING_TO_ADDRESSES: tuple[ReferenceOf[Any, AddressGroup, Any], ...] = (
+    SecurityGroupRule.remote_address_group,
+    DefaultSecurityGroupRule.remote_address_group,
+)
+"""The columns of what cannot be without its address group."""
 
 
 class AddressGroups(Resource[AddressGroup]):
@@ -73,8 +80,8 @@ class AddressGroups(Resource[AddressGroup]):
         draft.update(row, values)
 
     def delete(self, draft: Draft, row: AddressGroup) -> None:
-        """Write the removal of a group; a group that rules refer to cannot be removed."""
-        if row.referrers(SecurityGroupRule.remote_address_group):
+        """Write the removal of a group; a group that rules or templates refer to cannot be removed."""
+        if any(row.referrers(column) for column in REFERRING_TO_ADDRESSES):
             raise AddressGroupInUse(id=row.uuid)
         unshare(draft, row)
         draft.transaction.delete(row)

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import MEMBER, OWN, READER, SERVICE, each, tags
-from ovenbird.api.access.sharing import is_shared, unshare
+from ovenbird.api.access.sharing import grants, is_shared, unshare
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.quota import OverQuota
 from ovenbird.api.errors.security_group import (
@@ -17,20 +17,26 @@ from ovenbird.api.errors.security_group import (
     SecurityGroupNotFound,
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
+from ovenbird.api.resources.default_statefulness import default_statefulness
 from ovenbird.api.resources.security_group_rule import render_rule
+from ovenbird.api.rule_templates import rule_of, templates
 from ovenbird.api.values import boolean, text
-from ovenbird.model.cloud import DefaultSecurityGroup, Port, SecurityGroup, SecurityGroupRule
+from ovenbird.model.cloud import DefaultSecurityGroup, DefaultSecurityGroupRule, Port, SecurityGroup, SecurityGroupRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.access.auth import Caller
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import UUID, ColumnOf
+    from ovenbird.engine.rows import UUID, ColumnOf, ReferenceOf
 
 DEFAULT = "default"
-ETHERTYPES = ("IPv4", "IPv6")
-
+REFERRING_TO_GROUP: tuple[ReferenceOf[Any, SecurityGroup, Any], ...] = (
+    SecurityGroupRule.security_group,
+    SecurityGroupRule.remote_group,
+    DefaultSecurityGroupRule.remote_group,
+)
+"""The columns of what goes along with a group."""
 
 SEES_GROUP = f"{READER} or rule:shared_security_group"
 
@@ -55,7 +61,7 @@ class SecurityGroups(Resource[SecurityGroup]):
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),
-        "stateful": Attribute(boolean, default=True, column="stateful"),
+        "stateful": Attribute(boolean, column="stateful"),
         "shared": shown(),
         "security_group_rules": shown(filterable=False),
     }
@@ -86,13 +92,15 @@ class SecurityGroups(Resource[SecurityGroup]):
         }
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
-        """Write a new group; as in Neutron it allows all egress traffic."""
+        """Write a new group, with the rules of the templates."""
         if values["name"].lower() == DEFAULT:
             raise SecurityGroupDefaultAlreadyExists
         project = project_of(draft, values)
         default_group(self.databases, draft, project)
-        self.databases.quotas.claim(draft, "security_group_rule", [project] * len(ETHERTYPES))
-        return new_group(draft, project, values)
+        stateful = values.get("stateful")
+        if stateful is None:
+            stateful = default_statefulness(self.databases.store, project)
+        return new_group(self.databases, draft, self.stored(values) | {"project_id": project, "stateful": stateful})
 
     def update(self, draft: Draft, row: SecurityGroup, values: dict[str, Any]) -> None:
         """Write a change of a group."""
@@ -106,17 +114,13 @@ class SecurityGroups(Resource[SecurityGroup]):
         draft.update(row, values)
 
     def delete(self, draft: Draft, row: SecurityGroup) -> None:
-        """Write the removal of a group without members, of its rules, and of the rules that name it as remote."""
+        """Write the removal of a group without members, of its rules, and of those that name it as remote."""
         default = row.referrers(DefaultSecurityGroup.security_group)
         if default and not draft.caller.admin:
             raise SecurityGroupCannotRemoveDefault
         if self._members(row):
             raise SecurityGroupInUse(id=row.uuid)
-        rules = {
-            rule: None
-            for column in (SecurityGroupRule.security_group, SecurityGroupRule.remote_group)
-            for rule in row.referrers(column)
-        }
+        rules = {rule: None for column in REFERRING_TO_GROUP for rule in row.referrers(column)}
         for one in (*rules, *default):
             draft.transaction.delete(one)
         unshare(draft, row)
@@ -142,30 +146,31 @@ def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
         return group
     made: UUID | None = draft.made.get((DEFAULT, project))
     if made is None:
-        databases.quotas.claim(draft, "security_group_rule", [project] * 2 * len(ETHERTYPES))
-        values = {"name": DEFAULT, "description": "Default security group", "stateful": True}
-        made = draft.made[DEFAULT, project] = new_group(draft, project, values)
-        for ethertype in ETHERTYPES:
-            _rule(draft, project, made, "ingress", ethertype, remote=made)
+        stateful = default_statefulness(databases.store, project)
+        values = {"name": DEFAULT, "description": "Default security group", "stateful": stateful}
+        made = draft.made[DEFAULT, project] = new_group(databases, draft, values | {"project_id": project})
         draft.transaction.insert(DefaultSecurityGroup, {"project_id": project, "security_group": made})
     return made
 
 
-def new_group(draft: Draft, project: str, values: dict[str, Any]) -> UUID:
-    """Write a group that allows all egress traffic, and return its id.
+def new_group(databases: Databases, draft: Draft, values: dict[str, Any]) -> UUID:
+    """Write a group with a rule for each template, and return its id.
 
     Arguments:
+        databases: the databases with the templates.
         draft: the transaction.
-        project: the project's id.
-        values: the values of the row's other columns, by name.
+        values: the values of the row's columns, by name; the name tells whether it is a default group.
+
+    Raises:
+        OverQuota: the project may not have so many rules.
     """
-    stored = {name: values[name] for name in ("name", "description", "stateful")}
-    uuid = draft.insert(SecurityGroup, stored | {"project_id": project})
-    for ethertype in ETHERTYPES:
-        _rule(draft, project, uuid, "egress", ethertype)
-    return uuid
-
-
-def _rule(draft: Draft, project: str, group: UUID, direction: str, ethertype: str, remote: UUID | None = None) -> None:
-    values = {"security_group": group, "direction": direction, "ethertype": ethertype, "remote_group": remote}
-    draft.insert(SecurityGroupRule, values | {"project_id": project})
+    project = values["project_id"]
+    chosen = templates(databases.store, default=values["name"] == DEFAULT)
+    databases.quotas.claim(draft, "security_group_rule", [project] * len(chosen))
+    group = draft.insert(SecurityGroup, values)
+    for template in chosen:
+        rule = rule_of(template, group) | {"security_group": group, "project_id": project}
+        addresses = template.remote_address_group
+        used = () if addresses is None else (addresses,)
+        draft.insert(SecurityGroupRule, rule | {"allowed_by": grants(draft, project, used)})
+    return group

@@ -110,6 +110,19 @@ def _group(value: Any) -> str:
     return _named(_text(value))
 
 
+RULE: dict[str, Attribute] = {
+    "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),
+    "ethertype": Attribute(_ethertype, default="IPv4", put=False, sought=_sought_ethertype),
+    "protocol": Attribute(_protocol, default=None, put=False),
+    "port_range_min": Attribute(_port, default=None, put=False),
+    "port_range_max": Attribute(_port, default=None, put=False),
+    "remote_ip_prefix": Attribute(_remote_prefix, default=None, put=False),
+    "remote_group_id": Attribute(optional(_named), default=None, put=False),
+    "remote_address_group_id": Attribute(optional(_named), default=None, put=False),
+}
+"""What a rule allows; templates of rules have the same attributes."""
+
+
 class SecurityGroupRules(Resource[SecurityGroupRule]):
     """``/v2.0/security-group-rules``."""
 
@@ -141,15 +154,8 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "security_group_id": Attribute(_group, default=REQUIRED, put=False),
-        "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),
-        "ethertype": Attribute(_ethertype, default="IPv4", put=False, sought=_sought_ethertype),
-        "protocol": Attribute(_protocol, default=None, put=False),
-        "port_range_min": Attribute(_port, default=None, put=False),
-        "port_range_max": Attribute(_port, default=None, put=False),
-        "remote_ip_prefix": Attribute(_remote_prefix, default=None, put=False),
-        "remote_group_id": Attribute(optional(_named), default=None, put=False),
+        **RULE,
         "normalized_cidr": shown(_remote_prefix),
-        "remote_address_group_id": Attribute(optional(_named), default=None, put=False),
         "belongs_to_default_sg": shown(boolean),
     }
     indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"security_group_id": SecurityGroupRule.security_group}
@@ -182,7 +188,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
             "remote_group": values["remote_group_id"],
             "remote_address_group": values["remote_address_group_id"],
         }
-        for same in _same(stored):
+        for same in equal_forms(stored):
             key = tuple((SecurityGroupRule.BY_NAME[name], value) for name, value in same.items())
             if self.databases.is_taken(draft, *key):
                 raise self._exists(same)
@@ -214,7 +220,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         return SecurityGroupRuleExists(id=same[0].uuid) if same else DuplicateSecurityGroupRuleInPost()
 
 
-def _same(stored: dict[str, Any]) -> list[dict[str, Any]]:
+def equal_forms(stored: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a rule in the form of the database, and every equivalent form."""
     anywhere = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}[stored["ethertype"]]
     prefix, protocol = stored["remote_ip_prefix"], stored["protocol"]

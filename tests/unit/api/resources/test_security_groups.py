@@ -141,3 +141,76 @@ async def test_the_same_rule_twice_is_refused_by_name(neutron):
         409, "SecurityGroupRuleExists", "POST", "security-group-rules", {"security_group_rule": given}
     )
     assert message == f"Security group rule already exists. Rule id is {rule['id']}."
+
+
+TEMPLATES = "default-security-group-rules"
+USED_IN_ALL = {"used_in_default_sg": True, "used_in_non_default_sg": True}
+
+
+async def template(neutron, **values):
+    status, body = await neutron.ask("POST", TEMPLATES, {"default_security_group_rule": values})
+    assert status == 201, body
+    return body["default_security_group_rule"]
+
+
+async def test_new_groups_receive_the_rules_of_templates(neutron):
+    there = await neutron.list(TEMPLATES)
+    assert [one["description"].split()[-2] for one in there] == ["egress", "egress", "ingress", "ingress"]
+    await template(neutron, direction="ingress", protocol="tcp", remote_group_id="PARENT", **USED_IN_ALL)
+    await template(neutron, direction="ingress", protocol="udp", used_in_default_sg=False, used_in_non_default_sg=True)
+    for one in there:
+        assert (await neutron.ask("DELETE", f"{TEMPLATES}/{one['id']}"))[0] == 204
+    group = await neutron.create("security_group", name="web")
+    rules = [(r["direction"], r["protocol"], r["remote_group_id"]) for r in group["security_group_rules"]]
+    assert rules == [("ingress", "tcp", group["id"]), ("ingress", "udp", None)]
+    [default] = [one for one in await neutron.list("security-groups") if one["name"] == "default"]
+    assert [r["protocol"] for r in default["security_group_rules"]] == ["tcp"]
+    for one in await neutron.list(TEMPLATES):
+        await neutron.ask("DELETE", f"{TEMPLATES}/{one['id']}")
+    assert await neutron.list(TEMPLATES) == []  # they are not written again
+    assert (await neutron.create("security_group", name="closed"))["security_group_rules"] == []
+
+
+async def test_equal_templates_for_the_same_groups_are_refused(neutron):
+    values = {"direction": "ingress", "protocol": "tcp"}
+    await template(neutron, **values, **USED_IN_ALL)
+    for uses in ({"used_in_default_sg": False}, {"used_in_non_default_sg": False}):
+        body = {"default_security_group_rule": values | {"protocol": "6"} | USED_IN_ALL | uses}
+        await neutron.refused(409, "DefaultSecurityGroupRuleExists", "POST", TEMPLATES, body)
+    other = {"direction": "ingress", "protocol": "udp"}
+    twice = {"default_security_group_rules": [other | USED_IN_ALL, other | USED_IN_ALL]}
+    await neutron.refused(409, "DuplicateDefaultSgRuleInPost", "POST", TEMPLATES, twice)
+    for one, use in (("used_in_default_sg", True), ("used_in_default_sg", False)):
+        await template(neutron, **other, **{one: use, "used_in_non_default_sg": not use})
+
+
+async def test_a_template_goes_along_with_the_group_that_it_names_and_keeps_an_address_group(neutron):
+    group = await neutron.create("security_group", name="web")
+    one = await template(neutron, direction="ingress", remote_group_id=group["id"], **USED_IN_ALL)
+    assert one["remote_group_id"] == group["id"]
+    status, body = await neutron.ask("POST", "address-groups", {"address_group": {"name": "a"}})
+    assert status == 201, body
+    kept = body["address_group"]["id"]
+    await template(neutron, direction="egress", remote_address_group_id=kept, **USED_IN_ALL)
+    await neutron.refused(409, "AddressGroupInUse", "DELETE", f"address-groups/{kept}")
+    assert (await neutron.ask("DELETE", f"security-groups/{group['id']}"))[0] == 204
+    await neutron.refused(404, "DefaultSecurityGroupRuleNotFound", "GET", f"{TEMPLATES}/{one['id']}")
+
+
+async def test_whether_new_groups_are_stateful_follows_the_project_then_the_cloud(neutron):
+    path = "security-groups-default-statefulness"
+
+    async def put(**values):
+        status, body = await neutron.ask("POST", path, {path.replace("-", "_"): values})
+        assert status == 201, body
+        return body[path.replace("-", "_")]
+
+    await put(stateful=False)
+    await put(project_id="red", stateful=True)
+    again = {path.replace("-", "_"): {"project_id": "red"}}
+    await neutron.refused(409, "SecurityGroupDefaultStatefulnessAlreadyExists", "POST", path, again)
+    made = [
+        (await neutron.create("security_group", name="g", project_id=project, **given))["stateful"]
+        for project, given in (("red", {}), ("blue", {}), ("blue", {"stateful": True}))
+    ]
+    assert made == [True, False, True]
