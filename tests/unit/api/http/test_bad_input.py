@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ovenbird.api import query
-from ovenbird.api.errors.request import HTTPBadRequest
+from ovenbird.api.errors.base import BadRequest
 from ovenbird.api.resources import RESOURCES
 from support.api.neutron import Neutron
 
@@ -78,7 +78,7 @@ def test_any_json_is_answered(request):
 @given(st.binary(max_size=60) | st.text("limtsorkeydfagn=&%_0123x,", max_size=60).map(str.encode))
 @settings(max_examples=300)
 def test_any_query_is_understood_or_refused(text):
-    with contextlib.suppress(HTTPBadRequest):
+    with contextlib.suppress(BadRequest):
         asked = query.parse(text, {"name": None, "mtu": None})
         assert asked.limit is None or asked.limit > 0
         assert query.matches({"name": None, "mtu": 1}, asked.filters) in (True, False)
