@@ -226,6 +226,29 @@ async def test_quotas_by_the_client(api):
     assert {quota["Resource"]: quota["In Use"] for quota in used}["networks"] == 1
 
 
+async def test_the_clients_clean_up_removes_what_a_project_has(api):
+    if find_client() is None:
+        pytest.skip("python-openstackclient is not installed")
+    lines = (
+        "network create private",
+        "subnet create inside --network private --subnet-range 10.0.0.0/24",
+        "router create edge",
+        "router add subnet edge inside",
+        "security group create web",
+        "security group rule create web --protocol tcp --dst-port 80",
+        "port create --network private web0",  # not in the group, which the client deletes before ports
+    )
+    for line in lines:
+        await api.json("alice", "red", line) if "add" not in line else await api.run("alice", "red", line)
+    await api.json("bob", "blue", "network create theirs")
+    status, _, err = await api.run("alice", "red", "project cleanup --auth-project --auto-approve")
+    assert status == 0, err
+    for kind in ("network", "subnet", "router", "port"):
+        assert await api.json("alice", "red", f"{kind} list") == [], kind
+    assert [group["Name"] for group in await api.json("alice", "red", "security group list")] == ["default"]
+    assert [network["Name"] for network in await api.json("bob", "blue", "network list")] == ["theirs"]
+
+
 async def test_a_token_counts_until_it_is_revoked_and_forgotten(api):
     token = api.identity.token("alice", "red")
     answer = await api.ask("GET", "networks", **{"X-Auth-Token": token})
