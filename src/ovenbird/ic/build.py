@@ -54,7 +54,16 @@ from ovenbird.ic.route import (
 )
 from ovenbird.ic.route_exchange import bad_prefixes
 from ovenbird.ic.sequence import REACHED, TOLD, all_applied, applied, tell
-from ovenbird.ic.transit_switch import DATAPATHS, SWITCHES, datapath_key, transit_switch
+from ovenbird.ic.transit_switch import (
+    DATAPATHS,
+    SWITCHES,
+    datapath_key,
+    kept_keys,
+    stored_keys,
+    too_many_keys,
+    transit_switch,
+    unused,
+)
 from ovenbird.model import ic_sb, nb
 
 if TYPE_CHECKING:
@@ -69,7 +78,11 @@ RULES = (
     routes,
     too_many,
     too_many_zones,
+    stored_keys,
+    kept_keys,
+    unused,
     datapath_key,
+    too_many_keys,
     transit_switch,
     gateway,
     remote_gateway,

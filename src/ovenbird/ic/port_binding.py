@@ -16,7 +16,7 @@ from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.ic.availability_zone import is_ours, zone
+from ovenbird.ic.availability_zone import is_others, is_ours, zone
 from ovenbird.ic.bounds import excess, is_taken, left_out
 from ovenbird.ic.transit_switch import REQUESTED_KEY, SWITCHES, transit_name
 from ovenbird.model import ic_nb, ic_sb, nb, sb
@@ -161,14 +161,18 @@ def zone_port_key(binding: ic_sb.PortBinding) -> Iterator[Fact]:
 @rule(ic_sb.PortBinding)
 def remote_port(binding: ic_sb.PortBinding) -> Iterator[Fact]:
     """Make a port of another zone a remote port of this one."""
+    name, key, transit = binding.logical_port, binding.tunnel_key, binding.transit_switch
+    known = find(ic_nb.TransitSwitch.name, transit) is not None
+    if known and is_others(binding):
+        TRANSIT_PORT_KEYS.get(name, scope=transit, want=key)  # the database gives it to no port of this zone
     if not is_taken(binding):
         return
-    name, key, transit = binding.logical_port, binding.tunnel_key, binding.transit_switch
     if why := excess(binding):
         yield left_out(binding, f"port {name}", why=why)
         return
-    TRANSIT_PORT_KEYS.get(name, scope=transit, want=key)  # so that no port of this zone gets it
-    if find(ic_nb.TransitSwitch.name, transit) is None:
+    if not known:
+        text = f"its transit switch {transit} is not in Interconnection Northbound"
+        yield left_out(binding, f"port {name}", why=text)
         return
     if any(port.type != "remote" for port in select(nb.LogicalSwitchPort.name, name)):
         yield finding(binding, f"port {name} of another zone is left out: a port here has the same name")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird.engine.ids import used
 from ovenbird.ic import bounds
-from ovenbird.model import ic_sb, nb, sb
+from ovenbird.ic.port_binding import TRANSIT_PORT_KEYS
+from ovenbird.ic.transit_switch import TRANSIT_KEYS
+from ovenbird.model import ic_nb, ic_sb, nb, sb
 from support.ic.zones import Shared, change, delete, insert
 
 
@@ -153,3 +156,99 @@ def test_one_more_route_to_a_prefix_of_many_runs_the_rules_of_that_route(shared,
     change(shared.sb, again, nexthop="169.254.101.2")
     east.engine.run()
     assert sum(east.engine.ran.values()) <= 12, east.engine.ran
+
+
+# -- tunnel keys ------------------------------------------------------------------------------------------------------
+
+
+def key_of(east, switch="ts1"):
+    return east.transit(switch).other_config["requested-tnl-key"]
+
+
+@pytest.mark.parametrize("key", [1, 16_711_680])
+def test_a_key_that_is_not_for_transit_switches_takes_over_none(shared, east, key):
+    row = insert(shared.sb, ic_sb.DatapathBinding, transit_switch="ts1", tunnel_key=key)
+    shared.settle()
+    assert key_of(east) == "16711681"
+    assert sorted(row.tunnel_key for row in shared.all(ic_sb.DatapathBinding)) == [key, 16_711_681]
+    why = "it is not between 16711681 and 16777215"
+    assert list(east.findings) == [f"tunnel key {key} of transit switch ts1 is not used: {why}"]
+    assert set(used(east.engine, TRANSIT_KEYS).values()) == {16_711_681}
+    east.engine.close()
+    east.start()
+    assert not east.settle()
+    delete(shared.sb, row)
+    shared.settle()
+    assert not list(east.findings)
+
+
+def test_a_row_of_an_unknown_switch_takes_no_key(shared, east):
+    insert(shared.sb, ic_sb.DatapathBinding, transit_switch="x" * 9_999, tunnel_key=16_711_682)
+    east.engine.run()
+    (text,) = east.findings
+    assert text.endswith("is not used: Interconnection Northbound has no such switch")
+    assert len(text) < 400
+    assert set(used(east.engine, TRANSIT_KEYS).values()) == {16_711_681}
+    insert(shared.nb, ic_nb.TransitSwitch, name="ts2")
+    shared.settle()
+    assert key_of(east, "ts2") == "16711682"
+    assert not list(east.findings)
+
+
+def test_of_many_rows_of_one_switch_a_few_are_kept_apart_and_the_lowest_wins(shared, east):
+    before = dict(used(east.engine, TRANSIT_KEYS))
+    for key in range(16_711_690, 16_711_720):
+        insert(shared.sb, ic_sb.DatapathBinding, transit_switch="ts1", tunnel_key=key)
+    east.engine.run()
+    assert list(east.findings) == ["transit switch ts1 has more than 8 tunnel keys: the lowest one is used"]
+    assert len(used(east.engine, TRANSIT_KEYS)) == 8
+    shared.settle()
+    assert key_of(east) == "16711681"
+    assert [row.tunnel_key for row in shared.all(ic_sb.DatapathBinding)] == [16_711_681]
+    assert used(east.engine, TRANSIT_KEYS) == before
+    assert not list(east.findings)
+
+
+def test_unused_keys_are_reported_one_by_one_up_to_a_bound(shared, east):
+    for key in range(1, 30):
+        insert(shared.sb, ic_sb.DatapathBinding, transit_switch="ts1", tunnel_key=key)
+    shared.settle()
+    found = list(east.findings)
+    assert len(found) == 17
+    assert "there are more than 16 tunnel keys that no transit switch can have" in found
+
+
+def test_one_more_row_of_many_runs_the_rules_of_that_row(shared, east):
+    for key in range(1, 100):
+        insert(shared.sb, ic_sb.DatapathBinding, transit_switch="ts1", tunnel_key=key)
+    shared.settle()
+    insert(shared.sb, ic_sb.DatapathBinding, transit_switch="ts1", tunnel_key=200)
+    east.engine.run()
+    assert sum(east.engine.ran.values()) <= 6, east.engine.ran
+
+
+@pytest.mark.parametrize("values", [{"address": "x" * 4097}, {}])
+def test_a_port_that_is_left_out_keeps_its_key(shared, east, monkeypatch, values):
+    """Its row holds the key in the database, whose index would refuse a port of this zone with the same."""
+    if not values:  # beyond the bound
+        monkeypatch.setattr(bounds.ports, "limit", 1)
+        east.engine.close()
+        east.start()
+    far = insert(shared.sb, ic_sb.AvailabilityZone, name="far").uuid
+    for key in (2, 3):
+        port(shared, far, key, **values)
+    shared.settle()
+    assert len(taken(east)[1]) == (0 if values else 1)
+    east.router("r2", "ts1", 2)
+    assert shared.one(ic_sb.PortBinding, logical_port="lsp-ts1-r2").tunnel_key == 4
+
+
+def test_ports_and_routes_of_an_unknown_switch_are_left_out(shared, east):
+    far = insert(shared.sb, ic_sb.AvailabilityZone, name="far").uuid
+    port(shared, far, 2, transit_switch="ts9")
+    route(shared, far, "10.3.0.0/16", transit_switch="ts9")
+    shared.settle()
+    assert taken(east) == (set(), set(), set())
+    why = "its transit switch ts9 is not in Interconnection Northbound"
+    assert list(east.findings) == [f"port p2 of another zone is left out: {why}"]
+    assert not used(east.engine, TRANSIT_PORT_KEYS, "ts9")
