@@ -185,3 +185,40 @@ def test_drops_are_sampled_where_both_options_are_numbers(world):
     )  # fmt: skip
     run(world, [options.format(255)])
     assert not sampling(world.ours)[0] | sampling(world.theirs)[0]
+
+
+TWO_GATEWAYS = """
+lr-add central
+lrp-add central c-sw0 00:00:00:00:02:02 10.0.0.2/24
+lrp-set-gateway-chassis c-sw0 hv1 1
+lsp-add sw0 to-c
+set Logical_Switch_Port to-c type=router options:router-port=c-sw0 addresses=router
+lrp-add central c-sw1 00:00:00:00:02:03 10.1.0.2/24
+lrp-set-gateway-chassis c-sw1 hv1 1
+lsp-add sw1 to-c1
+set Logical_Switch_Port to-c1 type=router options:router-port=c-sw1 addresses=router
+lb-add balancer 10.0.0.99:80 10.1.0.13:80
+lr-lb-add central balancer
+"""
+
+
+@pytest.mark.parametrize("behind", [["sw0"], ["sw1"], ["sw0", "sw1"]])
+def test_a_vtep_gateway_behind_two_gateway_ports_changes_what_it_changes_in_the_original(world, behind):
+    """But requests for translated addresses: the original forwards them on every switch with or without gateways."""
+    run(world, lines(TWO_GATEWAYS))
+    for port, outer, inner in (("c-sw0", "10.0.0.50", "10.1.0.13"), ("c-sw1", "10.1.0.50", "10.0.0.13")):
+        columns = f"type=dnat_and_snat external_ip={outer} logical_ip={inner} gateway_port=@g"
+        run(world, [
+            f"--id=@g get Logical_Router_Port {port}", f"--id=@n create NAT {columns}",
+            "add Logical_Router central nat @n",
+        ])  # fmt: skip
+    run(world, [f"lsp-add {switch} ramp-{switch}" for switch in behind])
+    before = [flows(client) for client in (world.theirs, world.ours)]
+    for switch in behind:
+        run(world, [f"set Logical_Switch_Port ramp-{switch} type=vtep options:vtep-physical-switch=p"])
+    after = [flows(client) for client in (world.theirs, world.ours)]
+    changes = [
+        {flow for flow in now ^ then if flow[0] != "ls_in_l2_lkup 80"} for then, now in zip(before, after, strict=True)
+    ]
+    assert changes[0] == changes[1]
+    assert any("lr_in_gw_redirect" in flow[0] for flow in changes[0])
