@@ -103,6 +103,8 @@ class Resource(ABC, Generic[R]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "collection" not in vars(cls):  # what several resources have in common
+            return
         if "path" not in vars(cls):
             cls.path = cls.collection.replace("_", "-")
         if "policy_name" not in vars(cls):

@@ -13,6 +13,17 @@ from ovenbird.cloud.address_group import ADDRESS_SETS, address_sets
 from ovenbird.cloud.dns import DNS, DNS_OF_SWITCH, port_names
 from ovenbird.cloud.external_port import CHASSIS_OF_GROUP, HA_CHASSIS, HA_GROUPS
 from ovenbird.cloud.floating_ip import BALANCERS, BALANCERS_OF_ROUTER, FLOATING_IPS, floating_ip, port_forwardings
+from ovenbird.cloud.load_balancing import (
+    ACLS_OF_SWITCH,
+    CHECKS_OF_LISTENER,
+    CLIENT_ACLS,
+    HEALTH_CHECKS,
+    LISTENERS,
+    LISTENERS_OF_SWITCH,
+    client_acls,
+    listener_balancer,
+    unreachable,
+)
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
 from ovenbird.cloud.port import port_dhcp, port_groups, switch_port
 from ovenbird.cloud.router import (
@@ -68,6 +79,9 @@ RULES = (
     port_forwardings,
     tap_mirror,
     port_names,
+    listener_balancer,
+    client_acls,
+    unreachable,
     ineffective_settings,
 )
 """Every rule from Cloud to Northbound."""
@@ -75,7 +89,7 @@ RULES = (
 OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     HA_CHASSIS: (),
     HA_GROUPS: (CHASSIS_OF_GROUP,),
-    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH),
+    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH, LISTENERS_OF_SWITCH, ACLS_OF_SWITCH),
     SWITCH_PORTS: (MIRRORS_OF_PORT,),
     DHCP_OPTIONS: (),
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),
@@ -90,6 +104,9 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     FLOATING_IPS: (),
     BALANCERS: (),
     MIRRORS: (),
+    LISTENERS: (CHECKS_OF_LISTENER,),
+    HEALTH_CHECKS: (),
+    CLIENT_ACLS: (),
     DNS: (),
 }
 """The tables of Northbound that the rules own, with the set columns."""

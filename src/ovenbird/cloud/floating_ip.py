@@ -16,6 +16,7 @@ from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb, settings
+from ovenbird.model.load_balancing import Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,11 @@ def _own_balancer(row: nb.LoadBalancer) -> str | None:
 
 
 BALANCERS = NamedRows(nb.LoadBalancer, BalancerRow, key=nb.LoadBalancer.name, key_of=_own_balancer)
-BALANCERS_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.load_balancer, among=lambda row: _own_balancer(row) is not None)
+BALANCERS_OF_ROUTER = Members(
+    ROUTERS,
+    nb.LogicalRouter.load_balancer,
+    among=lambda row: _own_balancer(row) is not None or names.LISTENER in row.external_ids,
+)
 FLOATING_IPS = names.RowsById(nb.NAT, FloatingIpRow, lambda ids: ids.get("neutron:fip_id"))
 
 
@@ -62,6 +67,13 @@ def is_up(port_id: str) -> bool:
     """Return whether a port is up in Northbound."""
     found: nb.LogicalSwitchPort | None = lookups.find(nb.LogicalSwitchPort.name, port_id)
     return found is not None and bool(found.up)
+
+
+@view
+def is_backend(fixed: cloud.FixedAddress) -> bool:
+    """Return whether an address is a member of a load balancer, whose replies have to pass the router's gateway."""
+    index = fixed.home.store.table(Member).index(Member.subnet, Member.address)
+    return index.count((cloud.FixedAddress.subnet.raw(fixed), fixed.address)) > 0
 
 
 @view
@@ -88,6 +100,7 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
         settings.DISTRIBUTED_FLOATING_IP.of(floating.home.store)
         and segment_of(floating.network)[1] is not None
         and is_up(port)
+        and not is_backend(fixed)
     )
     mac = outside.mac_address
     ids = (

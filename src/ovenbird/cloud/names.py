@@ -21,6 +21,8 @@ DROP_GROUP = "neutron_pg_drop"
 
 REVISION = "neutron:revision_number"
 ROUTER_NAME = "neutron:router_name"
+LISTENER = "octavia:listener_id"
+"""The key of `external_ids` that rows of load balancers' listeners have."""
 
 
 def switch(network_id: str) -> str:

@@ -16,6 +16,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, settings
 from ovenbird.model.binding_profile import Profile, capabilities, container, is_external, migrating_to, profile, vtep
+from ovenbird.model.load_balancing import VIP_OWNER
 from ovenbird.model.shared_address import shared_address
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ def _addresses(port: cloud.Port, kind: PortKind) -> tuple[frozenset[str], frozen
         addresses |= more
     elif not kind.type:
         addresses.add(UNKNOWN)
-    if port.name.startswith(LOAD_BALANCER) and not port.device_owner and not port.host:
+    if (
+        port.name.startswith(LOAD_BALANCER) and not port.device_owner and not port.host
+    ) or port.device_owner == VIP_OWNER:
         addresses = set()
     return frozenset(addresses), allowed
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.transaction import Client
 
-CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding)
+CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding, sb.ServiceMonitor)
 """The tables of Southbound that the API and the compiler read."""
 
 GATEWAYS: dict[str, list[object]] = {"Port_Binding": [["type", "==", "chassisredirect"], ["type", "==", "l3gateway"]]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.api.access.auth import Open
 from ovenbird.api.http.catalogue import RULES
+from ovenbird.api.http.load_balancing import BALANCING_RULES
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import value
 
@@ -79,6 +80,6 @@ def policy(options: Options, who: Authenticator) -> Policy | None:
     from ovenbird.api.access.policy import Policy, PolicyError  # noqa: PLC0415 (oslo.policy takes a tenth of a second)
 
     try:
-        return Policy(RULES, Path(name) if name is not None else None)
+        return Policy(RULES | BALANCING_RULES, Path(name) if name is not None else None)
     except PolicyError as error:
         raise UsageError(str(error)) from error

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ovenbird.dataclass import dataclass
 from ovenbird.engine.rows import Row
+from ovenbird.model import load_balancing
+from ovenbird.model.counted import Counted
 from ovenbird.model.sb import SSL, Connection
 from ovenbird.model.types import (
     boolean,
@@ -39,21 +40,6 @@ from ovenbird.model.types import (
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Column, OptionalReference, Reference, References
     from ovenbird.ovsdb.schema import DatabaseSchema
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A table with a quota: the number of rows of a project is limited.
-
-    Arguments:
-        member: the resource's name in quotas.
-        default: the default limit, which is Neutron's.
-        words: the plural for messages.
-    """
-
-    member: str
-    default: int
-    words: str
 
 
 class Network(Row):
@@ -568,6 +554,7 @@ ROWS: tuple[type[Row], ...] = (
     FixedAddress, Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
     DefaultSecurityGroupRule, RuleTemplates, DefaultStatefulness, Quota, QuotaTurn, Finding,
+    *load_balancing.TABLES,
 )  # fmt: skip
 """Every row class of the database."""
 
@@ -577,4 +564,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.11.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.12.0", checksum="", rows=ROWS)

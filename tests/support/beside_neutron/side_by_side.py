@@ -20,7 +20,7 @@ import httpx
 from ovenbird.api import databases
 from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Policy
-from ovenbird.api.access.quotas import COUNTED
+from ovenbird.api.access.quotas import SERVICES
 from ovenbird.api.http.app import create_app
 from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.ports.ipam import Allocator
@@ -178,7 +178,7 @@ class Pair:
         transaction = self.databases[0].transaction()
         transaction.insert(cloud.CloudGlobal, {"options": {"dns_domain": "example.net."}})
         transaction.commit()
-        quotas = dict.fromkeys(COUNTED, QUOTA)
+        quotas = dict.fromkeys(SERVICES["network"], QUOTA)
         with patch.object(databases, "Allocator", First):
             app = create_app(
                 self.databases[0],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.api.errors.quota import OverQuota
 from ovenbird.model import cloud
 from ovenbird.model.cloud import Quota, QuotaTurn
+from ovenbird.model.counted import LOAD_BALANCER, NETWORK
 from ovenbird.model.settings import QUOTAS, UNLIMITED
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ COUNTED: Mapping[str, ColumnOf[Row, str] | None] = dict.fromkeys(QUOTAS) | {
     counted.member: rows.BY_NAME["project_id"] for rows, counted in cloud.COUNTED.items()
 }
 """The column that counts each resource; None for resources with quotas that this API does not have."""
+
+SERVICES: Mapping[str, tuple[str, ...]] = {
+    service: tuple([counted.member for counted in cloud.COUNTED.values() if counted.service == service])
+    for service in (NETWORK, LOAD_BALANCER)
+}
+"""The resources whose quotas each API shows, by service type."""
 
 DEFAULT_QUOTAS: Mapping[str, int] = {resource: setting.default for resource, setting in QUOTAS.items()}
 """Defaults with authentication."""

@@ -6,9 +6,17 @@ from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
 
 
 class OverQuota(Conflict):
-    """The project's quota would be exceeded."""
+    """The project's quota would be exceeded.
+
+    Arguments:
+        resource: of what it would have too many.
+    """
 
     message = "Quota exceeded for resources: ['{resource}']."
+
+    def __init__(self, *, resource: str) -> None:
+        super().__init__(resource=resource)
+        self.resource = resource
 
 
 class TenantQuotaNotFound(NotFound):

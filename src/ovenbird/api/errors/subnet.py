@@ -17,6 +17,13 @@ class SubnetInUse(Conflict):
     message = "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
 
 
+class SubnetHasMembers(Conflict):
+    """Members of load balancers' pools are in the subnet."""
+
+    kind = "SubnetInUse"
+    message = "Unable to complete operation on subnet {id}: members of load balancers are in this subnet."
+
+
 class NetworkMTUSubnetConflict(Conflict):
     """The network's packets are too small for the subnet's IP version."""
 

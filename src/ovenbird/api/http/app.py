@@ -29,6 +29,7 @@ from ovenbird.api.http import json_body
 from ovenbird.api.http.catalogue import Catalogue
 from ovenbird.api.http.endpoints import Call, origin
 from ovenbird.api.http.front import Front
+from ovenbird.api.http.load_balancing import LoadBalancing
 from ovenbird.api.http.request_log import CALLER, REQUEST_ID, peer
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.access.auth import Authenticator, Caller
     from ovenbird.api.access.policy import Access, Policy
+    from ovenbird.api.errors.base import NeutronError
     from ovenbird.api.http.collection import Collection
     from ovenbird.api.http.endpoints import Endpoint
     from ovenbird.ovsdb.transaction import Client
@@ -109,7 +111,12 @@ class Api:
                 "/healthcheck": self.on_healthcheck,
             }.items()
         ]
-        made = Starlette(routes=routes, exception_handlers={404: _not_found}, middleware=[Middleware(Front)])
+        balancing = LoadBalancing(self.databases, self.catalogue.resources, self._call)
+        made = Starlette(
+            routes=[*balancing.routes(_guarded), *routes],
+            exception_handlers={404: _not_found},
+            middleware=[Middleware(Front)],
+        )
         made.router.redirect_slashes = False
         return made
 
@@ -285,14 +292,21 @@ def _version(request: Request) -> dict[str, Any]:
     }
 
 
+def _neutrons(error: NeutronError) -> tuple[int, dict[str, Any]]:
+    return error.status, error.body()
+
+
 def _guarded(
-    handler: Callable[[Request], Awaitable[Response]], collection: str = ""
+    handler: Callable[[Request], Awaitable[Response]],
+    collection: str = "",
+    fault: Callable[[NeutronError], tuple[int, dict[str, Any]]] = _neutrons,
 ) -> Callable[[Request], Awaitable[Response]]:
     """Return a handler whose exceptions become responses.
 
     Arguments:
         handler: answers requests.
         collection: the collection, if it is not one part of the URL's path.
+        fault: returns the status and the body of an error.
     """
 
     async def handle(request: Request) -> Response:
@@ -308,7 +322,8 @@ def _guarded(
                 request.method,
                 request.url.path,
             )
-            return _json(ServiceUnavailable().body(), ServiceUnavailable.status)
+            status, body = fault(ServiceUnavailable())
+            return _json(body, status)
         except Exception as error:
             answer = from_database_error(error)
             if isinstance(answer, Unauthorized) and answer.refused:
@@ -323,7 +338,8 @@ def _guarded(
                     request.url.path,
                     exc_info=error,
                 )
-            return _json(answer.body(), answer.status, answer.headers())
+            status, body = fault(answer)
+            return _json(body, status, answer.headers())
 
     return handle
 

@@ -12,6 +12,8 @@ from ovenbird.api.http.quota_requests import DefaultQuotas, QuotaDetails, QuotaR
 from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ovenbird.api.databases import Databases
     from ovenbird.api.read_only_resource import ReadOnlyResource
     from ovenbird.api.resource import Resource
@@ -34,6 +36,8 @@ class Catalogue:
 
     def __init__(self, databases: Databases) -> None:
         made = {kind.collection: kind(databases) for kind in RESOURCES}
+        self.resources: Mapping[str, Resource[Any]] = made
+        """Every writable resource, by collection."""
         self.collections: dict[str, Collection[Any]] = {
             one.path: Collection(one, made) for one in made.values() if not one.within
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from ovenbird.api import attributes
-from ovenbird.api.access.quotas import COUNTED, Quotas
+from ovenbird.api.access.quotas import SERVICES, Quotas
 from ovenbird.api.access.rules import ADMIN, MANAGER, each
 from ovenbird.api.attributes import Attribute
 from ovenbird.api.errors.quota import QuotaMissingTenant, TenantQuotaNotFound
@@ -15,6 +15,7 @@ from ovenbird.api.errors.request import HTTPBadRequest, PolicyNotAuthorized
 from ovenbird.api.http.endpoints import Call, Endpoint
 from ovenbird.api.values import boolean, integer
 from ovenbird.model.cloud import Quota
+from ovenbird.model.counted import NETWORK
 from ovenbird.model.settings import UNLIMITED
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Draft
 
 HIGHEST_QUOTA = 2_147_483_647
-ATTRIBUTES = {name: Attribute(integer(UNLIMITED, HIGHEST_QUOTA)) for name in COUNTED} | {
+ATTRIBUTES = {name: Attribute(integer(UNLIMITED, HIGHEST_QUOTA)) for name in SERVICES[NETWORK]} | {
     name: Attribute(boolean) for name in ("force", "check_limit")
 }
 OF_CALLER = ("tenant", "project")
@@ -125,7 +126,7 @@ class QuotaRequests(Endpoint):
         await self.quotas.databases.change(call.caller, build)
 
     def _limits(self, project: str) -> dict[str, Any]:
-        return {name: self.quotas.limit(project, resource=name) for name in COUNTED}
+        return {name: self.quotas.limit(project, resource=name) for name in SERVICES[NETWORK]}
 
     def _check(self, project: str, limits: Mapping[str, int]) -> None:
         for name, limit in limits.items():
@@ -153,7 +154,7 @@ class DefaultQuotas(Endpoint):
             PolicyNotAuthorized: the policy forbids it.
         """
         _demand_sight(call, call.parent)
-        return orjson.dumps({"quota": {name: self.quotas.default(name) for name in COUNTED}})
+        return orjson.dumps({"quota": {name: self.quotas.default(name) for name in SERVICES[NETWORK]}})
 
 
 class QuotaDetails(Endpoint):
@@ -176,7 +177,7 @@ class QuotaDetails(Endpoint):
         limit, used = self.quotas.limit, self.quotas.used
         details = {
             name: {"limit": limit(call.parent, resource=name), "used": used(call.parent, resource=name), "reserved": 0}
-            for name in COUNTED
+            for name in SERVICES[NETWORK]
         }
         return orjson.dumps({"quota": details})
 

@@ -17,6 +17,7 @@ from ovenbird.api.errors.subnet import SubnetNotFound
 from ovenbird.api.ports.ipam import eui64
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Port, PortForwarding, Subnet
+from ovenbird.model.load_balancing import LoadBalancer
 from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
@@ -73,16 +74,18 @@ class AddressAllocator:
             chosen += [(s, self._take(draft, s, eui64(s.cidr, mac=mac))) for s in own]
         return chosen
 
-    def write(self, draft: Draft, port: UUID, chosen: Iterable[Choice]) -> None:
-        """Write the allocations of a port.
+    def write(self, draft: Draft, port: UUID, chosen: Iterable[Choice]) -> list[UUID]:
+        """Write the allocations of a port, and return their rows.
 
         Arguments:
             draft: the transaction.
             port: the port's id.
             chosen: its addresses.
         """
-        for subnet, address in chosen:
+        return [
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet.uuid, "address": address})
+            for subnet, address in chosen
+        ]
 
     def replace(self, draft: Draft, port: Port, wanted: Sequence[Mapping[str, str]], mac: str) -> frozenset[UUID]:
         """Write the change to a port's requested addresses, and return its new subnets.
@@ -124,6 +127,8 @@ class AddressAllocator:
                     reason=f"Cannot update the fixed_ips of the port {port.uuid}, because its original fixed_ip "
                     f"{fixed.address} has been associated to a floating ip."
                 )
+            if balanced(fixed):
+                raise BadPortRequest(reason=f"{fixed.address} of port {port.uuid} is the VIP of a load balancer.")
             release(draft, fixed)
         subnets = network.referrers(Subnet.network)
         chosen = [self._wanted(draft, network, subnets, item, mac, port.device_owner) for item in missing]
@@ -234,6 +239,11 @@ def release(draft: Draft, fixed: FixedAddress) -> None:
     for forwarding in fixed.referrers(PortForwarding.fixed):
         draft.transaction.delete(forwarding)
     draft.transaction.delete(fixed)
+
+
+def balanced(fixed: FixedAddress) -> bool:
+    """Return whether an address is the virtual address of a load balancer."""
+    return any(fixed.referrers(column) for column in (LoadBalancer.vip, LoadBalancer.additional_vips))
 
 
 def _for_owner(subnets: Iterable[Subnet], owner: str) -> list[Subnet]:

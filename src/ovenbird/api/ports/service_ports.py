@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ovenbird.api.access.sharing import grants
 from ovenbird.api.errors.port import ServicePortInUse
-from ovenbird.api.ports.fixed_ips import AddressAllocator
+from ovenbird.api.ports.fixed_ips import AddressAllocator, balanced
 from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.api.ports.removal import remove_port
 from ovenbird.model.cloud import (
+    FixedAddress,
     FloatingIP,
     FloatingIPAssociation,
     Network,
@@ -21,6 +22,7 @@ from ovenbird.model.cloud import (
     RouterGateway,
     RouterInterface,
 )
+from ovenbird.model.load_balancing import HealthMonitorPort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,8 +61,9 @@ class ServicePorts:
         device: str,
         project: str = "",
         wanted: Sequence[Mapping[str, str]] | None = None,
+        name: str = "",
     ) -> tuple[UUID, list[Choice]]:
-        """Write a port, and return its id and addresses.
+        """Write a port, and return its id and addresses; the draft has the rows of these, `made["addresses", id]`.
 
         Arguments:
             draft: the transaction.
@@ -69,6 +72,7 @@ class ServicePorts:
             device: its ``device_id``.
             project: the project that owns it; empty for none.
             wanted: its addresses, as for ``AddressAllocator.choose``.
+            name: its name.
 
         Raises:
             NeutronError: the addresses cannot be allocated.
@@ -78,6 +82,7 @@ class ServicePorts:
         values = {
             "network": network.uuid,
             "project_id": project,
+            "name": name,
             "mac_address": mac,
             "admin_state_up": True,
             "device_owner": owner,
@@ -86,7 +91,7 @@ class ServicePorts:
             "allowed_by": grants(draft, project, [network]) if project else frozenset(),
         }
         uuid = draft.insert(Port, values)
-        self.addresses.write(draft, uuid, chosen)
+        draft.made["addresses", uuid] = self.addresses.write(draft, uuid, chosen)
         return uuid, chosen
 
     def goes_along(self, port: Port) -> bool:
@@ -105,8 +110,14 @@ class ServicePorts:
 
 
 def is_service_port(port: Port) -> bool:
-    """Return whether a port is a router's or a floating IP's."""
-    return any(port.referrers(column) for column in (RouterInterface.port, RouterGateway.port, FloatingIP.port))
+    """Return whether a port is a router's, a floating IP's or a load balancer's."""
+    owned = (RouterInterface.port, RouterGateway.port, FloatingIP.port, HealthMonitorPort.port)
+    return any(port.referrers(column) for column in owned) or has_vip(port)
+
+
+def has_vip(port: Port) -> bool:
+    """Return whether an address of a port is the virtual address of a load balancer."""
+    return any(balanced(fixed) for fixed in port.referrers(FixedAddress.port))
 
 
 def refuse_service_port(port: Port) -> None:
@@ -119,6 +130,8 @@ def refuse_service_port(port: Port) -> None:
         if port.referrers(column):
             owner = f"has device owner {port.device_owner}" if what == "router" else "it holds a floating IP"
             raise ServicePortInUse(port_id=port.uuid, reason=owner)
+    if has_vip(port) or port.referrers(HealthMonitorPort.port):
+        raise ServicePortInUse(port_id=port.uuid, reason="a load balancer uses it")
     if port.device_owner == METADATA_OWNER and port.device_id == metadata_device(Port.network.raw(port)):
         raise ServicePortInUse(port_id=port.uuid, reason=f"has device owner {METADATA_OWNER}")
 

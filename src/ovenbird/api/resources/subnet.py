@@ -19,11 +19,12 @@ from ovenbird.api.errors.subnet import (
     InvalidInputSubnetServiceType,
     InvalidSubnetServiceType,
     NetworkMTUSubnetConflict,
+    SubnetHasMembers,
     SubnetInUse,
     SubnetNotFound,
 )
 from ovenbird.api.errors.subnet_pool import NetworkSubnetPoolAffinityError, SubnetPoolNotFound
-from ovenbird.api.ports.fixed_ips import SELF_ADDRESSED, release, self_addressed
+from ovenbird.api.ports.fixed_ips import SELF_ADDRESSED, balanced, release, self_addressed
 from ovenbird.api.ports.ipam import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.ports.metadata_ports import MetadataPorts
 from ovenbird.api.ports.service_ports import GO_ALONG, METADATA_OWNER
@@ -47,6 +48,7 @@ from ovenbird.api.values import (
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import FixedAddress, Network, Port, RouterInterface, Subnet, SubnetPool
+from ovenbird.model.load_balancing import Member
 from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.net.ip import ip_address, ip_network
 
@@ -293,11 +295,13 @@ class Subnets(Resource[Subnet]):
 
     def delete(self, draft: Draft, row: Subnet) -> None:
         """Write the removal of a subnet with its SLAAC addresses; other addresses in use prevent it."""
+        if row.referrers(Member.subnet):
+            raise SubnetHasMembers(id=row.uuid)
         taken: list[FixedAddress] = row.referrers(FixedAddress.subnet)
         own = self_addressed(row)
         for fixed in taken:
             owner = fixed.port.device_owner
-            if owner not in GO_ALONG and (not own or owner.startswith(NOT_HOSTS)):
+            if balanced(fixed) or (owner not in GO_ALONG and (not own or owner.startswith(NOT_HOSTS))):
                 raise SubnetInUse(id=row.uuid)
         for fixed in taken:
             release(draft, fixed)
