@@ -24,7 +24,7 @@ from ovenbird.ovsdb.errors import ConstraintViolation, Disconnected, Referential
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ovenbird.engine.rows import UUID, ColumnOf, Row, Store
+    from ovenbird.engine.rows import UUID, ColumnOf, Row, Store, Table
     from ovenbird.ovsdb.transaction import Client, Transaction
 
     Completions = list[Callable[["Draft"], None]]
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Row")
 
 ATTEMPTS = 50
 """How often a draft is built again before an error is returned."""
@@ -87,13 +88,24 @@ class Draft:
     def update(self, row: Row, values: Mapping[str, Any]) -> None:
         """Change a resource and increment its revision, provided that the revision is still the one that was read."""
         if row.uuid in self._bumped:
-            self.transaction.update(row, values)
+            if values:
+                self.transaction.update(row, values)
             return
         self._bumped.add(row.uuid)
         revision = row["revision_number"]
         self.transaction.wait(row, {"revision_number": revision})
         standard = {"updated_at": self.now, "revision_number": revision + 1}
         self.transaction.update(row, {**values, **standard})
+
+    def pending(self, table: Table[S], uuid: UUID) -> S:
+        """Return a row that this transaction inserts, as its later parts need it; nothing refers to it yet.
+
+        Arguments:
+            table: its table.
+            uuid: its id.
+        """
+        self._bumped.add(uuid)
+        return table.row_class(table, uuid, self.transaction.staged[table.name][uuid].values)
 
     def expect(self, row: Row) -> None:
         """Commit only if a resource's revision is still the one that was read."""

@@ -80,6 +80,14 @@ class NetworkSegment(Row, table="Network_Segment", indexes=(("network_type", "ph
     segmentation_id: Column[int | None] = optional(integer(0, 16_777_215))
 
 
+class DefaultExternalNetwork(Row, table="Default_External_Network", max_rows=1):
+    """The external network of routers that are made for a project automatically."""
+
+    __slots__ = ()
+
+    network: Reference[Network] = reference("Network", mutable=False)
+
+
 class AddressScope(Row, table="Address_Scope"):
     """Subnet pools of one IP version whose prefixes do not overlap."""
 
@@ -240,6 +248,16 @@ class Router(Row):
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
     revision_number: Column[int] = integer(0)
+
+
+class AutoAllocatedTopology(Row, table="Auto_Allocated_Topology", indexes=(("project_id",),)):
+    """The network that was made for a project when it first asked for one, and its router."""
+
+    __slots__ = ()
+
+    project_id: Column[str] = string(mutable=False)
+    network: Reference[Network] = reference("Network", mutable=False)
+    router: OptionalReference[Router] = optional_reference("Router")
 
 
 class RouterInterface(Row, table="Router_Interface", indexes=(("port",),)):
@@ -553,6 +571,7 @@ ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
     FixedAddress, Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
+    DefaultExternalNetwork, AutoAllocatedTopology,
     DefaultSecurityGroupRule, RuleTemplates, DefaultStatefulness, Quota, QuotaTurn, Finding,
     *load_balancing.TABLES,
 )  # fmt: skip

@@ -41,7 +41,6 @@ QUOTA = 1000
 
 NOT_OURS = frozenset(
     (
-        "is_default",
         "segment_id",
         "segments",
         "standard_attr_id",

@@ -64,3 +64,22 @@ class NoNetworkAvailable(Conflict):
     """No segment is left."""
 
     message = "Unable to create the network. No tenant network is available for allocation."
+
+
+class BadTopologyRequest(BadRequest):
+    """The query asks for fields that topologies do not have."""
+
+    kind = "BadRequest"
+    message = "Bad auto_allocate request: Unrecognized field."
+
+
+class AutoAllocationFailure(Conflict):
+    """The cloud lacks what a topology is made from."""
+
+    message = "Deployment error: {reason}."
+
+
+class DefaultExternalNetworkExists(Conflict):
+    """Another external network is the default one."""
+
+    message = "A default external network already exists: {net_id}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.access.rules import NAMES
+from ovenbird.api.http.auto_allocated_topology import AutoAllocatedTopologies
 from ovenbird.api.http.collection import Collection, NestedCollection
 from ovenbird.api.http.endpoints import EmptyCollection, Endpoint, Extensions, ReadOnlyEndpoint
 from ovenbird.api.http.extensions import GENERAL
@@ -23,7 +24,9 @@ _DECLARING: tuple[type[Resource[Any] | ReadOnlyResource | QuotaRequests], ...] =
 EXTENSIONS: dict[str, str] = GENERAL | {alias: name for kind in _DECLARING for alias, name in kind.extensions.items()}
 """The API's extensions: name by alias."""
 
-RULES: dict[str, str] = NAMES | {name: rule for kind in _DECLARING for name, rule in kind.rules.items()}
+RULES: dict[str, str] = NAMES | {
+    name: rule for kind in (*_DECLARING, AutoAllocatedTopologies) for name, rule in kind.rules.items()
+}
 """The default policy: rule by name."""
 
 
@@ -48,6 +51,7 @@ class Catalogue:
             **{path: EmptyCollection(collection) for path, collection in EMPTY.items()},
             "extensions": Extensions(EXTENSIONS),
             "quotas": QuotaRequests(databases.quotas),
+            "auto-allocated-topology": AutoAllocatedTopologies(databases),
         }
         """All endpoints by URL."""
         self.nested: dict[tuple[str, str], Endpoint] = {

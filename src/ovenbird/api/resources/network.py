@@ -21,6 +21,7 @@ from ovenbird.api.access.sharing import (
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import (
     BadNetworkRequest,
+    DefaultExternalNetworkExists,
     FlatNetworkInUse,
     InvalidSharedSetting,
     NetworkInUse,
@@ -41,6 +42,8 @@ from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.values import boolean, domain, integer, list_of, text
 from ovenbird.model import settings
 from ovenbird.model.cloud import (
+    AutoAllocatedTopology,
+    DefaultExternalNetwork,
     FloatingIP,
     Network,
     NetworkSegment,
@@ -52,10 +55,10 @@ from ovenbird.model.cloud import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import UUID, ColumnOf
+    from ovenbird.engine.rows import UUID, ColumnOf, ReferenceOf
 
 MINIMUM_MTU = {4: settings.MINIMUM_MTU, 6: 1280}
 """The smallest MTU of a link in bytes, by IP version (RFC 791; RFC 8200, section 5)."""
@@ -73,6 +76,14 @@ MOST_TUNNEL_ID = 16_777_215
 
 CHOICES = 64
 """The number of random tunnel ids that are tried before the range counts as exhausted."""
+
+PARTS: tuple[ReferenceOf[Any, Network, Any], ...] = (
+    Subnet.network,
+    NetworkSegment.network,
+    DefaultExternalNetwork.network,
+    AutoAllocatedTopology.network,
+)
+"""The columns of the rows that are deleted with their network, besides ports."""
 
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
@@ -99,6 +110,7 @@ class Networks(Resource[Network]):
     row_class = Network
     not_found = NetworkNotFound
     extensions: ClassVar[Mapping[str, str]] = {
+        "auto-allocated-topology": "Auto Allocated Topology Services",
         "external-net": "Neutron external network",
         "net-mtu": "Network MTU",
         "net-mtu-writable": "Network MTU (writable)",
@@ -126,6 +138,7 @@ class Networks(Resource[Network]):
         "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
         "shared": Attribute(boolean, default=False),
         "router:external": Attribute(boolean, default=False, column="external"),
+        "is_default": Attribute(boolean, default=False),
         "mtu": Attribute(_mtu, default=0, sought=integer(), column="mtu"),
         "port_security_enabled": Attribute(boolean, default=True, column="port_security_enabled"),
         "vlan_transparent": Attribute(boolean, default=False, put=False, column="vlan_transparent"),
@@ -154,8 +167,10 @@ class Networks(Resource[Network]):
         """Return what the API shows of a network."""
         segments: list[NetworkSegment] = row.referrers(NetworkSegment.network)
         segment = segments[0] if segments else None
+        external = {"is_default": bool(row.referrers(DefaultExternalNetwork.network))} if row.external else {}
         return {
             **standard(row),
+            **external,
             "name": row.name,
             "status": "ACTIVE",
             "admin_state_up": row.admin_state_up,
@@ -195,7 +210,11 @@ class Networks(Resource[Network]):
         for name, action in (("shared", SHARED), ("router:external", EXTERNAL)):
             if values[name]:
                 share(draft, RBACPolicy.network, uuid, project=stored["project_id"], action=action)
-        self.metadata.open(draft, uuid, stored["project_id"])
+        if values["is_default"]:
+            self._check_no_default(draft, uuid)
+        if values["router:external"] and values["is_default"]:
+            self._make_default(draft, uuid)
+        draft.made["metadata", uuid] = self.metadata.open(draft, uuid, stored["project_id"])
         if segment is not None:
             draft.transaction.insert(NetworkSegment, {**segment, "network": uuid})
         return uuid
@@ -220,6 +239,13 @@ class Networks(Resource[Network]):
             if values["mtu"] < (least := max((MINIMUM_MTU[version] for version in versions), default=0)):
                 raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=least)
         self._share(draft, row, values)
+        default = row.referrer(DefaultExternalNetwork.network)
+        external = values.get("router:external", row.external)
+        wanted = external and values.get("is_default", default is not None)
+        if default is None and wanted:
+            self._make_default(draft, row.uuid)
+        elif default is not None and not wanted:
+            draft.transaction.delete(default)
         draft.update(row, self.stored(values))
 
     def _share(self, draft: Draft, row: Network, values: Mapping[str, Any]) -> None:
@@ -238,18 +264,45 @@ class Networks(Resource[Network]):
             for policy in policies(row, EXTERNAL):
                 draft.transaction.delete(policy)
 
+    def _check_no_default(self, draft: Draft, uuid: UUID) -> None:
+        """Check that no other network is the default external one."""
+        found = [DefaultExternalNetwork.network.raw(row) for row in self.databases.store.table(DefaultExternalNetwork)]
+        made = draft.made.get((DefaultExternalNetwork,))
+        for other in (*found, *(() if made is None else (made,))):
+            if other != uuid:
+                raise DefaultExternalNetworkExists(net_id=other)
+
+    def _make_default(self, draft: Draft, uuid: UUID) -> None:
+        """Write that a network is the default external one; of several requests the table's limit lets one through."""
+        self._check_no_default(draft, uuid)
+        draft.made[DefaultExternalNetwork,] = uuid
+        draft.transaction.insert(DefaultExternalNetwork, {"network": uuid})
+
     def _largest_mtu(self, kind: str) -> int:
         """Return the largest MTU of a network of a type."""
         return settings.PHYSICAL_MTU.of(self.databases.store) - settings.TUNNEL_OVERHEAD * (kind in TUNNELS)
 
     def delete(self, draft: Draft, row: Network) -> None:
         """Write the removal of an unused network with its subnets, service ports and unused floating IPs."""
-        ports: list[Port] = row.referrers(Port.network)
+        self.delete_with(draft, row, ())
+
+    def delete_with(self, draft: Draft, row: Network, leaving: Collection[Port]) -> None:
+        """Write the removal of a network.
+
+        Arguments:
+            draft: the transaction.
+            row: the network.
+            leaving: ports that the transaction removes already.
+
+        Raises:
+            NetworkInUse: it has ports in use.
+        """
+        ports: list[Port] = [port for port in row.referrers(Port.network) if port not in leaving]
         if not all(map(self.ports.goes_along, ports)):
             raise NetworkInUse(id=row.uuid)
         for port in ports:
             self.ports.delete(draft, port)
-        for column in (Subnet.network, NetworkSegment.network):
+        for column in PARTS:
             for dependent in row.referrers(column):
                 draft.transaction.delete(dependent)
         unshare(draft, row)

@@ -25,7 +25,15 @@ from ovenbird.api.resource import Resource, project_of
 from ovenbird.api.values import WrongTypeError, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
-from ovenbird.model.cloud import AddressGroup, AddressScope, Network, RBACPolicy, SecurityGroup, SubnetPool
+from ovenbird.model.cloud import (
+    AddressGroup,
+    AddressScope,
+    DefaultExternalNetwork,
+    Network,
+    RBACPolicy,
+    SecurityGroup,
+    SubnetPool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,6 +205,9 @@ def check_unused(policy: RBACPolicy, target: str = "") -> None:
         RbacPolicyInUse: a project would use the resource without the right to.
     """
     row = subject(policy)
+    every_project = policy.action == EXTERNAL and policy.target_project == EVERY_PROJECT
+    if every_project and row.referrers(DefaultExternalNetwork.network):
+        raise RbacPolicyInUse(object_id=row.uuid, details="Default external networks must be shared to everyone.")
     others = {p.target_project for p in policies(row, policy.action) if p.uuid != policy.uuid} | {target}
     if policy.target_project == row.project_id or EVERY_PROJECT in others:
         return

@@ -44,6 +44,7 @@ from ovenbird.api.values import (
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model import settings
 from ovenbird.model.cloud import (
+    AutoAllocatedTopology,
     FixedAddress,
     FloatingIPAssociation,
     Network,
@@ -198,7 +199,9 @@ class Routers(Resource[Router]):
         """Write the removal of a router with its gateway; a router with interfaces cannot be removed."""
         if row.referrers(Interface.router):
             raise RouterInUse(id=row.uuid)
-        self._close(draft, row)
+        self.close(draft, row)
+        for topology in row.referrers(AutoAllocatedTopology.router):
+            draft.transaction.update(topology, {"router": None})
         draft.transaction.delete(row)
 
     # -- actions ------------------------------------------------------------------------------------------------------
@@ -257,7 +260,7 @@ class Routers(Resource[Router]):
         """Write a change of a gateway, and return its new subnets; None if they do not change."""
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None or not given or Port.network.raw(outside.port) != given["network_id"]:
-            self._close(draft, row)
+            self.close(draft, row)
             if given:
                 inside = [fixed.subnet.cidr for interface in row.referrers(Interface.router)
                           for fixed in interface.port.referrers(FixedAddress.port)]  # fmt: skip
@@ -306,7 +309,7 @@ class Routers(Resource[Router]):
         draft.transaction.insert(RouterGateway, values | {"allowed_by": allowed_by})
         return [subnet.uuid for subnet, _ in chosen]
 
-    def _close(self, draft: Draft, row: Router) -> None:
+    def close(self, draft: Draft, row: Router) -> None:
         """Write the removal of a router's gateway, if it has one; floating IPs in use prevent it."""
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None:

@@ -205,6 +205,19 @@ class Subnets(Resource[Subnet]):
         network = self.databases.store.table(Network).get(values["network_id"])
         if network is None:
             raise NetworkNotFound(id=values["network_id"])
+        return self.create_on(draft, network, values)
+
+    def create_on(self, draft: Draft, network: Network, values: dict[str, Any]) -> UUID:
+        """Write a new subnet.
+
+        Arguments:
+            draft: the transaction.
+            network: the subnet's network, which may be new in this transaction.
+            values: parsed attributes, defaults filled in.
+
+        Raises:
+            NeutronError: the request is refused.
+        """
         pool = self._pool(draft, values)
         cidr = values["cidr"] if pool is None else self._allocated(draft, pool, values)
         if cidr is None:
