@@ -450,16 +450,12 @@ async def test_templates_of_security_group_rules(openstack):
     assert len(await openstack.json("security group rule list web")) == 3
 
 
-async def test_a_topology_that_is_made_for_a_project(openstack):
-    await openstack.several(
-        "network create --external --default --provider-network-type flat --provider-physical-network public outside",
-        "subnet create --network outside --subnet-range 203.0.113.0/24 --no-dhcp pool",
-        "subnet pool create --pool-prefix 10.0.0.0/16 --default-prefix-length 26 --default lawn",
-    )
-    assert (await openstack.json("network show outside"))["is_default"] is True
-    await openstack("network auto allocated topology create --check-resources")
-    made = await openstack.json("network auto allocated topology create")
-    assert (await openstack.json(f"network show {made['id']}"))["name"] == "auto_allocated_network"
-    assert [one["Name"] for one in await openstack.json("router list")] == ["auto_allocated_router"]
-    await openstack("network auto allocated topology delete")
-    assert await openstack.json("router list") == []
+async def test_the_default_external_network(openstack):
+    await openstack("network create --external --default outside")
+    await openstack("network create --external other")
+    status, _, err = await openstack.run("network set --default other")
+    assert status == 1
+    assert "A default external network already exists" in err
+    await openstack("network set --no-default --external outside")
+    await openstack("network set --default --external other")
+    assert (await openstack.json("network show other"))["is_default"] is True
