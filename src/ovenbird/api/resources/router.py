@@ -310,7 +310,11 @@ class Routers(Resource[Router]):
         return [subnet.uuid for subnet, _ in chosen]
 
     def close(self, draft: Draft, row: Router) -> None:
-        """Write the removal of a router's gateway, if it has one; floating IPs in use prevent it."""
+        """Write the removal of a router's gateway, if it has one.
+
+        Raises:
+            RouterExternalGatewayInUseByFloatingIp: floating IPs use it.
+        """
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None:
             return
