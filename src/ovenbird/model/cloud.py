@@ -583,4 +583,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.12.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.13.0", checksum="", rows=ROWS)
