@@ -77,7 +77,7 @@ MOST_TUNNEL_ID = 16_777_215
 CHOICES = 64
 """The number of random tunnel ids that are tried before the range counts as exhausted."""
 
-PARTS: tuple[ReferenceOf[Any, Network, Any], ...] = (
+NETWORK_PARTS: tuple[ReferenceOf[Any, Network, Any], ...] = (
     Subnet.network,
     NetworkSegment.network,
     DefaultExternalNetwork.network,
@@ -302,7 +302,7 @@ class Networks(Resource[Network]):
             raise NetworkInUse(id=row.uuid)
         for port in ports:
             self.ports.delete(draft, port)
-        for column in PARTS:
+        for column in NETWORK_PARTS:
             for dependent in row.referrers(column):
                 draft.transaction.delete(dependent)
         unshare(draft, row)
