@@ -318,7 +318,15 @@ async def test_a_floating_ip_moves(routed):
         f"floating ip port forwarding show 203.0.113.100 {listed['ID']}",
     )
     assert row.vips == {"203.0.113.100:2223": "10.0.0.11:22"}
-    await routed.several(f"floating ip port forwarding delete 203.0.113.100 {listed['ID']}")
+    await routed.several(
+        f"floating ip port forwarding create 203.0.113.100 --port {web1} --internal-ip-address 10.0.0.11 "
+        "--internal-protocol-port 8000:8001 --external-protocol-port 9000:9001 --protocol tcp",
+    )
+    ranges = [one for one in await routed.json("floating ip port forwarding list 203.0.113.100") if one != listed]
+    vips = [row.vips for row in routed.nb.store.table(nb.LoadBalancer)]
+    assert all({f"203.0.113.100:900{i}": f"10.0.0.11:800{i}"} in vips for i in (0, 1))
+    for one in ranges:
+        await routed.several(f"floating ip port forwarding delete 203.0.113.100 {one['ID']}")
     assert not list(routed.nb.store.table(nb.LoadBalancer))
 
 

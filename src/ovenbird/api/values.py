@@ -104,6 +104,24 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Callable[
     return convert
 
 
+def port_range(value: Any) -> tuple[int, int]:
+    """Convert a port, or the first and last of several with a colon between them (`22`, `8000:8010`).
+
+    Raises:
+        ValueError: the value is neither.
+    """
+    words = str(value).split(":")
+    if len(words) > 2:
+        raise ValueError("Port range must be two integers separated by a colon")
+    for word in words:
+        if not (word.isascii() and word.isdecimal() and len(word) <= 5 and 1 <= int(word) <= 65_535):
+            raise ValueError(f"Invalid port: {word}")
+    first, last = int(words[0]), int(words[-1])
+    if first > last:
+        raise ValueError("First port in a port range must be lower than the second port")
+    return first, last
+
+
 def one_of(*choices: Any) -> Callable[[Any], Any]:
     """Make a converter that takes ``choices`` alone."""
 

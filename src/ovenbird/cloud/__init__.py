@@ -12,14 +12,20 @@ from ovenbird.cloud import gateway
 from ovenbird.cloud.address_group import ADDRESS_SETS, address_sets
 from ovenbird.cloud.dns import DNS, DNS_OF_SWITCH, port_names
 from ovenbird.cloud.external_port import CHASSIS_OF_GROUP, HA_CHASSIS, HA_GROUPS
-from ovenbird.cloud.floating_ip import BALANCERS, BALANCERS_OF_ROUTER, FLOATING_IPS, floating_ip, port_forwardings
+from ovenbird.cloud.floating_ip import (
+    BALANCERS,
+    BALANCERS_OF_ROUTER,
+    BALANCERS_OF_SWITCH,
+    FLOATING_IPS,
+    floating_ip,
+    port_forwardings,
+)
 from ovenbird.cloud.load_balancing import (
     ACLS_OF_SWITCH,
     CHECKS_OF_LISTENER,
     CLIENT_ACLS,
     HEALTH_CHECKS,
     LISTENERS,
-    LISTENERS_OF_SWITCH,
     client_acls,
     listener_balancer,
     unreachable,
@@ -89,7 +95,7 @@ RULES = (
 OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     HA_CHASSIS: (),
     HA_GROUPS: (CHASSIS_OF_GROUP,),
-    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH, LISTENERS_OF_SWITCH, ACLS_OF_SWITCH),
+    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH, BALANCERS_OF_SWITCH, ACLS_OF_SWITCH),
     SWITCH_PORTS: (MIRRORS_OF_PORT,),
     DHCP_OPTIONS: (),
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),

@@ -1,7 +1,8 @@
 """Floating IPs: a `dnat_and_snat` row for each, on the router that reaches the port (ovn-nb(5), NAT).
 
-The forwarded ports of a floating IP are a load balancer of the router for each protocol, as with Neutron: its VIPs are
-the floating IP's ports, each with one backend (ovn-nb(5), Load_Balancer).
+The forwarded ports of a floating IP are load balancers of the router and of its internal networks, as with Neutron, one
+for each protocol: its VIPs are the floating IP's single ports, each with one backend (ovn-nb(5), Load_Balancer). Each
+port of a range has a load balancer of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
+from ovenbird.cloud.network import SWITCHES
 from ovenbird.cloud.router import NAT_OF_ROUTER, ROUTERS, segment_of
 from ovenbird.engine import lookups
 from ovenbird.engine.facts import Members, NamedRows
@@ -54,11 +56,15 @@ def _own_balancer(row: nb.LoadBalancer) -> str | None:
 
 
 BALANCERS = NamedRows(nb.LoadBalancer, BalancerRow, key=nb.LoadBalancer.name, key_of=_own_balancer)
-BALANCERS_OF_ROUTER = Members(
-    ROUTERS,
-    nb.LogicalRouter.load_balancer,
-    among=lambda row: _own_balancer(row) is not None or names.LISTENER in row.external_ids,
-)
+
+
+def _is_ours(row: nb.LoadBalancer) -> bool:
+    """Return whether a load balancer has forwarded ports, or is a listener's (`load_balancing`)."""
+    return _own_balancer(row) is not None or names.LISTENER in row.external_ids
+
+
+BALANCERS_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.load_balancer, among=_is_ours)
+BALANCERS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.load_balancer, among=_is_ours)
 FLOATING_IPS = names.RowsById(nb.NAT, FloatingIpRow, lambda ids: ids.get("neutron:fip_id"))
 
 
@@ -124,21 +130,42 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
 
 @rule(cloud.FloatingIP)
 def port_forwardings(floating: cloud.FloatingIP) -> Iterator[Fact]:
-    """Yield the load balancers of a floating IP's forwarded ports, one for each protocol."""
-    vips: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    """Yield the load balancers of a floating IP's forwarded ports."""
     address = floating_address(floating)
+    if address is None:
+        return
+    vips: dict[tuple[cloud.Router, str, str], list[tuple[str, str]]] = {}
     for forwarding in floating.referrers(cloud.PortForwarding.floating_ip):
-        router = names.router(cloud.RouterGateway.router.raw(forwarding.gateway))
-        vip = f"{address}:{forwarding.external_port}"
-        backend = f"{forwarding.fixed.address}:{forwarding.internal_port}"
-        vips.setdefault((router, forwarding.protocol), []).append((vip, backend))
-    for (router, protocol), pairs in vips.items() if address else ():
-        name = f"pf-floatingip-{floating.uuid}-{protocol}"
+        for external, internal in forwarded_ports(forwarding):
+            name = f"pf-floatingip-{floating.uuid}-{forwarding.protocol}"
+            if forwarding.external_last is not None:
+                name = f"{name}-{external}"
+            balancer = (forwarding.gateway.router, forwarding.protocol, name)
+            pair = (f"{address}:{external}", f"{forwarding.fixed.address}:{internal}")
+            vips.setdefault(balancer, []).append(pair)
+    for (router, protocol, name), pairs in vips.items():
         ids = (
             ("neutron:device_owner", PORT_FORWARDING_OWNER),
             ("neutron:fip_id", floating.uuid),
             (names.REVISION, str(floating.revision_number)),
-            (names.ROUTER_NAME, router),
+            (names.ROUTER_NAME, names.router(router.uuid)),
         )
         yield BALANCERS(name=name, protocol=protocol, vips=tuple(sorted(pairs)), external_ids=ids)
-        yield BALANCERS_OF_ROUTER(router, BALANCERS.uuid(name))
+        yield BALANCERS_OF_ROUTER(names.router(router.uuid), BALANCERS.uuid(name))
+        for network in inner_networks(router):
+            yield BALANCERS_OF_SWITCH(names.switch(network), BALANCERS.uuid(name))
+
+
+@view
+def inner_networks(router: cloud.Router) -> frozenset[str]:
+    """Return the ids of a router's internal networks."""
+    interfaces = router.referrers(cloud.RouterInterface.router)
+    return frozenset(cloud.RouterInterface.network.raw(interface) for interface in interfaces)
+
+
+def forwarded_ports(forwarding: cloud.PortForwarding) -> Iterator[tuple[int, int]]:
+    """Yield each external port of a port forwarding with its internal port."""
+    first, last = forwarding.external_port, forwarding.external_last
+    step = 0 if forwarding.internal_last is None else 1
+    for place in range((first if last is None else last) - first + 1):
+        yield first + place, forwarding.internal_port + place * step

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
-from ovenbird.cloud.floating_ip import BALANCERS_OF_ROUTER
+from ovenbird.cloud.floating_ip import BALANCERS_OF_ROUTER, BALANCERS_OF_SWITCH
 from ovenbird.cloud.network import SWITCHES
 from ovenbird.engine.facts import Members
 from ovenbird.engine.findings import finding
@@ -96,9 +96,6 @@ LISTENERS = names.RowsById(nb.LoadBalancer, ListenerRow, lambda ids: ids.get(nam
 HEALTH_CHECKS = names.RowsById(nb.LoadBalancerHealthCheck, HealthCheckRow, _of_address)
 CLIENT_ACLS = names.RowsById(nb.ACL, ClientAclRow, _of_address)
 CHECKS_OF_LISTENER = Members(LISTENERS, nb.LoadBalancer.health_check)
-LISTENERS_OF_SWITCH = Members(
-    SWITCHES, nb.LogicalSwitch.load_balancer, among=lambda row: names.LISTENER in row.external_ids
-)
 ACLS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.acls, among=lambda row: names.LISTENER in row.external_ids)
 
 
@@ -245,7 +242,7 @@ def listener_balancer(listener: Listener) -> Iterator[Fact]:
     uuid = LISTENERS.uuid(listener.uuid)
     where = place_of(balancer)
     for network in where.switches:
-        yield LISTENERS_OF_SWITCH(names.switch(network), uuid)
+        yield BALANCERS_OF_SWITCH(names.switch(network), uuid)
     for router in where.routers:
         yield BALANCERS_OF_ROUTER(names.router(router), uuid)
     monitor = monitor_of(pool) if pool is not None else None

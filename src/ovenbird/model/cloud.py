@@ -320,7 +320,10 @@ class PortForwarding(
     table="Port_Forwarding",
     indexes=(("floating_ip", "protocol", "external_port"), ("fixed", "protocol", "internal_port")),
 ):
-    """A port of a floating IP that is forwarded to a port of a fixed IP by a router, which must stay connected."""
+    """Ports of a floating IP that are forwarded to ports of a fixed IP by a router, which must stay connected.
+
+    The ranges of a floating IP, and those of a fixed IP, do not overlap: a new one waits for the revision of both.
+    """
 
     __slots__ = ()
 
@@ -330,7 +333,12 @@ class PortForwarding(
     gateway: Reference[RouterGateway] = reference("Router_Gateway", mutable=False)
     protocol: Column[str] = enum("tcp", "udp")
     external_port: Column[int] = integer(1, 65_535)
+    """The first of them."""
+    external_last: Column[int | None] = optional(integer(1, 65_535))
+    """The last of them; empty for one port."""
     internal_port: Column[int] = integer(1, 65_535)
+    internal_last: Column[int | None] = optional(integer(1, 65_535))
+    """Likewise. All external ports are forwarded to one internal port, or each to its own."""
     description: Column[str] = string()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -583,4 +591,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.13.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.14.0", checksum="", rows=ROWS)

@@ -164,6 +164,12 @@ MAX_ROUTES = Setting("max_routes", Number(0, _INT), 30, "maximum number of extra
 MAX_ADDRESS_PAIRS = Setting(
     "max_allowed_address_pair", Number(0, _INT), 10, "maximum number of address pairs of a port"
 )
+MAX_FORWARDED_PORTS = Setting(
+    "max_forwarded_ports",
+    Number(1, 131_070),
+    4096,
+    "maximum number of forwarded ports of a floating IP; a range is a load balancer in Northbound for each port",
+)
 AGENT_DOWN_TIME = Setting(
     "agent_down_time", Number(1, _INT), 75, "seconds after which an agent that has not acknowledged nb_cfg is down"
 )
@@ -196,6 +202,7 @@ _ALL: tuple[Setting[Any], ...] = (
     PHYSICAL_MTU,
     MAX_ROUTES,
     MAX_ADDRESS_PAIRS,
+    MAX_FORWARDED_PORTS,
     AGENT_DOWN_TIME,
     MAC_BINDING_AGE,
     *QUOTAS.values(),

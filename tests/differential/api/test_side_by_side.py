@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.beside_neutron.neutron_walk import CHASSIS, networks, subnets
+from support.beside_neutron.neutron_walk_forwardings import port_forwardings
 from support.beside_neutron.neutron_walk_groups import security_groups
 from support.beside_neutron.neutron_walk_lists import lists, members
 from support.beside_neutron.neutron_walk_pools import subnet_pools
@@ -67,6 +68,10 @@ DELIBERATE = [
     r"Gateway is not valid on subnet.*IpamValueInvalid",
     r"\.subnet.allocation_pools has 0 items \[\]; Neutron's 1 ",  # the one address is the gateway's
     r"MaxPrefixSubnetAllocationError'; Neutron's 'AddrFormatError'",
+    r"^(POST|PUT) .*port_forwarding\.(in|ex)ternal_port is not shown",  # of a range; likewise
+    r"port_forwardings .* 201 .*Required attribute .internal_ip_address",  # the port's first address is meant
+    r"port_forwardings .*internal_port.: .x.*InvalidInput'; Neutron's 'HTTPBadRequest'",
+    r"port_forwardings .* 409 FloatingIPPortAlreadyAssociated.*Neutron's 400 .*collision",  # which comes first
     r"^PUT subnetpools/.*(_prefixlen is '|\.(address_scope_id|default_quota) is shown)",  # as when it is shown, here
 ]
 """Differences that are meant, as the walk shows them."""
@@ -74,7 +79,7 @@ DELIBERATE = [
 
 WALKS = (
     security_groups, templates, networks, subnets, subnet_pools, sharing, ports, routers, floating_ips, topologies,
-    members, lists,
+    port_forwardings, members, lists,
 )  # fmt: skip
 
 

@@ -270,6 +270,31 @@ def test_forwarded_ports_are_load_balancers_of_the_router(scene):
     assert scene.all(nb.LoadBalancer) == [foreign]
 
 
+def test_each_port_of_a_range_is_a_load_balancer(scene):
+    port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")])
+    association = scene.floating(scene.inside, scene.out, port, "203.0.113.50")
+    floating, fixed = association.floating_ip, association.fixed
+    scene.drop(association)
+    ends = {"interface": scene.inside, "gateway": scene.out, "protocol": "tcp"}
+    ports = {"external_port": 1000, "external_last": 1002, "internal_port": 22}
+    made = scene.forwarding(floating, fixed, **ends, **ports)
+    scene.settle()
+    name = f"pf-floatingip-{floating.uuid}-tcp"
+    balancers = {row.name: row.vips for row in scene.all(nb.LoadBalancer)}
+    assert balancers == {f"{name}-{to}": {f"203.0.113.50:{to}": "10.0.0.5:22"} for to in (1000, 1001, 1002)}
+    scene.change(made, internal_last=24)
+    scene.settle()
+    balancers = {row.name: row.vips for row in scene.all(nb.LoadBalancer)}
+    assert balancers[f"{name}-1002"] == {"203.0.113.50:1002": "10.0.0.5:24"}
+    inner = scene.one(nb.LogicalSwitch, name=f"neutron-{scene.inner.uuid}")
+    outer = scene.one(nb.LogicalSwitch, name=f"neutron-{scene.out.port.network.uuid}")
+    assert {row.name for row in inner.load_balancer} == set(balancers)  # so that instances reach it too
+    assert not outer.load_balancer
+    scene.change(made, external_last=None, internal_last=None)
+    scene.settle()
+    assert [row.name for row in scene.all(nb.LoadBalancer)] == [name]
+
+
 def test_distributed_floating_ips_while_the_port_is_up(scene):
     port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")
     scene.floating(scene.inside, scene.out, port, "203.0.113.50", mac_address="fa:16:3e:00:00:44")

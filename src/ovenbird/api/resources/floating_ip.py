@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from ovenbird.api.query import Wanted
     from ovenbird.engine.rows import ColumnOf
 
+SIDES = ("external", "internal")
+"""Of port forwardings."""
+
 
 class FloatingIPs(Resource[FloatingIP]):
     """``/v2.0/floatingips``."""
@@ -103,7 +106,9 @@ class FloatingIPs(Resource[FloatingIP]):
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
             "qos_policy_id": None,
-            "port_forwardings": [_forwarded(one) for one in sorted(forwardings, key=lambda one: one.external_port)],
+            "port_forwardings": [
+                shown_forwarding(one) for one in sorted(forwardings, key=lambda one: one.external_port)
+            ],
             "tags": sorted(row.tags),
         }
 
@@ -219,16 +224,22 @@ class FloatingIPs(Resource[FloatingIP]):
         draft.transaction.insert(FloatingIPAssociation, values | {"interface": interface.uuid, "gateway": outside.uuid})
 
 
-def _forwarded(row: PortForwarding) -> dict[str, Any]:
-    """Return what a floating IP shows of one of its port forwardings."""
+def shown_forwarding(row: PortForwarding) -> dict[str, Any]:
+    """Return what is shown of a port forwarding, also by its floating IP."""
+    single = {f"{side}_port": ports[0] for side in SIDES if len(ports := forwarded_ports(row, side)) == 1}
     return {
         "id": row.uuid,
         "protocol": row.protocol,
-        "external_port": row.external_port,
         "internal_ip_address": row.fixed.address,
-        "internal_port": row.internal_port,
         "internal_port_id": FixedAddress.port.raw(row.fixed),
+        **single,
     }
+
+
+def forwarded_ports(row: PortForwarding, side: str) -> range:
+    """Return the ports of one side of a port forwarding."""
+    first, last = row[f"{side}_port"], row[f"{side}_last"]
+    return range(first, (first if last is None else last) + 1)
 
 
 def _fixed(port: Port, wanted: str | None) -> FixedAddress:

@@ -1,4 +1,4 @@
-"""Port forwardings: single ports of a floating IP that are forwarded to ports of fixed IPs."""
+"""Port forwardings: ports of a floating IP, single or in ranges, that are forwarded to ports of fixed IPs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from ovenbird.api.errors.router import (
     PortHasBindingFloatingIP,
 )
 from ovenbird.api.resource import Parent, Resource
-from ovenbird.api.resources.floating_ip import way_out
-from ovenbird.api.values import address, integer, one_of, text
+from ovenbird.api.resources.floating_ip import SIDES, forwarded_ports, shown_forwarding, way_out
+from ovenbird.api.values import address, integer, one_of, optional, port_range, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
+from ovenbird.model import settings
 from ovenbird.model.cloud import FixedAddress, FloatingIP, FloatingIPAssociation, Port, PortForwarding
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Draft
 
-PORT = integer(1, 65_535)
+FORWARDED_PORT = optional(integer(1, 65_535))
+RANGE = optional(port_range)
 
 
 class PortForwardings(Resource[PortForwarding]):
@@ -47,6 +49,7 @@ class PortForwardings(Resource[PortForwarding]):
         "floating-ip-port-forwarding": "Floating IP Port Forwarding",
         "floating-ip-port-forwarding-description": "Floating IP Port Forwarding new field",
         "floating-ip-port-forwarding-detail": "Floating IP Port Forwarding with port details",
+        "floating-ip-port-forwarding-port-ranges": "Floating IP Port Forwarding support port ranges",
         "expose-port-forwarding-in-fip": "Add a list of port forwardings to the floating IP",
     }
     rules: ClassVar[Mapping[str, str]] = {
@@ -61,23 +64,17 @@ class PortForwardings(Resource[PortForwarding]):
         "project_id": Attribute(text(), put=False, filterable=False),
         "internal_port_id": Attribute(uuid_value, default=REQUIRED),
         "internal_ip_address": Attribute(address, default=UNSET, filterable=False),
-        "internal_port": Attribute(PORT, default=REQUIRED, filterable=False, column="internal_port"),
-        "external_port": Attribute(PORT, default=REQUIRED, column="external_port"),
+        "internal_port": Attribute(FORWARDED_PORT, default=None, filterable=False),
+        "external_port": Attribute(FORWARDED_PORT, default=None),
+        "internal_port_range": Attribute(RANGE, default=None, filterable=False),
+        "external_port_range": Attribute(RANGE, default=None, sought=text()),
         "protocol": Attribute(one_of("tcp", "udp"), default=REQUIRED, column="protocol"),
         "description": Attribute(text(), default="", column="description"),
     }
 
     def render(self, row: PortForwarding) -> dict[str, Any]:
         """Return what the API shows of a port forwarding."""
-        return {
-            "id": row.uuid,
-            "internal_port_id": FixedAddress.port.raw(row.fixed),
-            "internal_ip_address": row.fixed.address,
-            "internal_port": row.internal_port,
-            "external_port": row.external_port,
-            "protocol": row.protocol,
-            "description": row.description,
-        }
+        return shown_forwarding(row) | {"description": row.description} | _ranges(row)
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new port forwarding."""
@@ -93,9 +90,10 @@ class PortForwardings(Resource[PortForwarding]):
                 fixed_ip=fixed.address,
                 net_id=FloatingIP.network.raw(floating),
             )
-        self._check_free(floating, fixed, values, None)
-        draft.touch(floating)
-        return draft.insert(PortForwarding, self.stored(values) | way | {"floating_ip": floating.uuid})
+        ports = _wanted(values, {})
+        self._check_free(draft, floating, fixed, values["protocol"], ports, None)
+        stored = self.stored(values) | way | _columns(ports) | {"floating_ip": floating.uuid}
+        return draft.insert(PortForwarding, stored)
 
     def update(self, draft: Draft, row: PortForwarding, values: dict[str, Any]) -> None:
         """Write a change of a port forwarding's external port or its target."""
@@ -105,10 +103,9 @@ class PortForwardings(Resource[PortForwarding]):
             port = values.get("internal_port_id", FixedAddress.port.raw(fixed))
             fixed, way = self._target(row.floating_ip, port, values.get("internal_ip_address"))
             way.pop("gateway")
-        names = ("protocol", "external_port", "internal_port")
-        self._check_free(row.floating_ip, fixed, {name: values.get(name, row[name]) for name in names}, row)
-        draft.touch(row.floating_ip)
-        draft.update(row, self.stored(values) | way)
+        ports = _wanted(values, {side: forwarded_ports(row, side) for side in SIDES})
+        self._check_free(draft, row.floating_ip, fixed, values.get("protocol", row.protocol), ports, row)
+        draft.update(row, self.stored(values) | way | _columns(ports))
 
     def delete(self, draft: Draft, row: PortForwarding) -> None:
         """Write the removal of a port forwarding."""
@@ -154,27 +151,87 @@ class PortForwardings(Resource[PortForwarding]):
         return found, {"fixed": found.uuid, "interface": interface.uuid, "gateway": outside.uuid}
 
     def _check_free(
-        self, floating: FloatingIP, fixed: FixedAddress, values: Mapping[str, Any], but: PortForwarding | None
+        self,
+        draft: Draft,
+        floating: FloatingIP,
+        fixed: FixedAddress,
+        protocol: str,
+        ports: Mapping[str, range],
+        but: PortForwarding | None,
     ) -> None:
-        """Check that no other port forwarding has the same external or internal port; the indexes guarantee it.
+        """Check that no other port forwarding has one of the ports, also when this is committed.
 
         Arguments:
+            draft: the transaction.
             floating: the floating IP.
             fixed: the target address.
-            values: protocol and ports.
+            protocol: of the ports.
+            ports: by side.
             but: the port forwarding that is being changed.
 
         Raises:
-            BadPortForwardingRequest: another one has the same port.
+            BadPortForwardingRequest: another one has a port, or the floating IP has too many.
         """
-        for others, name in (
-            (floating.referrers(PortForwarding.floating_ip), "external_port"),
-            (fixed.referrers(PortForwarding.fixed), "internal_port"),
-        ):
-            for other in others:
-                same = (other.protocol, other[name]) == (values["protocol"], values[name])
-                if same and (but is None or other.uuid != but.uuid):
-                    raise _bad(f"{name} {values[name]}/{values['protocol']} is forwarded by {other.uuid} already")
+        draft.touch(floating)
+        draft.expect(fixed.port)
+        others: dict[str, tuple[PortForwarding, ...]] = {
+            "external": tuple(floating.referrers(PortForwarding.floating_ip)),
+            "internal": tuple(fixed.referrers(PortForwarding.fixed)),
+        }
+        for side, mine in ports.items():
+            for other in others[side]:
+                theirs = forwarded_ports(other, side)
+                overlap = mine[0] <= theirs[-1] and theirs[0] <= mine[-1]
+                if overlap and other.protocol == protocol and (but is None or other.uuid != but.uuid):
+                    raise _bad(
+                        f"There is a port collision with the {side}_port_range. The following ranges collide: "
+                        f"{_text(theirs)} and {_text(mine)}"
+                    )
+        most = settings.MAX_FORWARDED_PORTS.of(floating.home.store)
+        kept = (one for one in others["external"] if but is None or one.uuid != but.uuid)
+        if sum(len(forwarded_ports(one, "external")) for one in kept) + len(ports["external"]) > most:
+            raise _bad(f"A floating IP cannot have more than {most} forwarded ports")
+
+
+def _ranges(row: PortForwarding) -> dict[str, str]:
+    return {f"{side}_port_range": _text(forwarded_ports(row, side)) for side in SIDES}
+
+
+def _text(ports: range) -> str:
+    return f"{ports[0]}:{ports[-1]}"
+
+
+def _wanted(values: Mapping[str, Any], present: Mapping[str, range]) -> dict[str, range]:
+    """Return the ports of both sides; a single port is preferred to a range.
+
+    Arguments:
+        values: of the request.
+        present: the ports of a side that the request does not mention.
+
+    Raises:
+        BadPortForwardingRequest: a side has none, or the sides do not fit.
+    """
+    ports = dict(present)
+    for side in SIDES:
+        single, several = values.get(f"{side}_port"), values.get(f"{side}_port_range")
+        if single is not None:
+            ports[side] = range(single, single + 1)
+        elif several is not None:
+            ports[side] = range(several[0], several[1] + 1)
+        elif side not in ports:
+            raise _bad(f"Either {side}_port or {side}_port_range is required")
+    if len(ports["internal"]) not in (1, len(ports["external"])):
+        raise _bad(
+            "Invalid ranges of internal and/or external ports. The relation between internal and external ports must "
+            "be N-N or 1-N"
+        )
+    return ports
+
+
+def _columns(ports: Mapping[str, range]) -> dict[str, int | None]:
+    """Return ports as the columns of the database."""
+    first = {f"{side}_port": one[0] for side, one in ports.items()}
+    return first | {f"{side}_last": one[-1] if len(one) > 1 else None for side, one in ports.items()}
 
 
 def _address_of(floating: FloatingIP) -> str:

@@ -56,7 +56,8 @@ async def test_requests_about_existing_port_forwardings(neutron):
     _, answer = await neutron.ask("GET", f"{path}/{uuid}")
     assert answer["port_forwarding"] == {
         "id": uuid, "internal_port_id": port["id"], "internal_ip_address": "10.0.0.2", "internal_port": 22,
-        "external_port": 2222, "protocol": "tcp", "description": "",
+        "external_port": 2222, "protocol": "tcp", "description": "", "internal_port_range": "22:22",
+        "external_port_range": "2222:2222",
     }  # fmt: skip
     assert len(await neutron.list(path)) == 2
     _, answer = await neutron.ask("GET", f"floatingips/{floating['id']}")
@@ -101,3 +102,35 @@ async def test_requests_about_existing_port_forwardings(neutron):
     assert (await neutron.ask("DELETE", f"ports/{port['id']}"))[0] == 204  # and what leads to it
     assert await neutron.list(path) == []
     assert (await neutron.ask("DELETE", whole))[0] == 204
+
+
+async def test_ranges_of_ports_do_not_overlap(neutron):
+    _, _, port, _, path = await world(neutron)
+
+    def several(internal, external, **values):
+        ports = {"internal_port_id": port["id"], "internal_port_range": internal, "external_port_range": external}
+        return {"port_forwarding": ports | {"protocol": "tcp"} | values}
+
+    status, answer = await neutron.ask("POST", path, several("100:109", "1100:1109"))
+    made = answer["port_forwarding"]
+    assert (status, made["internal_port_range"], made["external_port_range"]) == (201, "100:109", "1100:1109")
+    assert "internal_port" not in made
+    for internal, external in (("109", "2000"), ("2000", "1109:1110"), ("99:100", "5:6"), ("5:6", "1050:1150"),
+                               ("200:202", "1200:1201"), ("1:70000", "1:70000"), ("9:8", "9:8"), ("1:2:3", "1"),
+                               ("300:301", "1300"), ("", "1"), ("400", None)):  # fmt: skip
+        status, answer = await neutron.ask("POST", path, several(internal, external))
+        assert status == 400, (internal, external, answer)
+    assert (await neutron.ask("POST", path, several("100:109", "1100:1109", protocol="udp")))[0] == 201
+    status, answer = await neutron.ask("POST", path, several("80", "1200:1209"))
+    many = answer["port_forwarding"]
+    assert (status, many["internal_port"], many["internal_port_range"]) == (201, 80, "80:80")
+    await neutron.refused(400, "BadRequest", "POST", path, several("10000:20000", "10000:20000"))
+    await neutron.refused(400, "BadRequest", "PUT", f"{path}/{many['id']}", several("80", "1105:1110"))
+    change = {"port_forwarding": {"external_port_range": "1205:1215"}}
+    status, answer = await neutron.ask("PUT", f"{path}/{many['id']}", change)  # its own ports are not in the way
+    assert (status, answer["port_forwarding"]["external_port_range"]) == (200, "1205:1215")
+    change = {"port_forwarding": {"external_port": 1206}}
+    _, answer = await neutron.ask("PUT", f"{path}/{many['id']}", change)
+    got = answer["port_forwarding"]
+    assert (got["external_port"], got["external_port_range"]) == (1206, "1206:1206")
+    assert [one["id"] for one in await neutron.list(f"{path}?external_port_range=1206:1206")] == [many["id"]]
