@@ -33,6 +33,7 @@ from ovenbird.cloud.load_balancing import (
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
 from ovenbird.cloud.port import port_dhcp, port_groups, switch_port
 from ovenbird.cloud.router import (
+    BFD_SESSIONS,
     CHASSIS_OF_PORT,
     GATEWAY_CHASSIS,
     NAT_OF_ROUTER,
@@ -106,6 +107,7 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     ROUTER_PORTS: (CHASSIS_OF_PORT,),
     GATEWAY_CHASSIS: (),
     STATIC_ROUTES: (),
+    BFD_SESSIONS: (),
     SNATS: (),
     FLOATING_IPS: (),
     BALANCERS: (),

@@ -81,7 +81,7 @@ def external_hosts(physical_network: str | None) -> tuple[tuple[str, str], ...]:
 def gateways_of(network: cloud.Network) -> tuple[str, ...]:
     """Return the chassis of a network's gateway; none without a route to the outside."""
     for interface in network.referrers(cloud.RouterInterface.network):
-        outside: cloud.RouterGateway | None = interface.router.referrer(cloud.RouterGateway.router)
+        outside = cloud.first_gateway(interface.router)
         if outside is not None and (chosen := chassis_of(outside)):
             return chosen
     return ()

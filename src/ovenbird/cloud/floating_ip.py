@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.network import SWITCHES
-from ovenbird.cloud.router import NAT_OF_ROUTER, ROUTERS, segment_of
+from ovenbird.cloud.router import NAT_OF_ROUTER, ROUTERS, gateway_port, segment_of
 from ovenbird.engine import lookups
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID
 
 
 class FloatingIpRow(NamedTuple):
@@ -36,6 +37,7 @@ class FloatingIpRow(NamedTuple):
     logical_ip: str
     external_mac: str | None
     logical_port: str | None
+    gateway_port: UUID | None
 
 
 class BalancerRow(NamedTuple):
@@ -124,6 +126,7 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
         logical_ip=fixed.address,
         external_mac=mac if distributed else None,
         logical_port=port if distributed else None,
+        gateway_port=gateway_port(association.gateway),
     )
     yield NAT_OF_ROUTER(router, FLOATING_IPS.uuid(floating.uuid))
 

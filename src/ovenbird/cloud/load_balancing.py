@@ -150,8 +150,7 @@ def place_of(balancer: LoadBalancer) -> Whereabouts:
     for uuid in members:
         network = table.get(uuid)
         for interface in network.referrers(cloud.RouterInterface.network) if network is not None else ():
-            gateway: cloud.RouterGateway | None = interface.router.referrer(cloud.RouterGateway.router)
-            if gateway is not None and cloud.Port.network.raw(gateway.port) in networks:
+            if any(cloud.Port.network.raw(one.port) in networks for one in cloud.gateways_of(interface.router)):
                 routers[interface.router.uuid] = interface.router
     for fixed in (balancer.vip, *balancer.additional_vips):
         for association in fixed.referrers(cloud.FloatingIPAssociation.fixed):
@@ -161,8 +160,8 @@ def place_of(balancer: LoadBalancer) -> Whereabouts:
         for router in routers.values()
         for interface in router.referrers(cloud.RouterInterface.router)
     )
-    gateways = [router.referrer(cloud.RouterGateway.router) for router in routers.values()]
-    outside = dict.fromkeys(cloud.Port.network.raw(one.port) for one in gateways if one is not None)
+    gateways = [one for router in routers.values() for one in cloud.gateways_of(router)]
+    outside = dict.fromkeys(cloud.Port.network.raw(one.port) for one in gateways)
     inside = sorted({*ours, *members, *around} - {*outside})
     return Whereabouts(switches=tuple(inside), outside=tuple(sorted(outside)), routers=tuple(sorted(routers)))
 

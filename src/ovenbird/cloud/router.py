@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID
 
 ROUTER_OPTIONS = names.pairs(always_learn_from_arp_request="false", dynamic_neigh_routers="true")
 """As Neutron's: routers on an external network resolve each other by ARP, and learn only what they requested."""
@@ -65,6 +66,16 @@ class RouteRow(NamedTuple):
     ip_prefix: str
     nexthop: str
     output_port: str | None
+    bfd: UUID | None
+
+
+class BfdSessionRow(NamedTuple):
+    """A BFD session with the next hop of a route."""
+
+    relation: Relation
+    logical_port: str
+    dst_ip: str
+    external_ids: Pairs
 
 
 class SnatRow(NamedTuple):
@@ -75,6 +86,7 @@ class SnatRow(NamedTuple):
     type: str
     logical_ip: str
     external_ip: str
+    gateway_port: UUID | None
 
 
 class GatewayChassisRow(NamedTuple):
@@ -94,25 +106,40 @@ def _own_port(row: nb.LogicalRouterPort | nb.GatewayChassis) -> str | None:
     return row.name if row.name.startswith("lrp-") else None
 
 
-def _own_route(row: nb.LogicalRouterStaticRoute) -> tuple[Pairs, str, str] | None:
+def _own_route(row: nb.LogicalRouterStaticRoute) -> tuple[Pairs, str, str, str | None] | None:
     ids = row.external_ids
-    return (tuple(sorted(ids.items())), row.ip_prefix, row.nexthop) if names.ROUTER_NAME in ids else None
+    if names.ROUTER_NAME not in ids:
+        return None
+    return tuple(sorted(ids.items())), row.ip_prefix, row.nexthop, row.output_port
 
 
-def _own_snat(row: nb.NAT) -> tuple[Pairs, str, str] | None:
+def _own_session(row: nb.BFD) -> tuple[str, str] | None:
+    return (row.logical_port, row.dst_ip) if names.ROUTER_NAME in row.external_ids else None
+
+
+def _own_snat(row: nb.NAT) -> tuple[Pairs, str, str, str] | None:
     ids = row.external_ids
     if row.type != "snat" or names.ROUTER_NAME not in ids:
         return None
-    return tuple(sorted(ids.items())), row.type, row.logical_ip
+    return tuple(sorted(ids.items())), row.type, row.logical_ip, row.external_ip
 
 
 ROUTERS = NamedRows(nb.LogicalRouter, RouterRow, key=nb.LogicalRouter.name, key_of=_own_router)
 ROUTER_PORTS = NamedRows(nb.LogicalRouterPort, RouterPortRow, key=nb.LogicalRouterPort.name, key_of=_own_port)
 _ROUTE = nb.LogicalRouterStaticRoute
 STATIC_ROUTES = NamedRows(
-    _ROUTE, RouteRow, key=(_ROUTE.external_ids, _ROUTE.ip_prefix, _ROUTE.nexthop), key_of=_own_route
+    _ROUTE,
+    RouteRow,
+    key=(_ROUTE.external_ids, _ROUTE.ip_prefix, _ROUTE.nexthop, _ROUTE.output_port),
+    key_of=_own_route,
 )
-SNATS = NamedRows(nb.NAT, SnatRow, key=(nb.NAT.external_ids, nb.NAT.type, nb.NAT.logical_ip), key_of=_own_snat)
+BFD_SESSIONS = NamedRows(nb.BFD, BfdSessionRow, key=(nb.BFD.logical_port, nb.BFD.dst_ip), key_of=_own_session)
+SNATS = NamedRows(
+    nb.NAT,
+    SnatRow,
+    key=(nb.NAT.external_ids, nb.NAT.type, nb.NAT.logical_ip, nb.NAT.external_ip),
+    key_of=_own_snat,
+)
 GATEWAY_CHASSIS = NamedRows(nb.GatewayChassis, GatewayChassisRow, key=nb.GatewayChassis.name, key_of=_own_port)
 PORTS_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.ports)
 ROUTES_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.static_routes)
@@ -124,12 +151,20 @@ CHASSIS_OF_PORT = Members(ROUTER_PORTS, nb.LogicalRouterPort.gateway_chassis)
 
 
 @view
-def snat_address(router: cloud.Router) -> str | None:
-    """Return the source NAT address of a router, or None without source NAT."""
-    outside: cloud.RouterGateway | None = router.referrer(cloud.RouterGateway.router)
-    if outside is None or not outside.enable_snat:
-        return None
-    return next((address for address, _ in fixed_addresses(outside.port) if ":" not in address), None)
+def snat_addresses(router: cloud.Router) -> tuple[tuple[str, UUID | None], ...]:
+    """Return the source NAT address of each gateway of a router that has one, with its `gateway_port`."""
+    found = []
+    for outside in cloud.gateways_of(router):
+        address = next((address for address, _ in fixed_addresses(outside.port) if ":" not in address), None)
+        if outside.enable_snat and address is not None:
+            found.append((address, gateway_port(outside)))
+    return tuple(found)
+
+
+def gateway_port(outside: cloud.RouterGateway) -> UUID | None:
+    """Return the router port that translates addresses of a gateway, for a router with several; otherwise None."""
+    several = len(outside.router.referrers(cloud.RouterGateway.router)) > 1
+    return ROUTER_PORTS.uuid(names.router_port(cloud.RouterGateway.port.raw(outside))) if several else None
 
 
 @view
@@ -149,12 +184,18 @@ def segment_of(network: cloud.Network) -> tuple[str, str | None]:
 @view
 def chassis_of(outside: cloud.RouterGateway) -> tuple[str, ...]:
     """Return the names of a gateway's chassis, by descending priority."""
-    port = outside.port
+    port, router = outside.port, outside.router
     _, physical = segment_of(port.network)
-    among = gateway.candidates(physical, outside.router.availability_zone_hints)
+    among = gateway.candidates(physical, router.availability_zone_hints)
+    if router.has_own_schedule:
+        return tuple(sorted(set(among) & router.gateway_chassis.keys(), key=lambda name: _rank(router, name)))
     if settings.GATEWAY_SCHEDULER.of(port.home.store) == "chance":
         return gateway.by_chance(port.uuid, among)
     return gateway.least_loaded(port.uuid, among)
+
+
+def _rank(router: cloud.Router, chassis: str) -> tuple[int, str]:
+    return -router.gateway_chassis[chassis], chassis
 
 
 @view
@@ -167,7 +208,7 @@ def is_on_wires(router: cloud.Router) -> bool:
 @view
 def home(router: cloud.Router) -> str:
     """Return the chassis of a gateway router; empty for a distributed router."""
-    outside: cloud.RouterGateway | None = router.referrer(cloud.RouterGateway.router)
+    outside = cloud.first_gateway(router)
     if outside is None or segment_of(outside.port.network)[1] is not None:
         return ""
     return next(iter(chassis_of(outside)), "")
@@ -232,8 +273,8 @@ def extra_routes(router: cloud.Router) -> Iterator[Fact]:
         if not (is_prefix(prefix) and is_address(nexthop)):
             yield finding(router, f"router {router.uuid}: route {route!r} has no prefix or next hop, and is left out")
             continue
-        yield STATIC_ROUTES(ids, ip_prefix=prefix, nexthop=nexthop, output_port=None)
-        yield ROUTES_OF_ROUTER(name, STATIC_ROUTES.uuid((ids, prefix, nexthop)))
+        yield STATIC_ROUTES(ids, ip_prefix=prefix, nexthop=nexthop, output_port=None, bfd=None)
+        yield ROUTES_OF_ROUTER(name, STATIC_ROUTES.uuid((ids, prefix, nexthop, None)))
 
 
 @rule(cloud.RouterInterface)
@@ -260,13 +301,11 @@ def internal_port(interface: cloud.RouterInterface) -> Iterator[Fact]:
         external_ids=_port_ids(port, router, fixed, outside=False),
     )
     yield PORTS_OF_ROUTER(names.router(router), ROUTER_PORTS.uuid(name))
-    address = snat_address(interface.router)
-    if address is None:
-        return
-    for subnet in {subnet for _, subnet in fixed if ":" not in subnet.cidr}:
-        ids = ((names.ROUTER_NAME, names.router(router)), ("neutron:subnet_id", subnet.uuid))
-        yield SNATS(ids, type="snat", logical_ip=subnet.cidr, external_ip=address)
-        yield NAT_OF_ROUTER(names.router(router), SNATS.uuid((ids, "snat", subnet.cidr)))
+    for address, through in snat_addresses(interface.router):
+        for subnet in {subnet for _, subnet in fixed if ":" not in subnet.cidr}:
+            ids = ((names.ROUTER_NAME, names.router(router)), ("neutron:subnet_id", subnet.uuid))
+            yield SNATS(ids, type="snat", logical_ip=subnet.cidr, external_ip=address, gateway_port=through)
+            yield NAT_OF_ROUTER(names.router(router), SNATS.uuid((ids, "snat", subnet.cidr, address)))
 
 
 @rule(cloud.RouterGateway)
@@ -291,11 +330,22 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
     if not chassis_of(outside):
         yield finding(outside.router, _unhosted(outside))
     chosen = () if home(outside.router) else chassis_of(outside)
+    own = outside.router.gateway_chassis if outside.router.has_own_schedule else {}
     for place, chassis in enumerate(chosen):
         row = f"{name}_{chassis}"
-        yield GATEWAY_CHASSIS(name=row, chassis_name=chassis, priority=gateway.MOST - place)
+        priority = own.get(chassis, gateway.MOST - place)
+        yield GATEWAY_CHASSIS(name=row, chassis_name=chassis, priority=priority)
         yield CHASSIS_OF_PORT(name, GATEWAY_CHASSIS.uuid(row))
-    for subnet in {subnet for _, subnet in fixed}:
+    if outside.router.enable_default_route_ecmp or cloud.first_gateway(outside.router) is outside:
+        yield from _default_routes(outside, {subnet for _, subnet in fixed})
+
+
+def _default_routes(outside: cloud.RouterGateway, subnets: set[cloud.Subnet]) -> Iterator[Fact]:
+    """Yield the default routes through a gateway, each with a BFD session if that is enabled."""
+    router_name = names.router(cloud.RouterGateway.router.raw(outside))
+    name = names.router_port(cloud.RouterGateway.port.raw(outside))
+    watched = outside.router.enable_default_route_bfd
+    for subnet in subnets:
         nexthop = subnet.gateway_ip
         if nexthop is None:
             continue
@@ -312,9 +362,13 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
             ("neutron:subnet_id", subnet.uuid),
         )
         prefix = DEFAULT_ROUTE[block.version]
-        out = None if ip_address(nexthop) in block else name
-        yield STATIC_ROUTES(ids, ip_prefix=prefix, nexthop=nexthop, output_port=out)
-        yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid((ids, prefix, nexthop)))
+        out = None if ip_address(nexthop) in block and not watched else name
+        session = None
+        if watched:
+            yield BFD_SESSIONS(logical_port=name, dst_ip=nexthop, external_ids=((names.ROUTER_NAME, router_name),))
+            session = BFD_SESSIONS.uuid((name, nexthop))
+        yield STATIC_ROUTES(ids, ip_prefix=prefix, nexthop=nexthop, output_port=out, bfd=session)
+        yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid((ids, prefix, nexthop, out)))
 
 
 def _unhosted(outside: cloud.RouterGateway) -> str:

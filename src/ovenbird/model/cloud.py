@@ -231,6 +231,35 @@ class FixedAddress(Row, table="Fixed_Address", indexes=(("subnet", "address"),))
     address: Column[str] = string(mutable=False)
 
 
+class ServiceProfile(Row, table="Service_Profile"):
+    """How flavors are provided."""
+
+    __slots__ = ()
+
+    description: Column[str] = string()
+    driver: Column[str] = string()
+    metainfo: Column[str] = string()
+    enabled: Column[bool] = boolean()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class Flavor(Row):
+    """A choice that an administrator offers for routers."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    service_type: Column[str] = string(mutable=False)
+    service_profiles: References[ServiceProfile] = references("Service_Profile")
+    enabled: Column[bool] = boolean()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class Router(Row):
     """Connects subnets, and them with an external network."""
 
@@ -244,6 +273,15 @@ class Router(Row):
     routes: Column[frozenset[str]] = strings()
     """Each is `DESTINATION NEXTHOP`."""
     availability_zone_hints: Column[frozenset[str]] = strings()
+    flavor: OptionalReference[Flavor] = optional_reference("Flavor", mutable=False)
+    has_own_schedule: Column[bool] = boolean()
+    """Whether `gateway_chassis` says which chassis host the gateways, rather than the compiler."""
+    gateway_chassis: Column[dict[str, int]] = mapping(string(), integer(0, 32_767))
+    """The priority of each chassis, by name."""
+    enable_default_route_ecmp: Column[bool] = boolean()
+    """Whether default routes lead through every gateway, or through the first alone."""
+    enable_default_route_bfd: Column[bool] = boolean()
+    """Whether BFD watches the next hops of default routes."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -271,17 +309,33 @@ class RouterInterface(Row, table="Router_Interface", indexes=(("port",),)):
     port: Reference[Port] = reference("Port", mutable=False)
 
 
-class RouterGateway(Row, table="Router_Gateway", indexes=(("router",), ("port",))):
-    """A router's port on an external network; the index allows one for each router."""
+class RouterGateway(Row, table="Router_Gateway", indexes=(("port",),)):
+    """A router's port on an external network.
+
+    Which gateways a router has, and in what order, changes with the router's revision.
+    """
 
     __slots__ = ()
 
     router: Reference[Router] = reference("Router", mutable=False)
+    place: Column[int] = integer(0)
+    """The first of a router's gateways is the one that floating IPs and clients prefer."""
     port: Reference[Port] = reference("Port", mutable=False)
     enable_snat: Column[bool] = boolean()
     """Whether the source of outgoing packets is translated to the gateway's address."""
     allowed_by: References[RBACPolicy] = references("RBAC_Policy")
     """The policy by which the router of one project is on the external network of another."""
+
+
+def gateways_of(router: Router) -> list[RouterGateway]:
+    """Return a router's gateways, in their order."""
+    found: list[RouterGateway] = router.referrers(RouterGateway.router)
+    return sorted(found, key=lambda outside: (outside.place, outside.uuid)) if len(found) > 1 else found
+
+
+def first_gateway(router: Router) -> RouterGateway | None:
+    """Return a router's first gateway; None without one."""
+    return next(iter(gateways_of(router)), None)
 
 
 class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
@@ -577,7 +631,8 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
-    FixedAddress, Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
+    FixedAddress, ServiceProfile, Flavor,
+    Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
     DefaultExternalNetwork, AutoAllocatedTopology,
     DefaultSecurityGroupRule, RuleTemplates, DefaultStatefulness, Quota, QuotaTurn, Finding,
@@ -591,4 +646,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.14.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.15.0", checksum="", rows=ROWS)

@@ -44,13 +44,10 @@ NOT_OURS = frozenset(
         "segment_id",
         "segments",
         "standard_attr_id",
-        "external_gateways",
         "router_route",
         "ovs_create_tap",
         "gw_port_id",
         "ha_vr_id",
-        "enable_default_route_bfd",
-        "enable_default_route_ecmp",
     )
 )
 """What Neutron shows for extensions that this API does not have, and does not say that it has."""
@@ -257,8 +254,6 @@ class Pair:
     def _compare(self, at: str, ours: Any, theirs: Any, *, ordered: bool = False) -> None:
         if isinstance(ours, dict) and isinstance(theirs, dict):
             for name in sorted((ours.keys() | theirs.keys()) - NOT_OURS - NOT_THEIRS):
-                if name == "enable_snat" and name not in ours and "name" in ours:
-                    continue  # Neutron shows a router's own as well as its gateway's, which is the one that counts
                 if name == "tags" and "direction" in ours and name not in ours:
                     continue  # rules have none, except within a group
                 if at == "" and name in ("tags", "tenant_id") and name not in theirs:

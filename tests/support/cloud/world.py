@@ -110,11 +110,12 @@ class World:
         ids = {"router": router.uuid, "network": subnet.network.uuid, "port": port.uuid}
         return self.add(cloud.RouterInterface, **ids)
 
-    def gateway(self, router, addresses, *, enable_snat=True, **values):
+    def gateway(self, router, addresses, *, enable_snat=True, place=0, **values):
         """Connect a router to the outside."""
         owner = {"device_owner": "network:router_gateway", "device_id": router.uuid, "port_security_enabled": False}
         port = self.port(addresses[0][0].network, addresses, **owner | values)
-        return self.add(cloud.RouterGateway, router=router.uuid, port=port.uuid, enable_snat=enable_snat)
+        ids = {"router": router.uuid, "port": port.uuid}
+        return self.add(cloud.RouterGateway, **ids, place=place, enable_snat=enable_snat)
 
     def floating(self, interface, gateway, port, address, **values):
         """Add a floating IP that stands for the first address of a port."""

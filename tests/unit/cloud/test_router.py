@@ -348,3 +348,62 @@ def test_address_groups(world):
     assert sets == {f"{name}_ip4": {"192.0.2.0/24"}, f"{name}_ip6": {"fd00::/64"}}
     [acl] = [a for a in world.all(nb.ACL) if a.external_ids.get("neutron:security_group_rule_id") == rule.uuid]
     assert f"ip4.src == ${name}_ip4" in acl.match
+
+
+def test_several_gateways_have_default_routes_watched_by_bfd(scene):
+    away = scene.network(external=True, name="away")
+    scene.add(cloud.NetworkSegment, network=away.uuid, network_type="flat", physical_network="other")
+    subnet = scene.subnet(away, cidr="198.51.100.0/24", gateway_ip="198.51.100.1")
+    router = scene.out.router
+    second = scene.gateway(router, [(subnet, "198.51.100.9")], place=1)
+    scene.settle()
+
+    def defaults():
+        routes = scene.one(nb.LogicalRouter).static_routes
+        return {(route.nexthop, route.output_port) for route in routes if route.ip_prefix == "0.0.0.0/0"}
+
+    first, far = (f"lrp-{cloud.RouterGateway.port.raw(one)}" for one in (scene.out, second))
+    nexthop = next(iter(defaults()))[0]
+    assert defaults() == {(nexthop, None)}
+    snats = {row.external_ip: row.gateway_port for row in scene.all(nb.NAT)}
+    assert snats["198.51.100.9"] is scene.one(nb.LogicalRouterPort, name=far)
+    assert len(snats) == 2
+    scene.change(router, enable_default_route_ecmp=True)
+    scene.settle()
+    assert defaults() == {(nexthop, None), ("198.51.100.1", None)}
+    assert not scene.all(nb.BFD)
+    scene.change(router, enable_default_route_bfd=True)
+    scene.settle()
+    assert defaults() == {(nexthop, first), ("198.51.100.1", far)}
+    assert {(row.logical_port, row.dst_ip) for row in scene.all(nb.BFD)} == {(first, nexthop), (far, "198.51.100.1")}
+    assert all(route.bfd in scene.all(nb.BFD) for route in scene.one(nb.LogicalRouter).static_routes)
+    transaction = scene.nb.transaction()
+    transaction.insert(nb.BFD, {"logical_port": "lrp-x", "dst_ip": "192.0.2.1"})  # somebody else's
+    transaction.commit()
+    scene.change(router, enable_default_route_bfd=False)
+    scene.drop(second)
+    scene.settle()
+    assert defaults() == {(nexthop, None)}
+    assert [row.logical_port for row in scene.all(nb.BFD)] == ["lrp-x"]
+    assert [row.gateway_port for row in scene.all(nb.NAT)] == [None]
+
+
+def test_chassis_that_are_chosen_by_hand(scene):
+    for name in ("hv1", "hv2", "hv3"):
+        scene.chassis(name)
+    router = scene.out.router
+
+    def chosen():
+        return {row.chassis_name: row.priority for row in scene.all(nb.GatewayChassis)}
+
+    scene.settle()
+    assert {"hv1", "hv2", "hv3"} <= chosen().keys()
+    scene.change(router, has_own_schedule=True, gateway_chassis={"hv2": 1, "hv3": 7, "gone": 9})
+    scene.settle()
+    assert chosen() == {"hv2": 1, "hv3": 7}
+    scene.change(router, gateway_chassis={})
+    scene.settle()
+    assert chosen() == {}
+    scene.change(router, has_own_schedule=False)
+    scene.settle()
+    assert {"hv1", "hv2", "hv3"} <= chosen().keys()

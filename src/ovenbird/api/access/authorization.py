@@ -65,7 +65,8 @@ class Authorization:
             for name in given
             if resource.attributes[name].explicit or values[name] != resource.attributes[name].default
         }
-        names = [f"create_{resource.policy_name}", *self._attributes("create", chosen)]
+        verb = f"create_{resource.policy_name}"
+        names = [verb, *self._known(verb, chosen)]
         whole = {**values, "project_id": project}
         self._demand(names, lambda name: resource.reader(name, project=self.caller.project)(whole))
 
@@ -77,8 +78,8 @@ class Authorization:
             NotFound: the caller does not see the resource, or one that the change refers to.
         """
         self.change([f"update_{self.resource.policy_name}"], rendering, values)
-        names = [f"update_{self.resource.policy_name}", *self._attributes("update", values)]
-        self._demand_of(rendering, names, ChainMap(dict(values), rendering.value))
+        verb = f"update_{self.resource.policy_name}"
+        self._demand_of(rendering, [verb, *self._known(verb, values)], ChainMap(dict(values), rendering.value))
 
     def change(self, names: Iterable[str], rendering: Rendering, given: Mapping[str, Any]) -> None:
         """Authorize a change by the rules of these names, which read the present resource.
@@ -95,6 +96,20 @@ class Authorization:
         self._demand_of(rendering, names, rendering.value)
         self.see(given)
 
+    def act(self, action: str, rendering: Rendering, given: Mapping[str, Any]) -> None:
+        """Authorize an action, by its rule and those about the attributes that the request gives.
+
+        Arguments:
+            action: its name.
+            rendering: the resource.
+            given: the request's attributes.
+
+        Raises:
+            PolicyNotAuthorized: the policy forbids it.
+            NotFound: the caller does not see the resource.
+        """
+        self._demand_of(rendering, [action, *self._known(action, given)], rendering.value)
+
     def _demand_of(self, rendering: Rendering, names: Iterable[str], values: Mapping[str, Any]) -> None:
         """Check rules about an existing resource; raise NotFound for one that the caller does not see."""
         try:
@@ -110,10 +125,10 @@ class Authorization:
         if not all(self.access.allows(name, fact) for name in names):
             raise PolicyNotAuthorized(rule=_together(names))
 
-    def _attributes(self, verb: str, given: Mapping[str, Any]) -> Iterator[str]:
-        """Return the names of the rules about setting these attributes and their members."""
+    def _known(self, verb: str, given: Mapping[str, Any]) -> Iterator[str]:
+        """Return the names of the rules about setting these attributes and their members by a rule's request."""
         for name, value in given.items():
-            rule = f"{verb}_{self.resource.policy_name}:{name}"
+            rule = f"{verb}:{name}"
             parts = dict.fromkeys(part for one in _records(value) for part in one)
             for wanted in (rule, *(f"{rule}:{part}" for part in parts)):
                 if self.access.knows(wanted):

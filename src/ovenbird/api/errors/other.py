@@ -51,3 +51,33 @@ class TagNotFound(NotFound):
     """The resource has no such tag."""
 
     message = "Tag {tag} could not be found."
+
+
+class InvalidL3Agent(NotFound):
+    """No agent that can host gateways has this id."""
+
+    message = "Agent {id} is not a L3 Agent or has been disabled"
+
+
+class RouterHostedByL3Agent(Conflict):
+    """The chassis hosts the router already."""
+
+    message = "The router {router_id} has been already hosted by the L3 Agent {agent_id}."
+
+
+class RouterNotHostedByL3Agent(Conflict):
+    """The chassis does not host the router."""
+
+    message = "The router {router_id} is not hosted by the L3 Agent {agent_id}."
+
+
+class InvalidHAChassisPriority(BadRequest):
+    """The priority is none."""
+
+    message = "HA Chassis priority must be between 0 and 32767"
+
+
+class HAChassisPriorityAlreadyAssigned(Conflict):
+    """Another chassis has the priority."""
+
+    message = "HA Chassis priority {ha_chassis_priority} is already assigned"

@@ -153,3 +153,17 @@ class PortHasPortForwarding(BadRequest):
     """A port that is the target of port forwardings cannot have a floating IP."""
 
     message = "Cannot associate floating IP to port {port_id} because it already has a Port Forwarding binding."
+
+
+class UnableToMatchGateways(BadRequest):
+    """A request about gateways means none, or several, of the router's."""
+
+    message = (
+        "Unable to match a requested gateway port to existing gateway ports for router {router_id} (reason: {reason})"
+    )
+
+
+class UnableToRemoveGateways(BadRequest):
+    """The router has no gateways."""
+
+    message = "Unable to remove extra gateways from a router {router_id} (reason: {reason})"

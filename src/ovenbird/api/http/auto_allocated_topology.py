@@ -201,10 +201,10 @@ class AutoAllocatedTopologies(Endpoint):
                 raise RouterInUse(id=interface.router.uuid)
             leaving.append(interface.port)
             draft.transaction.delete(interface)
-            self.routers.ports.delete(draft, interface.port)
+            self.routers.gateways.ports.delete(draft, interface.port)
         self.networks.delete_with(draft, network, leaving)
         if router is not None:
-            self.routers.close(draft, router)
+            self.routers.gateways.update(draft, router, [])
             draft.transaction.delete(router)
 
 

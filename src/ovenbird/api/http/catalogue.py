@@ -9,8 +9,11 @@ from ovenbird.api.http.auto_allocated_topology import AutoAllocatedTopologies
 from ovenbird.api.http.collection import Collection, NestedCollection
 from ovenbird.api.http.endpoints import EmptyCollection, Endpoint, Extensions, ReadOnlyEndpoint
 from ovenbird.api.http.extensions import GENERAL
+from ovenbird.api.http.flavor_requests import NextProviders, ProfilesOfFlavor
 from ovenbird.api.http.quota_requests import DefaultQuotas, QuotaDetails, QuotaRequests
+from ovenbird.api.http.router_scheduling import HostedRouters, HostingAgents
 from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
+from ovenbird.api.resources.agent import Agents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +22,13 @@ if TYPE_CHECKING:
     from ovenbird.api.read_only_resource import ReadOnlyResource
     from ovenbird.api.resource import Resource
 
-_DECLARING: tuple[type[Resource[Any] | ReadOnlyResource | QuotaRequests], ...] = (*RESOURCES, *READ_ONLY, QuotaRequests)
+_DECLARING: tuple[type[Resource[Any] | ReadOnlyResource | QuotaRequests | HostedRouters | ProfilesOfFlavor], ...] = (
+    *RESOURCES,
+    *READ_ONLY,
+    QuotaRequests,
+    HostedRouters,
+    ProfilesOfFlavor,
+)
 
 EXTENSIONS: dict[str, str] = GENERAL | {alias: name for kind in _DECLARING for alias, name in kind.extensions.items()}
 """The API's extensions: name by alias."""
@@ -45,6 +54,7 @@ class Catalogue:
             one.path: Collection(one, made) for one in made.values() if not one.within
         }
         """Resources by URL."""
+        agents = Agents(databases)
         self.endpoints: dict[str, Endpoint] = {
             **self.collections,
             **{kind.path or kind.collection: ReadOnlyEndpoint(kind(databases)) for kind in READ_ONLY},
@@ -56,6 +66,10 @@ class Catalogue:
         """All endpoints by URL."""
         self.nested: dict[tuple[str, str], Endpoint] = {
             **{(made[one.within].path, one.path): NestedCollection(one, made) for one in made.values() if one.within},
+            ("flavors", "service_profiles"): ProfilesOfFlavor(databases, made["flavors"]),
+            ("flavors", "next_providers"): NextProviders(databases, made["flavors"]),
+            ("agents", "l3-routers"): HostedRouters(databases, agents, made["routers"]),
+            ("routers", "l3-agents"): HostingAgents(databases, agents, made["routers"]),
             ("quotas", "default"): DefaultQuotas(databases.quotas),
             ("quotas", "details"): QuotaDetails(databases.quotas),
         }

@@ -202,11 +202,15 @@ class Collection(Endpoint, Generic[R]):
         method = getattr(resource, resource.actions[action])
 
         def build(draft: Draft) -> Any:
-            self._authorize(call, uuid, action)
+            row = self._row(call, uuid)
+            if call.access is not None:
+                given = body.get(resource.member)
+                attributes_given = given if isinstance(given, dict) else {}
+                self._authorization(call, call.access).act(action, resource.renderings.of(row), attributes_given)
             resource.check_action(action, body)
             if call.access is not None:
                 self._authorization(call, call.access).see(body)
-            return method(draft, resource.get(uuid), body)
+            return method(draft, row, body)
 
         answer = await resource.databases.change(call.caller, build)
         return self._member + self._written(call, uuid) + b"}" if answer is None else orjson.dumps(answer)

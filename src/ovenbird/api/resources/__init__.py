@@ -11,6 +11,7 @@ from ovenbird.api.resources.availability_zone import AvailabilityZones
 from ovenbird.api.resources.default_security_group_rule import DefaultSecurityGroupRules
 from ovenbird.api.resources.default_statefulness import DefaultStatefulnesses
 from ovenbird.api.resources.finding import Findings
+from ovenbird.api.resources.flavor import Flavors
 from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.network_ip_availability import NetworkIPAvailabilities
@@ -20,6 +21,7 @@ from ovenbird.api.resources.rbac_policy import RBACPolicies
 from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
+from ovenbird.api.resources.service_profile import ServiceProfiles
 from ovenbird.api.resources.subnet import Subnets
 from ovenbird.api.resources.subnet_pool import SubnetPools
 from ovenbird.api.resources.tap_mirror import TapMirrors
@@ -43,6 +45,8 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     AddressScopes,
     SubnetPools,
     RBACPolicies,
+    Flavors,
+    ServiceProfiles,
     TapMirrors,
 )
 """All writable resources."""

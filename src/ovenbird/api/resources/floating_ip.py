@@ -32,6 +32,7 @@ from ovenbird.model.cloud import (
     PortForwarding,
     RouterGateway,
     RouterInterface,
+    gateways_of,
 )
 from ovenbird.ovsdb.notation import new_uuid
 
@@ -278,8 +279,8 @@ def way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterIn
     for interface in port.network.referrers(RouterInterface.network):
         mine = [f.address for f in interface.port.referrers(FixedAddress.port)
                 if FixedAddress.subnet.raw(f) == subnet.uuid]  # fmt: skip
-        outside: RouterGateway | None = interface.router.referrer(RouterGateway.router)
-        if mine and outside is not None and Port.network.raw(outside.port) == network.uuid:
+        through = (one for one in gateways_of(interface.router) if Port.network.raw(one.port) == network.uuid)
+        if mine and (outside := next(through, None)) is not None:
             ways.append((subnet.gateway_ip not in mine, interface, outside))
     if not ways:
         raise ExternalGatewayForFloatingIPNotFound(

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
-from ovenbird.api.access.sharing import EXTERNAL, grants
 from ovenbird.api.attributes import UNSET, Attribute, shown
-from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.errors.router import (
-    BadRouterRequest,
     InvalidRoutes,
-    RouterExternalGatewayInUseByFloatingIp,
     RouterInUse,
     RouterNotFound,
     RoutesExhausted,
 )
 from ovenbird.api.ports.port_bindings import is_unhosted
+from ovenbird.api.ports.router_gateways import RouterGateways, gateway_info, gateway_infos, render_gateway
 from ovenbird.api.ports.router_interfaces import (
     RouterInterfaces,
     check_new,
@@ -26,9 +23,9 @@ from ovenbird.api.ports.router_interfaces import (
     listed_routes,
     router_ports,
 )
-from ovenbird.api.ports.service_ports import GATEWAY_OWNER, ServicePorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
+from ovenbird.api.resources.flavor import chosen_flavor
 from ovenbird.api.values import (
     WrongTypeError,
     address,
@@ -37,6 +34,7 @@ from ovenbird.api.values import (
     mapping,
     network_of,
     never,
+    optional,
     prefix,
     record,
     text,
@@ -46,43 +44,20 @@ from ovenbird.model import settings
 from ovenbird.model.cloud import (
     AutoAllocatedTopology,
     FixedAddress,
-    FloatingIPAssociation,
-    Network,
-    Port,
-    PortForwarding,
     Router,
-    RouterGateway,
-    Subnet,
+    gateways_of,
 )
 from ovenbird.model.cloud import RouterInterface as Interface
-from ovenbird.net.ip import ip_address, ip_network
+from ovenbird.net.ip import ip_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, ColumnOf
 
 ROUTES = list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address))
 LOOSE_ROUTES = record(("destination", "nexthop"), destination=network_of, nexthop=address)
-
-GATEWAY = record(
-    (),
-    network_id=uuid_value,
-    enable_snat=boolean,
-    external_fixed_ips=list_of(record((), subnet_id=uuid_value, ip_address=address), null=False),
-    qos_policy_id=lambda value: value,
-)
-
-
-def _gateway(value: Any) -> dict[str, Any]:
-    """Convert a gateway; null and the empty object mean no gateway."""
-    given: dict[str, Any] = GATEWAY(mapping(value))
-    if given and "network_id" not in given:
-        raise ValueError("network_id is required")
-    if given.get("qos_policy_id") is not None:
-        raise ValueError("qos_policy_id is not available here")
-    return given
 
 
 def _always(value: Any) -> None:
@@ -106,12 +81,19 @@ class Routers(Resource[Router]):
         "external_gateway_info.external_fixed_ips.subnet_id": "subnets",
         "subnet_id": "subnets",  # of the actions that add and remove interfaces
         "port_id": "ports",
+        "router.external_gateways.network_id": "networks",  # of those that change gateways
+        "router.external_gateways.external_fixed_ips.subnet_id": "subnets",
     }
     extensions: ClassVar[Mapping[str, str]] = {
+        "enable-default-route-bfd": "Enable Default Route BFD",
+        "enable-default-route-ecmp": "Enable Default Route ECMP",
+        "external-gateway-multihoming": "Neutron L3 External Gateway Multihoming",
         "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
         "extraroute": "Neutron Extra Route",
         "extraroute-atomic": "Atomically add/remove extra routes",
+        "l3-ha": "HA Router extension",
         "router": "Neutron L3 Router",
+        "router-enable-snat": 'Exposes the router "enable_snat" read-only configuration flag',
         "router_availability_zone": "Router Availability Zone",
     }
     rules: ClassVar[Mapping[str, str]] = {
@@ -124,18 +106,29 @@ class Routers(Resource[Router]):
                           for part in (GATEWAY_INFO, f"{GATEWAY_INFO}:network_id"))),
         **each(ADMIN, *(f"{verb}_router:{GATEWAY_INFO}:{part}" for verb in ("create", "update")
                          for part in ("enable_snat", "external_fixed_ips"))),
+        **each(ADMIN, *(f"{verb}_router:enable_default_route_{what}" for verb in ("create", "update")
+                         for what in ("bfd", "ecmp"))),
+        **each(MEMBER, *(f"{verb}_external_gateways{part}" for verb in ("add", "update", "remove")
+                          for part in ("", ":external_gateways"))),
+        **each(MEMBER, *(f"{verb}_external_gateways:external_gateways:network_id" for verb in ("add", "update"))),
+        **each(ADMIN, *(f"{verb}_external_gateways:external_gateways:{part}" for verb in ("add", "update")
+                         for part in ("enable_snat", "external_fixed_ips"))),
         **tags("router", reader=READER, member=MEMBER),
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),
         "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
-        "external_gateway_info": Attribute(_gateway, default=UNSET, filterable=False),
+        "external_gateway_info": Attribute(gateway_info, default=UNSET, filterable=False),
+        "external_gateways": shown(filterable=False),
+        "enable_default_route_bfd": Attribute(optional(boolean), default=None, filterable=False),
+        "enable_default_route_ecmp": Attribute(optional(boolean), default=None, filterable=False),
+        "enable_snat": shown(boolean),
         "routes": Attribute(ROUTES, default=UNSET, post=False, filterable=False),
         "distributed": Attribute(_always, default=None, explicit=True, sought=boolean),
         "ha": Attribute(_always, default=None, explicit=True, sought=boolean),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
         "enable_ndp_proxy": Attribute(never, default=False, explicit=True, sought=boolean),
-        "flavor_id": shown(),
+        "flavor_id": Attribute(optional(uuid_value), default=None, put=False),
         "status": shown(),
         "availability_zones": shown(filterable=False),
     }
@@ -145,29 +138,39 @@ class Routers(Resource[Router]):
         "remove_router_interface": "remove_interface",
         "add_extraroutes": "add_routes",
         "remove_extraroutes": "remove_routes",
+        "add_external_gateways": "add_gateways",
+        "update_external_gateways": "update_gateways",
+        "remove_external_gateways": "remove_gateways",
     }
 
     def __init__(self, databases: Databases) -> None:
         super().__init__(databases)
-        self.ports = ServicePorts(databases)
+        self.gateways = RouterGateways(databases)
         self.interfaces = RouterInterfaces(databases)
 
     def render(self, row: Router) -> dict[str, Any]:
         """Return what the API shows of a router."""
-        outside: RouterGateway | None = row.referrer(RouterGateway.router)
+        gateways = gateways_of(row)
+        shown_gateways = [render_gateway(outside) for outside in gateways]
+        enable_snat = gateways[0].enable_snat if gateways else True
+        unhosted = any(is_unhosted(self.databases, outside.port) for outside in gateways)
         routes = sorted(route.split() for route in row.routes)
         hints = sorted(row.availability_zone_hints)
         return {
             **standard(row),
             "name": row.name,
-            "status": "ERROR" if outside is not None and is_unhosted(self.databases, outside.port) else "ACTIVE",
+            "status": "ERROR" if unhosted else "ACTIVE",
             "admin_state_up": row.admin_state_up,
-            "external_gateway_info": None if outside is None else render_gateway(outside),
+            "external_gateway_info": shown_gateways[0] | {"enable_snat": enable_snat} if gateways else None,
+            "external_gateways": shown_gateways,
+            "enable_snat": enable_snat,
+            "enable_default_route_bfd": row.enable_default_route_bfd,
+            "enable_default_route_ecmp": row.enable_default_route_ecmp,
             "routes": [{"destination": to, "nexthop": via} for to, via in routes],
             "distributed": True,
             "ha": True,
             "enable_ndp_proxy": False,
-            "flavor_id": None,
+            "flavor_id": Router.flavor.raw(row),
             "availability_zone_hints": hints,
             "availability_zones": hints,
             "tags": sorted(row.tags),
@@ -177,18 +180,20 @@ class Routers(Resource[Router]):
         """Write a new router, with its gateway if it has one."""
         project = project_of(draft, values)
         hints = check_hints(self.databases, ROUTER, values["availability_zone_hints"])
-        stored = self.stored(values) | {"project_id": project, "availability_zone_hints": hints}
+        stored = self.stored(values) | _switches(values) | {"project_id": project, "availability_zone_hints": hints}
+        if values["flavor_id"] is not None:
+            stored["flavor"] = chosen_flavor(self.databases, values["flavor_id"]).uuid
         uuid = draft.insert(Router, stored)
         if values.get("external_gateway_info"):
-            self._open(draft, uuid, project, values["external_gateway_info"], [])
+            self.gateways.open(draft, uuid, project, values["external_gateway_info"])
         return uuid
 
     def update(self, draft: Draft, row: Router, values: dict[str, Any]) -> None:
         """Write a change of a router."""
-        stored = self.stored(values)
+        stored = self.stored(values) | _switches(values)
         outside: Iterable[UUID] | None = None
         if "external_gateway_info" in values:
-            outside = self._set_gateway(draft, row, values["external_gateway_info"])
+            outside = self.gateways.replace(draft, row, values["external_gateway_info"])
         if "routes" in values:
             stored["routes"] = checked_routes(row, values["routes"], outside)
         elif outside is not None:
@@ -199,7 +204,7 @@ class Routers(Resource[Router]):
         """Write the removal of a router with its gateway; a router with interfaces cannot be removed."""
         if row.referrers(Interface.router):
             raise RouterInUse(id=row.uuid)
-        self.close(draft, row)
+        self.gateways.update(draft, row, [])
         for topology in row.referrers(AutoAllocatedTopology.router):
             draft.transaction.update(topology, {"router": None})
         draft.transaction.delete(row)
@@ -254,94 +259,59 @@ class Routers(Resource[Router]):
         """
         draft.update(row, {"routes": row.routes - stored_routes(_routes_in(body))})
 
-    # -- the gateway --------------------------------------------------------------------------------------------------
-
-    def _set_gateway(self, draft: Draft, row: Router, given: Mapping[str, Any]) -> Iterable[UUID] | None:
-        """Write a change of a gateway, and return its new subnets; None if they do not change."""
-        outside: RouterGateway | None = row.referrer(RouterGateway.router)
-        if outside is None or not given or Port.network.raw(outside.port) != given["network_id"]:
-            self.close(draft, row)
-            if given:
-                inside = [fixed.subnet.cidr for interface in row.referrers(Interface.router)
-                          for fixed in interface.port.referrers(FixedAddress.port)]  # fmt: skip
-                return self._open(draft, row.uuid, row.project_id, given, inside)
-            return ()
-        draft.transaction.update(outside, {"enable_snat": given.get("enable_snat", True)})
-        if given.get("external_fixed_ips"):
-            port = outside.port
-            _check_outside(port.network, given["external_fixed_ips"])
-            subnets = self.ports.addresses.replace(draft, port, given["external_fixed_ips"], port.mac_address)
-            draft.touch(port)
-            return subnets
-        return None
-
-    def _open(
-        self, draft: Draft, router: UUID, project: str, given: Mapping[str, Any], inside: Iterable[str]
-    ) -> list[UUID]:
-        """Write a gateway: a port on the external network without a project; return its subnets.
+    def add_gateways(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
+        """Open further gateways; those that exist stay.
 
         Arguments:
             draft: the transaction.
-            router: the router.
-            project: the router's project.
-            given: the gateway, as the request has it.
-            inside: the CIDRs of the router's other subnets.
+            row: the router.
+            body: the request's, parsed.
         """
-        network = self.databases.store.table(Network).get(given["network_id"])
-        if network is None:
-            raise NetworkNotFound(id=given["network_id"])
-        if not network.external:
-            raise BadRouterRequest(reason=f"Network {network.uuid} is not an external network.")
-        wanted = given.get("external_fixed_ips")
-        _check_outside(network, wanted or ())
-        port, chosen = self.ports.create(draft, network, owner=GATEWAY_OWNER, device=router, wanted=wanted or None)
-        for cidr in inside:
-            block = ip_network(cidr)
-            for subnet, _ in chosen:
-                theirs = ip_network(subnet.cidr)
-                if theirs.version == block.version and theirs.overlaps(block):
-                    raise BadRouterRequest(
-                        reason=f"Cidr {subnet.cidr} of subnet {subnet.uuid} overlaps with cidr "
-                        f"{cidr} of a subnet of the router."
-                    )
-        values = {"router": router, "port": port, "enable_snat": given.get("enable_snat", True)}
-        allowed_by = grants(draft, project, [network], EXTERNAL)
-        draft.transaction.insert(RouterGateway, values | {"allowed_by": allowed_by})
-        return [subnet.uuid for subnet, _ in chosen]
+        self._change_gateways(draft, row, body, self.gateways.add)
 
-    def close(self, draft: Draft, row: Router) -> None:
-        """Write the removal of a router's gateway, if it has one.
+    def update_gateways(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
+        """Replace the list of gateways.
 
-        Raises:
-            RouterExternalGatewayInUseByFloatingIp: floating IPs use it.
+        Arguments:
+            draft: the transaction.
+            row: the router.
+            body: the request's, parsed.
         """
-        outside: RouterGateway | None = row.referrer(RouterGateway.router)
-        if outside is None:
+        self._change_gateways(draft, row, body, self.gateways.update)
+
+    def remove_gateways(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
+        """Close some of the gateways.
+
+        Arguments:
+            draft: the transaction.
+            row: the router.
+            body: the request's, parsed.
+        """
+        self._change_gateways(draft, row, body, self.gateways.remove)
+
+    def _change_gateways(
+        self,
+        draft: Draft,
+        row: Router,
+        body: Mapping[str, Any],
+        change: Callable[[Draft, Router, list[dict[str, Any]]], set[UUID]],
+    ) -> None:
+        """Change the gateways as a request says; one that names none changes nothing."""
+        try:
+            member = mapping(body.get("router"))
+            given = gateway_infos(member["external_gateways"]) if "external_gateways" in member else None
+        except ValueError as error:
+            raise HTTPBadRequest(reason=f"Invalid input for external_gateways. Reason: {error}.") from error
+        if given is None:
             return
-        used = bool(outside.referrers(FloatingIPAssociation.gateway)) or bool(outside.referrers(PortForwarding.gateway))
-        if used:
-            raise RouterExternalGatewayInUseByFloatingIp(router_id=row.uuid, net_id=Port.network.raw(outside.port))
-        draft.transaction.delete(outside)
-        self.ports.delete(draft, outside.port)
+        check_reachable(row, listed_routes(row), change(draft, row, given))
+        draft.touch(row)
 
 
-def _check_outside(network: Network, wanted: Iterable[Mapping[str, str]]) -> None:
-    """Check that the external address of a router is not that of the subnet's gateway."""
-    gateways = {subnet.gateway_ip for subnet in network.referrers(Subnet.network)}
-    for item in wanted:
-        if item.get("ip_address") in gateways:
-            raise BadRouterRequest(reason=f"External IP {item['ip_address']} is the same as the gateway IP.")
-
-
-def render_gateway(outside: RouterGateway) -> dict[str, Any]:
-    """Return what the API shows of a router's gateway."""
-    port = outside.port
-    fixed = sorted((f.address, FixedAddress.subnet.raw(f)) for f in port.referrers(FixedAddress.port))
-    return {
-        "network_id": Port.network.raw(port),
-        "enable_snat": outside.enable_snat,
-        "external_fixed_ips": [{"subnet_id": subnet, "ip_address": ip} for ip, subnet in fixed],
-    }
+def _switches(values: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the switches that a request sets; null leaves one as it is."""
+    names = ("enable_default_route_bfd", "enable_default_route_ecmp")
+    return {name: values[name] for name in names if values.get(name) is not None}
 
 
 def stored_routes(routes: Iterable[Mapping[str, str]]) -> frozenset[str]:
@@ -364,10 +334,8 @@ def checked_routes(
         RoutesExhausted: there are too many.
     """
     if outside is None:
-        gateway: RouterGateway | None = router.referrer(RouterGateway.router)
-        outside = (
-            () if gateway is None else [FixedAddress.subnet.raw(f) for f in gateway.port.referrers(FixedAddress.port)]
-        )
+        outside = [FixedAddress.subnet.raw(f) for one in gateways_of(router)
+                   for f in one.port.referrers(FixedAddress.port)]  # fmt: skip
     own = {fixed.address for port in router_ports(router) for fixed in port.referrers(FixedAddress.port)}
     for route in routes:
         hop = ip_address(route["nexthop"])

@@ -224,3 +224,53 @@ async def test_agents_of_a_southbound_without_chassis_private(neutron, tmp_path)
     finally:
         await replica.close()
         await server.close()
+
+
+async def test_chassis_of_routers_are_chosen_by_hand(neutron):
+    head(neutron, 1, time.time())
+    for name in ("c1", "c2", "c3"):
+        neutron.chassis(name, f"host-{name}", GATEWAY, answered=1)
+    neutron.chassis("plain", "host-plain", {}, answered=1)
+    outside = await neutron.network(
+        **{"router:external": True, "provider:network_type": "flat", "provider:physical_network": "public"}
+    )
+    await neutron.subnet(outside, cidr="203.0.113.0/24")
+    router = await neutron.create("router", external_gateway_info={"network_id": outside["id"]})
+    path, gone = f"routers/{router['id']}/l3-agents", f"agents/c2/l3-routers/{router['id']}"
+
+    def scheduled(transaction):
+        port = router["external_gateway_info"]["external_fixed_ips"]
+        assert port
+        [row] = [row for row in neutron.cloud.store.table(cloud.Port) if row.device_owner == "network:router_gateway"]
+        chassis = [transaction.insert(nb.GatewayChassis, {"name": n, "chassis_name": n, "priority": p})
+                   for n, p in (("c1", 5), ("c2", 4))]  # fmt: skip
+        name = {"name": f"lrp-{row.uuid}", "mac": row.mac_address, "networks": frozenset(("203.0.113.2/24",))}
+        made = transaction.insert(nb.LogicalRouterPort, name | {"gateway_chassis": frozenset(chassis)})
+        transaction.insert(nb.LogicalRouter, {"name": "r", "ports": frozenset((made,))})
+
+    commit(neutron.northbound, scheduled)
+
+    async def hosting():
+        _, answer = await neutron.ask("GET", path)
+        return {agent["id"]: agent["ha_chassis_priority"] for agent in answer["agents"]}
+
+    assert await hosting() == {"c1": 5, "c2": 4}
+    _, answer = await neutron.ask("GET", "agents/c2/l3-routers")
+    assert [one["id"] for one in answer["routers"]] == [router["id"]]
+    body = {"router_id": router["id"]}
+    await neutron.refused(409, "RouterHostedByL3Agent", "POST", "agents/c1/l3-routers", body)
+    await neutron.refused(404, "InvalidL3Agent", "POST", "agents/plain/l3-routers", body)
+    await neutron.refused(404, "InvalidL3Agent", "POST", "agents/none/l3-routers", body)
+    priority = "HAChassisPriorityAlreadyAssigned"
+    await neutron.refused(409, priority, "POST", "agents/c3/l3-routers", body | {"ha_chassis_priority": 5})
+    await neutron.refused(400, "InvalidHAChassisPriority", "PUT", gone, {"ha_chassis_priority": 40000})
+    assert (await neutron.ask("POST", "agents/c3/l3-routers", body))[0] == 201
+    assert await hosting() == {"c1": 5, "c2": 4, "c3": 3}
+    assert (await neutron.ask("PUT", gone, {"ha_chassis_priority": 10}))[0] == 200
+    assert await hosting() == {"c1": 5, "c2": 10, "c3": 3}
+    assert (await neutron.ask("DELETE", gone))[0] == 204
+    await neutron.refused(409, "RouterNotHostedByL3Agent", "DELETE", gone)
+    assert await hosting() == {"c1": 5, "c3": 3}
+    await neutron.refused(404, "RouterNotFound", "GET", "routers/00000000-0000-4000-8000-000000000000/l3-agents")
+    await neutron.ask("PUT", f"routers/{router['id']}", {"router": {"external_gateway_info": None}})
+    assert not neutron.cloud.store.table(cloud.Router).all()[0].has_own_schedule

@@ -258,3 +258,51 @@ async def test_settings_say_how_many_routes_and_pairs_there_may_be(neutron):
     await neutron.refused(400, "AllowedAddressPairExhausted", "PUT", f"ports/{port['id']}", {"port": pairs})
     body = {"port": pairs | {"network_id": network["id"]}}
     await neutron.refused(400, "AllowedAddressPairExhausted", "POST", "ports", body)
+
+
+async def test_several_gateways(neutron):
+    one, two = [await neutron.network(**{"router:external": True}) for _ in range(2)]
+    await neutron.subnet(one, cidr="203.0.113.0/24")
+    await neutron.subnet(two, cidr="198.51.100.0/24")
+    inner = await neutron.network()
+    subnet = await neutron.subnet(inner, cidr="10.0.0.0/24")
+    router = await neutron.create("router", external_gateway_info={"network_id": one["id"], "enable_snat": False})
+    path = f"routers/{router['id']}"
+    await neutron.ask("PUT", f"{path}/add_router_interface", {"subnet_id": subnet["id"]})
+
+    async def change(verb, *networks):
+        body = {"router": {"external_gateways": [{"network_id": network["id"]} for network in networks]}}
+        status, answer = await neutron.ask("PUT", f"{path}/{verb}_external_gateways", body)
+        assert status == 200, answer
+        return [gateway["network_id"] for gateway in answer["router"]["external_gateways"]]
+
+    assert await change("add", two) == [one["id"], two["id"]]
+    _, answer = await neutron.ask("GET", path)
+    shown = answer["router"]
+    assert shown["external_gateway_info"]["network_id"] == one["id"]
+    assert (shown["enable_snat"], shown["enable_default_route_bfd"]) == (False, False)
+    assert await change("update", two, one) == [two["id"], one["id"]]
+    far = await neutron.port(inner)
+    floating = await neutron.create("floatingip", floating_network_id=one["id"], port_id=far["id"])
+    assert floating["router_id"] == router["id"]  # by the gateway that is not the first
+    body = {"router": {"external_gateways": [{"network_id": one["id"]}]}}
+    used = "RouterExternalGatewayInUseByFloatingIp"
+    await neutron.refused(409, used, "PUT", f"{path}/remove_external_gateways", body)
+    assert await change("remove", two) == [one["id"]]
+    await neutron.ask("DELETE", f"floatingips/{floating['id']}")
+    overlapping = await neutron.network(**{"router:external": True})
+    await neutron.subnet(overlapping, cidr="203.0.113.128/25")
+    body = {"router": {"external_gateways": [{"network_id": overlapping["id"]}]}}
+    await neutron.refused(400, "BadRequest", "PUT", f"{path}/add_external_gateways", body)
+    await neutron.refused(400, "UnableToMatchGateways", "PUT", f"{path}/remove_external_gateways", body)
+    route = {"router": {"routes": [{"destination": "192.0.2.0/24", "nexthop": "203.0.113.9"}]}}
+    assert (await neutron.ask("PUT", path, route))[0] == 200
+    status, _ = await neutron.ask("PUT", f"{path}/update_external_gateways", {"router": {"external_gateways": []}})
+    assert status == 400  # the route needs it
+    await neutron.ask("PUT", path, {"router": {"routes": []}})
+    assert await change("update") == []
+    await neutron.refused(400, "HTTPBadRequest", "PUT", f"{path}/add_external_gateways",
+                          {"router": {"external_gateways": [{}]}})  # fmt: skip
+    body = {"router": {"enable_default_route_bfd": True, "enable_default_route_ecmp": True}}
+    _, answer = await neutron.ask("PUT", path, body)
+    assert answer["router"]["enable_default_route_ecmp"] is answer["router"]["enable_default_route_bfd"] is True
