@@ -28,6 +28,7 @@ from ovenbird.cloud.load_balancing import (
     LISTENERS,
     client_acls,
     listener_balancer,
+    pool_probes,
     unreachable,
 )
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
@@ -87,6 +88,7 @@ RULES = (
     tap_mirror,
     port_names,
     listener_balancer,
+    pool_probes,
     client_acls,
     unreachable,
     ineffective_settings,

@@ -8,6 +8,10 @@ A listener's virtual addresses are those of its load balancer, and the floating 
 the default pool as backends. A member of weight 2 is listed twice, and so gets twice as many connections. Without any
 member connections are rejected. A pool's health monitor is a health check of each address, floating IPs included.
 
+Members that are probed at another address or port than they serve at, by another protocol, or with backup members among
+them, are backends of a load balancer that nothing uses, by whose health checks chassis probe them; the compiler reads
+the results and lists those members that pass.
+
 Who may connect (`allowed_cidrs`) is decided by ACLs at the ports of the switches where clients are, before a switch or
 router chooses a backend: at the switches that use the load balancer, and at those of external networks.
 """
@@ -21,13 +25,14 @@ from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.floating_ip import BALANCERS_OF_ROUTER, BALANCERS_OF_SWITCH
 from ovenbird.cloud.network import SWITCHES
+from ovenbird.engine import lookups
 from ovenbird.engine.facts import Members
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, sb
 from ovenbird.model.load_balancing import HealthMonitor, Listener, LoadBalancer, Member, Pool
-from ovenbird.model.member_health import monitor_of, place
+from ovenbird.model.member_health import PROBED, apart, monitor_of, place, probed_address, probed_port, reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,13 +197,22 @@ class Backend(NamedTuple):
 @view
 def backends_of(pool: Pool) -> tuple[Backend, ...]:
     """Return the members of a pool that get connections."""
+    members = [one for one in pool.referrers(Member.pool) if one.admin_state_up and one.weight]
+    monitor = monitor_of(pool)
+    if monitor is not None and apart(pool):
+        members = [one for one in members if _passes(one, monitor)]
     found = [
         Backend(_endpoint(one.address, one.protocol_port), ":" in one.address, one.weight, one.backup)
-        for one in pool.referrers(Member.pool)
-        if one.admin_state_up and one.weight
+        for one in members
     ]
     main = [one for one in found if not one.backup]
     return tuple(sorted(main or found))
+
+
+def _passes(member: Member, monitor: HealthMonitor) -> bool:
+    """Return whether a member that is probed apart gets connections, as far as is known."""
+    said = reported(member, monitor, lookups.table(sb.ServiceMonitor))
+    return said in (None, "online") and (place(member) is not None or Member.subnet.raw(member) is None)
 
 
 def _endpoint(address: str, port: int) -> str:
@@ -236,7 +250,7 @@ def listener_balancer(listener: Listener) -> Iterator[Fact]:
         vips=tuple(sorted(vips.items())),
         options=_options(pool),
         selection_fields=_fields(pool, addresses_of(balancer)),
-        ip_port_mappings=mappings(pool) if pool is not None else (),
+        ip_port_mappings=mappings(pool) if pool is not None and not apart(pool) else (),
     )
     uuid = LISTENERS.uuid(listener.uuid)
     where = place_of(balancer)
@@ -244,7 +258,7 @@ def listener_balancer(listener: Listener) -> Iterator[Fact]:
         yield BALANCERS_OF_SWITCH(names.switch(network), uuid)
     for router in where.routers:
         yield BALANCERS_OF_ROUTER(names.router(router), uuid)
-    monitor = monitor_of(pool) if pool is not None else None
+    monitor = monitor_of(pool) if pool is not None and not apart(pool) else None
     if monitor is not None:
         for vip in vips:
             ids = tuple(
@@ -293,9 +307,11 @@ def mappings(pool: Pool) -> Pairs:
         source, port = member.probed_from, place(member)
         if source is None or port is None:
             continue
-        address = next((at for at, _ in fixed_addresses(source.port) if (":" in at) == (":" in member.address)), None)
+        address = next(
+            (at for at, _ in fixed_addresses(source.port) if (":" in at) == (":" in probed_address(member))), None
+        )
         if address is not None:
-            found[_bracketed(member.address)] = f"{port}:{_bracketed(address)}"
+            found[_bracketed(probed_address(member))] = f"{port}:{_bracketed(address)}"
     return tuple(sorted(found.items()))
 
 
@@ -311,6 +327,35 @@ def probe_options(monitor: HealthMonitor) -> Pairs:
         success_count=str(monitor.max_retries),
         failure_count=str(monitor.max_retries_down),
     )
+
+
+@rule(Pool)
+def pool_probes(pool: Pool) -> Iterator[Fact]:
+    """Yield the load balancer of a pool whose members are probed apart; nothing uses it."""
+    monitor = monitor_of(pool)
+    if monitor is None or not apart(pool):
+        return
+    at = sorted(
+        {
+            _endpoint(probed_address(one), probed_port(one))
+            for one in pool.referrers(Member.pool)
+            if one.admin_state_up and Member.probed_from.raw(one) is not None
+        }
+    )
+    key = f"pool-{pool.uuid}"
+    yield LISTENERS(
+        external_ids=((names.LISTENER, key), (f"pool_{pool.uuid}", "")),
+        name=f"hm-{pool.uuid}",
+        protocol=PROBED[monitor.type],
+        vips=tuple([(one, one) for one in at]),
+        options=(),
+        selection_fields=frozenset(),
+        ip_port_mappings=mappings(pool),
+    )
+    for one in at:
+        ids = tuple(sorted({names.LISTENER: key, VIP: one, "octavia:healthmonitor": monitor.uuid}.items()))
+        yield HEALTH_CHECKS(external_ids=ids, vip=one, options=probe_options(monitor))
+        yield CHECKS_OF_LISTENER(key, HEALTH_CHECKS.uuid((key, one)))
 
 
 @rule(Listener)

@@ -5,14 +5,14 @@ A probe is a row of Southbound's Service_Monitor, by the switch port behind whic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ovenbird.model import sb
 from ovenbird.model.cloud import FixedAddress
 from ovenbird.model.load_balancing import HealthMonitor, Member, Pool
 
 if TYPE_CHECKING:
-    from ovenbird.engine.rows import UUID, Store
+    from ovenbird.engine.rows import UUID, Store, Table
 
 _SM = sb.ServiceMonitor
 
@@ -39,6 +39,19 @@ def probed_port(member: Member) -> int:
     return member.monitor_port or member.protocol_port
 
 
+def apart(pool: Pool) -> bool:
+    """Return whether the members of a pool are probed by other means than the connections that they get.
+
+    Northbound's health checks probe where connections go, by their protocol, and know no backup members.
+    """
+    monitor = monitor_of(pool)
+    if monitor is None:
+        return False
+    return PROBED[monitor.type] != pool.protocol.lower() or any(
+        one.backup or one.monitor_address or one.monitor_port for one in pool.referrers(Member.pool)
+    )
+
+
 def place(member: Member) -> UUID | None:
     """Return the port of Cloud behind which a member is probed; None if its address is no port's."""
     subnet = Member.subnet.raw(member)
@@ -49,19 +62,20 @@ def place(member: Member) -> UUID | None:
     return FixedAddress.port.raw(found[0]) if found else None
 
 
-def reported(member: Member, monitor: HealthMonitor, southbound: Store) -> str | None:
+def reported(member: Member, monitor: HealthMonitor, monitors: Table[sb.ServiceMonitor]) -> str | None:
     """Return what the chassis say of a member: `online`, `offline`, `error`, or None for nothing yet.
 
     Arguments:
         member: the member.
         monitor: its pool's health monitor.
-        southbound: where it stands.
+        monitors: where it stands.
     """
     port = place(member)
     if port is None:
         return None
-    index: Any = southbound.table(_SM).index(_SM.logical_port, _SM.ip, _SM.port, _SM.protocol)
-    rows = index.rows((port, probed_address(member), probed_port(member), PROBED[monitor.type]))
+    rows = monitors.index(_SM.logical_port, _SM.ip, _SM.port, _SM.protocol).rows(
+        (port, probed_address(member), probed_port(member), PROBED[monitor.type])
+    )
     return rows[0].status if rows else None
 
 
@@ -79,5 +93,5 @@ def member_status(member: Member, southbound: Store | None) -> str:
         return NO_MONITOR
     if Member.subnet.raw(member) is not None and place(member) is None:
         return ERROR  # nothing is there that could be probed
-    said = reported(member, monitor, southbound)
+    said = reported(member, monitor, southbound.table(_SM))
     return NO_MONITOR if said is None else ONLINE if said == "online" else ERROR

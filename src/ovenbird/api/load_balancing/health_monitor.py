@@ -8,7 +8,6 @@ from ovenbird.api.attributes import REQUIRED, Attribute
 from ovenbird.api.errors.load_balancing import (
     DuplicateHealthMonitor,
     LoadBalancingNotFound,
-    UnsupportedOption,
     ValidationFailure,
 )
 from ovenbird.api.load_balancing import rules
@@ -125,9 +124,6 @@ def _check_type(kind: str, protocol: str) -> None:
 
     Raises:
         ValidationFailure: Octavia's API refuses it.
-        UnsupportedOption: it is not possible here.
     """
     if kind == "UDP-CONNECT" and protocol == "TCP":
         raise ValidationFailure(reason=f"The {kind} type is only supported for pools of type UDP/SCTP.")
-    if kind == "UDP-CONNECT" and protocol == "SCTP":
-        raise UnsupportedOption(reason=f"health monitor type {kind} is not supported for {protocol} pools")

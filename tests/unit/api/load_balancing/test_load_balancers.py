@@ -75,3 +75,37 @@ async def test_a_whole_load_balancer_in_one_request(world):
         if "10.0.0.11" in {f.address for f in p.referrers(cloud.FixedAddress.port)}
     ]
     assert row.ip_port_mappings == {"10.0.0.11": f"{member.uuid}:{source.address}"}
+
+
+async def test_members_probed_elsewhere_and_backups(world):
+    """The compiler itself lists the members that pass, and backup members if no other does."""
+    ports = [
+        await world.create("port", network_id=world.network, fixed_ips=[{"ip_address": f"10.0.0.{host}"}])
+        for host in (11, 12)
+    ]
+    subnet = {"subnet_id": world.subnet, "protocol_port": 80}
+    pool = {
+        "name": "p", "protocol": "TCP", "lb_algorithm": "SOURCE_IP_PORT",
+        "members": [{"address": "10.0.0.11", "monitor_port": 8081, **subnet},
+                    {"address": "10.0.0.12", "backup": True, **subnet}],
+        "healthmonitor": {"type": "TCP", "delay": 3, "timeout": 2, "max_retries": 2},
+    }  # fmt: skip
+    listener = {"protocol": "TCP", "protocol_port": 80, "default_pool": pool}
+    made = await world.make("loadbalancer", vip_subnet_id=world.subnet, listeners=[listener])
+    vip = f"{made['vip_address']}:80"
+
+    def served():
+        return next(row for row in world.balancers() if row.name == made["id"]).vips[vip]
+
+    assert served() == "10.0.0.11:80"
+    probes = next(row for row in world.balancers() if row.name == f"hm-{made['pools'][0]['id']}")
+    assert probes.vips == {at: at for at in ("10.0.0.11:8081", "10.0.0.12:80")}
+    assert {check.vip for check in probes.health_check} == probes.vips.keys()
+    assert probes.ip_port_mappings.keys() == {"10.0.0.11", "10.0.0.12"}
+    assert not any(row.load_balancer == [probes] for row in world.northbound.store.table(nb.LogicalSwitch))
+    world.report(ports[0]["id"], "10.0.0.11", 8081, "tcp", "offline")
+    assert served() == "10.0.0.12:80"
+    _, shown = await world.lb("GET", f"loadbalancers/{made['id']}")
+    assert shown["loadbalancer"]["operating_status"] == "DEGRADED"
+    world.report(ports[0]["id"], "10.0.0.11", 8081, "tcp", "online")
+    assert served() == "10.0.0.11:80"
