@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import gateway, names
 from ovenbird.cloud.addressing import fixed_addresses
+from ovenbird.cloud.bgp import DYNAMIC_ROUTING, gateway_redistribution, is_announced, network_redistribution
 from ovenbird.cloud.network import ON_A_WIRE, network_mtu
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.findings import finding
@@ -256,6 +257,8 @@ def logical_router(router: cloud.Router) -> Iterator[Fact]:
 
 def _router_options(router: cloud.Router) -> Pairs:
     options = dict(ROUTER_OPTIONS)
+    if is_announced(router):
+        options[DYNAMIC_ROUTING] = "true"
     if chassis := home(router):
         options[gateway.HOME] = chassis
     if age := settings.MAC_BINDING_AGE.of(router.home.store):
@@ -296,7 +299,7 @@ def internal_port(interface: cloud.RouterInterface) -> Iterator[Fact]:
         mac=port.mac_address,
         networks=_networks(fixed),
         enabled=None if port.admin_state_up else False,
-        options=options,
+        options=(*network_redistribution(interface), *options),
         ipv6_ra_configs=router_advertisements(network, fixed),
         external_ids=_port_ids(port, router, fixed, outside=False),
     )
@@ -322,7 +325,7 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         mac=port.mac_address,
         networks=_networks(fixed),
         enabled=None,
-        options=_gateway_options(outside),
+        options=(*gateway_redistribution(outside), *_gateway_options(outside)),
         ipv6_ra_configs=(),
         external_ids=_port_ids(port, router, fixed, outside=True),
     )

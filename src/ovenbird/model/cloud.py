@@ -425,6 +425,40 @@ class TapMirrorTunnel(Row, table="Tap_Mirror_Tunnel", indexes=(("tunnel_id",), (
     tunnel_id: Column[int] = integer(0, 0xFFFF_FFFF, mutable=False)
 
 
+class BGPPeer(Row, table="BGP_Peer"):
+    """A router of the physical network that speakers talk to."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    peer_ip: Column[str] = string(mutable=False)
+    remote_as: Column[int] = integer(1, 4_294_967_294, mutable=False)
+    auth_type: Column[str] = enum("none", "md5", mutable=False)
+    password: Column[str] = string()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class BGPSpeaker(Row, table="BGP_Speaker"):
+    """Announces routes of the routers on external networks."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    local_as: Column[int] = integer(1, 4_294_967_294, mutable=False)
+    ip_version: Column[int] = integer(4, 6, mutable=False)
+    peers: References[BGPPeer] = references("BGP_Peer", weak=True)
+    networks: References[Network] = references("Network", weak=True)
+    advertise_floating_ip_host_routes: Column[bool] = boolean()
+    advertise_tenant_networks: Column[bool] = boolean()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class AddressGroup(Row, table="Address_Group"):
     """A set of addresses that security group rules refer to."""
 
@@ -631,7 +665,7 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
-    FixedAddress, ServiceProfile, Flavor,
+    FixedAddress, ServiceProfile, Flavor, BGPPeer, BGPSpeaker,
     Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
     DefaultExternalNetwork, AutoAllocatedTopology,
@@ -646,4 +680,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.15.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.16.0", checksum="", rows=ROWS)

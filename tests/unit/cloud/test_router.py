@@ -407,3 +407,36 @@ def test_chassis_that_are_chosen_by_hand(scene):
     scene.change(router, has_own_schedule=False)
     scene.settle()
     assert {"hv1", "hv2", "hv3"} <= chosen().keys()
+
+
+def test_routers_announce_for_bgp_speakers(scene):
+    association = scene.floating(scene.inside, scene.out, scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")]),
+                                 "203.0.113.50")  # fmt: skip
+    assert association
+    numbers = {"local_as": 65000, "ip_version": 4}
+    flags = {"advertise_floating_ip_host_routes": True, "advertise_tenant_networks": True}
+    speaker = scene.add(cloud.BGPSpeaker, **numbers, **flags)
+    scene.settle()
+    gateway = scene.one(nb.LogicalRouterPort, name=f"lrp-{cloud.RouterGateway.port.raw(scene.out)}")
+    inside = scene.one(nb.LogicalRouterPort, name=f"lrp-{cloud.RouterInterface.port.raw(scene.inside)}")
+
+    def words():
+        where = (scene.one(nb.LogicalRouter).options.get("dynamic-routing"),)
+        return (*where, *(one.options.get("dynamic-routing-redistribute") for one in (gateway, inside)))
+
+    assert words() == (None, None, None)
+    scene.change(speaker, networks=frozenset((scene.out.port.network.uuid,)))
+    scene.settle()
+    assert words() == ("true", "nat", None)  # the network is in no address scope
+    scope = scene.add(cloud.AddressScope, ip_version=4)
+    pool = scene.add(cloud.SubnetPool, ip_version=4, address_scope=scope.uuid)
+    for subnet in (scene.inner_subnet, scene.out.port.network.referrers(cloud.Subnet.network)[0]):
+        scene.change(subnet, subnet_pool=pool.uuid)
+    scene.settle()
+    assert words() == ("true", "nat", "connected")
+    scene.change(speaker, advertise_floating_ip_host_routes=False)
+    scene.settle()
+    assert words() == ("true", None, "connected")
+    scene.drop(speaker)
+    scene.settle()
+    assert words() == (None, None, None)

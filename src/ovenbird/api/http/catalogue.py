@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.access.rules import NAMES
+from ovenbird.api.http.advertised_routes import AdvertisedRoutes
 from ovenbird.api.http.auto_allocated_topology import AutoAllocatedTopologies
 from ovenbird.api.http.collection import Collection, NestedCollection
 from ovenbird.api.http.endpoints import EmptyCollection, Endpoint, Extensions, ReadOnlyEndpoint
@@ -68,6 +69,7 @@ class Catalogue:
             **{(made[one.within].path, one.path): NestedCollection(one, made) for one in made.values() if one.within},
             ("flavors", "service_profiles"): ProfilesOfFlavor(databases, made["flavors"]),
             ("flavors", "next_providers"): NextProviders(databases, made["flavors"]),
+            ("bgp-speakers", "get_advertised_routes"): AdvertisedRoutes(databases),
             ("agents", "l3-routers"): HostedRouters(databases, agents, made["routers"]),
             ("routers", "l3-agents"): HostingAgents(databases, agents, made["routers"]),
             ("quotas", "default"): DefaultQuotas(databases.quotas),

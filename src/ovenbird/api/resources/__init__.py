@@ -8,6 +8,8 @@ from ovenbird.api.resources.address_group import AddressGroups
 from ovenbird.api.resources.address_scope import AddressScopes
 from ovenbird.api.resources.agent import Agents
 from ovenbird.api.resources.availability_zone import AvailabilityZones
+from ovenbird.api.resources.bgp_peer import BGPPeers
+from ovenbird.api.resources.bgp_speaker import BGPSpeakers
 from ovenbird.api.resources.default_security_group_rule import DefaultSecurityGroupRules
 from ovenbird.api.resources.default_statefulness import DefaultStatefulnesses
 from ovenbird.api.resources.finding import Findings
@@ -45,6 +47,8 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     AddressScopes,
     SubnetPools,
     RBACPolicies,
+    BGPPeers,
+    BGPSpeakers,
     Flavors,
     ServiceProfiles,
     TapMirrors,
