@@ -52,6 +52,22 @@ class Pool:
             raise LookupError(f"{self.name}: asked for an id outside of a computation")
         return _scope(node.engine, self, scope).get(key, want, strength=0 if want is None else 1 if yields else 2)
 
+    def narrow(self, low: int, *, high: int, scope: Hashable = None) -> None:
+        """Allocate the ids of a scope from a part of the range; ids outside of it that no key has requested move.
+
+        Arguments:
+            low: the lowest id; the pool's, if that is higher.
+            high: the highest; the pool's, if that is lower.
+            scope: the ids' scope.
+
+        Raises:
+            LookupError: nothing is being computed, so there is no engine to ask.
+        """
+        node = tracking.reader
+        if node is None:
+            raise LookupError(f"{self.name}: narrowed outside of a computation")
+        _scope(node.engine, self, scope).narrow(low, high=high)
+
 
 def _scope(engine: Any, pool: Pool, scope: Hashable) -> PoolScope:
     found: PoolScope | None = engine.scopes.get((pool, scope))
@@ -139,7 +155,7 @@ class PoolScope:
         key: the scope.
     """
 
-    __slots__ = ("_next", "by_key", "engine", "exhausted", "key", "pool", "refused", "seeds", "taken")
+    __slots__ = ("_next", "by_key", "engine", "exhausted", "high", "key", "low", "pool", "refused", "seeds", "taken")
 
     def __init__(self, engine: Any, pool: Pool, key: Hashable) -> None:
         self.engine = engine
@@ -150,6 +166,7 @@ class PoolScope:
         self.seeds: dict[Hashable, int] = {}
         self.exhausted = Source()
         self.refused: dict[int, Refused] = {}
+        self.low, self.high = pool.low, pool.high
         self._next = pool.low
 
     def seed(self, key: Hashable, value: int) -> None:
@@ -180,6 +197,22 @@ class PoolScope:
             self.exhausted.track()
         return found.value
 
+    def narrow(self, low: int, *, high: int) -> None:
+        """Allocate from `low` to `high` from now on, and move what is outside and was not requested."""
+        low, high = max(low, self.pool.low), min(high, self.pool.high)
+        if (low, high) == (self.low, self.high):
+            return
+        self.low, self.high, self._next = low, high, low
+        for key, value in list(self.seeds.items()):
+            if not low <= value <= high:
+                del self.seeds[key]
+                if self.taken.get(value) == key and key not in self.by_key:
+                    del self.taken[value]
+        for found in list(self.by_key.values()):
+            if not found.strength and not low <= found.value <= high:
+                self._oust(found)
+        self.exhausted.touch()
+
     def release_unclaimed(self) -> None:
         """Release the reservations that no key has claimed."""
         for key, value in self.seeds.items():
@@ -196,7 +229,7 @@ class PoolScope:
             del self.taken[allocation.value]
         self._left(allocation.value)
         self.exhausted.touch()
-        if not self.by_key and not self.seeds:
+        if not self.by_key and not self.seeds and (self.low, self.high) == (self.pool.low, self.pool.high):
             self.engine.scopes.pop((self.pool, self.key), None)
 
     def _choose(self, key: Hashable, want: int | None, strength: int) -> int:
@@ -245,15 +278,15 @@ class PoolScope:
         self._left(before)
 
     def _is_full(self) -> bool:
-        """Return whether no number is left to allocate; those above the range, which were requested, do not count."""
-        size = self.pool.high - self.pool.low + 1
+        """Return whether no number is left to allocate; those outside the range, which were requested, do not count."""
+        size = self.high - self.low + 1
         if len(self.taken) < size:
             return False
-        return sum(value <= self.pool.high for value in self.taken) >= size
+        return sum(self.low <= value <= self.high for value in self.taken) >= size
 
     def _free(self) -> int:
         """Return a free id; the search is cyclic, so that a released id is not reused at once."""
-        low, high, taken = self.pool.low, self.pool.high, self.taken
+        low, high, taken = self.low, self.high, self.taken
         if len(taken) > high - low and self._is_full():  # the call is for the rare case
             self.exhausted.track()
             raise IdsExhaustedError(f"no {self.pool.name} from {low} to {high} is free")

@@ -137,6 +137,12 @@ async def the_chassis_changes(site: Site) -> None:
         assert row(site, "hv1-new") == before[2], "it is the same row, and its ports stay bound"
         columns = ("--bare", "--columns=ip", "find", "Encap", "chassis_name=hv1-new")
         await told(lambda: set(site.sbctl(*columns).split()) == {"192.0.2.7"})
+        ids = ('ovn-encap-ip="192.0.2.7,192.0.2.8"', "ovn-encap-ip-default=192.0.2.8", "ct-zone-range=2000-2999")
+        site.vsctl("--no-wait", "set", "Open_vSwitch", ".", *(f"external_ids:{each}" for each in ids))
+        await told(lambda: set(site.sbctl(*columns, "options:is_default=true").split()) == {"192.0.2.8"})
+        await told(lambda: "local_ip=" in site.vsctl("get", "Interface", name, "options"))
+        zone = ("get", "Bridge", "br-int", "external_ids:ct-zone-here")
+        await told(lambda: 2000 <= int(site.vsctl(*zone).strip().strip('"')) < 3000)
 
 
 def test_tunnels_follow_the_chassis_itself(site: Site) -> None:

@@ -86,3 +86,37 @@ async def test_the_engines_findings_are_the_chassis_s(net, tmp_path: Path):
     absorb(added=[], removed=[fact])
     assert not list(host.notices)
     host.close()
+
+
+def test_zones_of_a_range_stay_and_others_move(net):
+    bound(net, "vm1", 1)
+    bound(net, "vm2", 2)
+    net.run()
+    before = {fact.name: fact.number for fact in net.facts[ZONE]}
+    assert sorted(before.values()) == [1, 2, 3, 4]
+    plain = net.root["external_ids"]
+    net.set(net.root, external_ids=plain | {"ct-zone-range": "3-40"})
+    net.run()
+    after = {fact.name: fact.number for fact in net.facts[ZONE]}
+    stay = {name for name, zone in before.items() if zone >= 3}
+    assert {name: after[name] for name in stay} == {name: before[name] for name in stay}
+    assert len(set(after.values())) == 4
+    assert all(3 <= zone <= 40 for zone in after.values())
+    net.set(net.root, external_ids=plain | {"ct-zone-range": "3-5"})
+    net.run()
+    assert len(net.facts[ZONE]) == 3
+    assert len(net.facts[FINDING]) == 1
+    net.set(net.root, external_ids=plain)
+    net.run()
+    assert len(net.facts[ZONE]) == 4
+    assert not net.facts[FINDING]
+
+
+def test_a_zone_that_a_router_requests_is_outside_of_the_range(net):
+    net.set(net.root, external_ids=net.root["external_ids"] | {"ct-zone-range": "1000-2000"})
+    net.set(net.datapath, external_ids=dict(net.datapath["external_ids"]) | {"snat-ct-zone": "7"})
+    bound(net, "vm1", 1)
+    net.run()
+    zones = {fact.name: fact.number for fact in net.facts[ZONE]}
+    assert zones.pop(f"{net.datapath.uuid}_snat") == 7
+    assert sorted(zones.values()) == [1000, 1001]

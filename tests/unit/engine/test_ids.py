@@ -254,3 +254,32 @@ def test_exhaustion_for_no_row_is_a_failure():
     w.engine.bind(LABEL, w.target)
     assert not w.numbers()
     assert [str(error) for error in w.engine.failures.values()] == ["no key from 1 to 4 is free"]
+
+
+def test_a_narrowed_scope_moves_what_is_outside_and_was_not_requested():
+    w = World()
+    for name, want in (("a", 0), ("b", 0), ("c", 4)):
+        w.add(name, want)
+    before = w.numbers()
+    assert before == {"a": 1, "b": 2, "c": 4}
+
+    @singleton
+    def narrowed():
+        """Leave the numbers 2 and 3."""
+        KEYS.narrow(2, high=3)
+        return ()
+
+    narrow = World()
+    narrow.engine = Engine([narrow.source], [narrowed, number])
+    narrow.engine.bind(LABEL, narrow.target)
+    seed(narrow.engine, KEYS, "a", 1)
+    for name, want in (("a", 0), ("b", 0), ("c", 4), ("d", 0)):
+        narrow.add(name, want)
+    found = narrow.numbers()
+    assert found.pop("c") == 4
+    assert sorted(found.values()) == [2, 3]
+    assert len(narrow.lacking()) == 1
+    narrow.things.delete(narrow.things.rows["a"])
+    narrow.things.delete(narrow.things.rows["b"])
+    assert set(narrow.numbers()) == {"c", "d"}
+    assert not narrow.lacking()

@@ -65,9 +65,19 @@ def other_config() -> dict[str, str]:
     }
 
 
-def wanted_encaps(mine: Settings) -> list[tuple[str, str]]:
-    """Return the (type, address) pairs that the chassis offers."""
-    return [(kind, ip) for kind in mine.encap_types if kind in ENCAP_PREFERENCE for ip in mine.encap_ips]
+DEFAULT_ENCAP = "is_default"
+"""The option of the encap by which a chassis is reached where a port asks for no other (ovn-sb(5), Encap)."""
+
+WantedEncap = tuple[str, str, tuple[tuple[str, str], ...]]
+"""Type, address and options of an encapsulation."""
+
+
+def wanted_encaps(mine: Settings) -> list[WantedEncap]:
+    """Return the encaps that the settings ask for; that of `ovn-encap-ip-default` is marked."""
+    options = dict.fromkeys(mine.encap_ips, mine.encap_options)
+    if mine.default_encap_ip:
+        options[mine.default_encap_ip] = tuple(sorted((*mine.encap_options, (DEFAULT_ENCAP, "true"))))
+    return [(kind, ip, options[ip]) for kind in mine.encap_types if kind in ENCAP_PREFERENCE for ip in mine.encap_ips]
 
 
 class Registration(NamedTuple):
@@ -79,8 +89,7 @@ class Registration(NamedTuple):
         hostname: its host's.
         zones: its transport zones.
         config: Chassis.other_config, as pairs.
-        encaps: type and address of each encapsulation.
-        options: those of all encapsulations, as sorted pairs.
+        encaps: type, address and options of each encapsulation, these as sorted pairs.
         previous: the name under which it was registered before; empty if that has not changed.
     """
 
@@ -89,8 +98,7 @@ class Registration(NamedTuple):
     hostname: str
     zones: frozenset[str]
     config: tuple[tuple[str, str], ...]
-    encaps: tuple[tuple[str, str], ...]
-    options: tuple[tuple[str, str], ...]
+    encaps: tuple[WantedEncap, ...]
     previous: str
 
     @property
@@ -114,11 +122,7 @@ class Registration(NamedTuple):
         self._evict(store, transaction)
         wanted = {"hostname": self.hostname, "transport_zones": self.zones, "other_config": dict(self.config)}
         there = {(e.type, e.ip, tuple(sorted(e.options.items()))): e.uuid for e in (row.encaps if row else ())}
-        common = {"options": dict(self.options), "chassis_name": self.name}
-        uuids = frozenset(
-            there.get((kind, ip, self.options)) or transaction.insert(Encap, {"type": kind, "ip": ip, **common})
-            for kind, ip in self.encaps
-        )
+        uuids = frozenset(there.get(encap) or transaction.insert(Encap, self._encap(*encap)) for encap in self.encaps)
         if row is None:
             uuid = transaction.insert(Chassis, {"name": self.name, "encaps": uuids, **wanted})
         else:
@@ -131,6 +135,9 @@ class Registration(NamedTuple):
             transaction.insert(ChassisPrivate, {"name": self.name, "chassis": uuid})
         else:
             transaction.update(private, {"chassis": uuid})
+
+    def _encap(self, kind: str, ip: str, options: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+        return {"type": kind, "ip": ip, "options": dict(options), "chassis_name": self.name}
 
     def _own_rows(self, store: Store, transaction: Transaction) -> tuple[Any, Any]:
         """Return the chassis's rows, None for a missing one; rows with its previous name are renamed."""
@@ -147,7 +154,8 @@ class Registration(NamedTuple):
     def _evict(self, store: Store, transaction: Transaction) -> None:
         """Remove chassis of other names that hold this one's addresses."""
         index = store.table(Encap).index(Encap.type, Encap.ip)
-        stale = {e.chassis_name for pair in self.encaps for e in index.rows(pair)} - {self.name, self.previous}
+        stale = {e.chassis_name for kind, ip, _ in self.encaps for e in index.rows((kind, ip))}
+        stale -= {self.name, self.previous}
         for old in sorted(stale):
             for row_class, column in ((Chassis, Chassis.name), (ChassisPrivate, ChassisPrivate.name)):
                 row = store.find(column, old)
@@ -198,7 +206,7 @@ def registration() -> Iterator[Fact]:
         if differing:
             yield EDIT(row, keys(Chassis.other_config, *differing))
         there = {(e.type, e.ip, tuple(sorted(e.options.items()))) for e in row.encaps}
-        if there == {(kind, ip, mine.encap_options) for kind, ip in encaps} and private is not None:
+        if there == set(encaps) and private is not None:
             if ChassisPrivate.chassis.raw(private) != row.uuid:
                 yield EDIT(private, to(ChassisPrivate.chassis, row.uuid))
             return
@@ -208,7 +216,6 @@ def registration() -> Iterator[Fact]:
         zones=zones,
         config=tuple(sorted(config.items())),
         encaps=tuple(encaps),
-        options=mine.encap_options,
         previous=progress().previous,
     )
 

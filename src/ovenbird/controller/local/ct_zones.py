@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ZONE
 from ovenbird.controller.local.local_data import is_hosted, is_relevant, is_resident
+from ovenbird.controller.local.settings import CT_ZONES, settings
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import get
-from ovenbird.engine.rules import rule
+from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import options
 from ovenbird.model.sb import DatapathBinding, PortBinding
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
 
-ZONES = Pool("conntrack zone", 1, 0xFFFF)
+ZONES = Pool("conntrack zone", *CT_ZONES)
 PREFIX = "ct-zone-"
 
 
@@ -72,6 +73,19 @@ def has_zone(port: PortBinding) -> bool:
 def port_zone_of(port: PortBinding) -> int:
     """Return the zone of a port; 0 for a port without a zone here, such as a distributed router's."""
     return zone_of(port.logical_port) if has_zone(port) else 0
+
+
+@view
+def _zone_range() -> tuple[int, int]:
+    return settings().ct_zone_range
+
+
+@singleton
+def zone_range() -> Iterable[Fact]:
+    """Keep the zones that this process chooses within `ct-zone-range`; the others move, and are flushed."""
+    low, high = _zone_range()
+    ZONES.narrow(low, high=high)
+    return ()
 
 
 @rule(PortBinding, when=is_relevant)

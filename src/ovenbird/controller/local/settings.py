@@ -33,6 +33,9 @@ CT_ZONE_LIMIT = 65536
 """Connections that a port may have where neither it nor its switch nor the chassis says (`ovn-ct-zone-limit`; 0: any
 number). Open vSwitch's own table has 3,000,000 by default, a small Linux host's 65,536 and more."""
 
+CT_ZONES = (1, 0xFFFF)
+"""The lowest and the highest conntrack zone; 0 is the host's own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -45,6 +48,7 @@ class Settings:
     bridge_datapath_type: str
     encap_types: tuple[str, ...]
     encap_ips: tuple[str, ...]
+    default_encap_ip: str
     encap_options: tuple[tuple[str, str], ...]
     tunnel_options: tuple[tuple[str, str], ...]
     set_local_ip: bool
@@ -59,6 +63,7 @@ class Settings:
     cleans_up: bool
     garp_pause_s: int
     ct_zone_limit: int
+    ct_zone_range: tuple[int, int]
     routing_interfaces: Mapping[str, str]
     published: Mapping[str, str]
     problems: tuple[str, ...]
@@ -112,6 +117,16 @@ class _Reader:
             return default
         return max(value, least) if value else 0
 
+    def interval(self, key: str, within: tuple[int, int]) -> tuple[int, int]:
+        """Return the two numbers of `MIN-MAX`; `within` if there are none, or they are not within it and in order."""
+        text = self.text(key)
+        low, high = (integer(part, high=within[1]) for part in (text.partition("-")[::2]))
+        if low is not None and high is not None and within[0] <= low <= high:
+            return low, high
+        if text:
+            self._note(key, f"not MIN-MAX from {within[0]} to {within[1]}, {within[0]}-{within[1]} is used")
+        return within
+
     def listed(self, key: str, accepts: Callable[[str], bool], what: str) -> list[str]:
         """Return the comma-separated items that are valid, and report the others.
 
@@ -125,6 +140,20 @@ class _Reader:
             if not accepts(item):
                 self.problems.append(f"external_ids:{key}: {item!r} is not {what}, and is left out")
         return [item for item in items if accepts(item)]
+
+    def one_of(self, key: str, items: tuple[str, ...], where: str) -> str:
+        """Return the value of a key if it is one of another key's, else an empty text.
+
+        Arguments:
+            key: the key.
+            items: the other key's values.
+            where: the other key, for the report.
+        """
+        text = self.text(key)
+        if text and text not in items:
+            self._note(key, f"none of {where}, none is preferred")
+            return ""
+        return text
 
     def _note(self, key: str, words: str) -> None:
         self.problems.append(f"external_ids:{key}={self.text(key)}: {words}")
@@ -160,7 +189,8 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         bridge=read.text("ovn-bridge") or NO_BRIDGE,
         bridge_datapath_type=read.text("ovn-bridge-datapath-type"),
         encap_types=tuple(read.listed("ovn-encap-type", _anything, "")),
-        encap_ips=tuple(read.listed("ovn-encap-ip", is_address, "an IP address")),
+        encap_ips=(encap_ips := tuple(read.listed("ovn-encap-ip", is_address, "an IP address"))),
+        default_encap_ip=read.one_of("ovn-encap-ip-default", encap_ips, "ovn-encap-ip"),
         encap_options=(("csum", csum),),
         tunnel_options=tuple(sorted(tunnel.items())),
         set_local_ip=read.flag("ovn-set-local-ip"),
@@ -175,6 +205,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         cleans_up=read.flag("ovn-cleanup-on-exit", default=True),
         garp_pause_s=read.number("garp-max-timeout-sec", 0, most=INT),
         ct_zone_limit=read.number("ovn-ct-zone-limit", CT_ZONE_LIMIT),
+        ct_zone_range=read.interval("ct-zone-range", CT_ZONES),
         routing_interfaces=dict(
             item.split("=", 1)
             for item in read.listed("dynamic-routing-port-mapping", _is_port_mapping, "PORT=INTERFACE")

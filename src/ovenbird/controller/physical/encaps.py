@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.edits import EDIT, keys, to
 from ovenbird.controller.local.bridge import ADD_PORT, DROP_PORT
-from ovenbird.controller.local.chassis import ENCAP_PREFERENCE
+from ovenbird.controller.local.chassis import DEFAULT_ENCAP, ENCAP_PREFERENCE
 from ovenbird.controller.local.gateway import address_of, chassis_id
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
@@ -92,11 +92,12 @@ def reachable(chassis: Chassis) -> bool:
 
 @view
 def usable(chassis: Chassis) -> tuple[Encap, ...]:
-    """Return the encaps by which a chassis is reached, in order: all those of the best type that both have."""
+    """Return the encaps by which a chassis is reached: all those of the best type that both have, its default first."""
     mine = settings().encap_types
     common = [e for e in chassis.encaps if e.type in mine and e.type in ENCAP_PREFERENCE]
     best = max([ENCAP_PREFERENCE[e.type] for e in common], default=0)
-    return tuple(sorted([e for e in common if ENCAP_PREFERENCE[e.type] == best], key=lambda e: e.ip, reverse=True))
+    best_ones = [e for e in common if ENCAP_PREFERENCE[e.type] == best]
+    return tuple(sorted(best_ones, key=lambda e: (flag(e.options, DEFAULT_ENCAP), e.ip), reverse=True))
 
 
 @view
@@ -179,7 +180,7 @@ def tunnel_options(mine: Settings, encap: Encap) -> tuple[tuple[str, str], ...]:
         told = [key for key in IPSEC_OPTIONS if flag(head[0].options, key)]
         options |= dict.fromkeys(told, "yes")
     if (mine.set_local_ip or encrypted) and mine.encap_ips:
-        options["local_ip"] = mine.encap_ips[0]
+        options["local_ip"] = mine.default_encap_ip or mine.encap_ips[0]
     return tuple(sorted(options.items()))
 
 

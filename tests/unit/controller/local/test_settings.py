@@ -6,7 +6,7 @@ import pytest
 
 from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import MONITOR_CLAUSE
-from ovenbird.controller.local.chassis import CHASSIS
+from ovenbird.controller.local.chassis import CHASSIS, wanted_encaps
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.controller.southbound.monitor_conditions import MonitorConditions, everything
 from ovenbird.model import sb
@@ -46,8 +46,29 @@ def test_a_deleted_chassis_is_made_again(world):
     world.run()
     world.delete(world.me)
     world.run()
-    ((_, name, _, _, _, encaps, _, _),) = world.facts[CHASSIS]
-    assert (name, encaps) == ("hv1", (("geneve", "192.0.2.1"),))
+    ((_, name, _, _, _, encaps, _),) = world.facts[CHASSIS]
+    assert (name, encaps) == ("hv1", (("geneve", "192.0.2.1", (("csum", "true"),)),))
+
+
+def test_the_encap_of_the_default_address_is_marked():
+    ids = {"ovn-encap-ip": "192.0.2.1,192.0.2.2", "ovn-encap-type": "geneve", "ovn-encap-ip-default": "192.0.2.2"}
+    plain = (("csum", "true"),)
+    assert wanted_encaps(read_settings(ids)) == [
+        ("geneve", "192.0.2.1", plain),
+        ("geneve", "192.0.2.2", (*plain, ("is_default", "true"))),
+    ]
+    strange = read_settings(ids | {"ovn-encap-ip-default": "192.0.2.9"})
+    assert {options for _, _, options in wanted_encaps(strange)} == {plain}
+    assert strange.problems == ("external_ids:ovn-encap-ip-default=192.0.2.9: none of ovn-encap-ip, none is preferred",)
+
+
+@pytest.mark.parametrize("text", ["0-5", "5-4", "1-65536", "7", "a-b", "-", "1-2-3"])
+def test_a_range_of_zones_that_is_none_is_reported(text):
+    assert read_settings({"ct-zone-range": "7-7"}).ct_zone_range == (7, 7)
+    mine = read_settings({"ct-zone-range": text})
+    assert mine.ct_zone_range == (1, 65_535)
+    (problem,) = mine.problems
+    assert problem == f"external_ids:ct-zone-range={text}: not MIN-MAX from 1 to 65535, 1-65535 is used"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import FAILED
 from ovenbird.controller.local.bridge import ADD_PORT, DROP_PORT
 from ovenbird.model import sb, vswitch
+from ovenbird.openflow.actions import Output
 
 
 @pytest.fixture
@@ -101,3 +102,27 @@ def test_tunnels_that_are_to_be_encrypted_say_whose_they_are(net):
     net.set(head, ipsec=False)
     net.run()
     assert not [fact for fact in net.facts[EDIT] if fact[1] is vswitch.Interface]
+
+
+def test_a_chassis_is_reached_by_its_default_address_unless_a_port_asks_for_another(net):
+    addresses = {"192.0.2.2": 100, "192.0.2.3": 101, "192.0.2.4": 102}
+    encaps(net, net.other, *[("geneve", ip) for ip in addresses])
+    made = {row.ip: row for row in net.sb.table(sb.Encap).rows.values() if row.chassis_name == "hv2"}
+    for ip, number in list(addresses.items())[1:]:
+        tunnel = net.port_on_bridge(f"ovn-hv2-{number}", number, kind="geneve",
+                                    port_ids={"ovn-chassis-id": f"hv2@{ip}"})  # fmt: skip
+        net.set(tunnel, options={"csum": "true", "key": "flow", "remote_ip": ip})
+    switch = net.switch(7)
+    net.port_on_bridge("tap", 5, iface_id="here")
+    net.lport(switch, "here", 1, chassis=net.me.uuid)
+    port = net.lport(switch, "there", 2, chassis=net.other.uuid)
+
+    def out():
+        net.run()
+        return [each.port for each in net.flows(39, 100)["metadata=0x7,reg15=0x2"] if isinstance(each, Output)]
+
+    assert out() == [102]
+    net.set(made["192.0.2.3"], options={"csum": "true", "is_default": "true"})
+    assert out() == [101]
+    net.set(port, encap=made["192.0.2.2"].uuid)
+    assert out() == [100]
