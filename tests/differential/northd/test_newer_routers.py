@@ -158,3 +158,30 @@ def status(made, port):
     """Return the status of a router port."""
     (row,) = [row for row in made.nb.select("Logical_Router_Port", "name", "status") if row["name"] == port]
     return row["status"][1]
+
+
+def test_acls_at_a_port_to_a_gateway_port_are_stateful_where_that_is_asked_for(router):
+    """Elsewhere the option has no effect, in either northd."""
+    router.edit("lr-add g\nlrp-add g g-out 00:00:00:00:ff:03 172.16.0.3/24\nlsp-add out to-g")
+    router.edit("set Logical_Switch_Port to-g type=router addresses=router options:router-port=g-out")
+    router.edit("acl-add out to-lport 1001 tcp allow-related")
+    databases = [router.ours, *([router.theirs] if "theirs" in router.everyone else [])]
+    option = "set Logical_Switch_Port to-g options:enable_router_port_acl=true"
+    for line, skipped in (
+        (option, 2),
+        ("lrp-set-gateway-chassis g-out hv1 1", 0),
+        ("lrp-del-gateway-chassis g-out hv1", 2),
+    ):
+        router.edit(line)
+        router.settle()
+        router.sync()
+        found = [skips(client, "to-g") for client in databases]
+        assert found == found[:1] * len(found)
+        assert len(found[0]) == skipped, line
+
+
+def skips(client, port):
+    """Return the flows that keep packets at a port from being tracked for ACLs."""
+    rows = client.select("Logical_Flow", "external_ids", "priority", "match", "actions")
+    flows = {(dict(row.pop("external_ids")[1])["stage-name"], *row.values()) for row in rows}
+    return {flow for flow in flows if "_pre_acl" in flow[0] and f'"{port}"' in str(flow)}

@@ -262,3 +262,13 @@ def test_a_gateway_that_moves_runs_the_rules_about_its_place_alone(cloud):
     bind(cloud, "cr-r-out", cloud.chassis["hv2"])
     assert cloud.wave() == {"hosting_chassis": 1}
     assert cloud.wave() == {}  # the echo of what it wrote
+
+
+def test_a_port_whose_acls_become_stateful_runs_its_own_rule(cloud):
+    cloud.acl(cloud.outside, "to-lport", "tcp", "allow-related")
+    cloud.settle()
+    (port,) = (row for row in cloud.nb.store.table(nb.LogicalSwitchPort).rows.values() if row.name == "to-r-out")
+    assert len([m for _, _, m, _ in cloud.flows("ls_in_pre_acl", "ls_out_pre_acl") if "to-r-out" in m]) == 2
+    cloud.update(port, options={"router-port": "r-out", "enable_router_port_acl": "true"})
+    assert cloud.wave() == {"switch_port": 1, "leads_to_relay": 1, "router_peers": 1}  # views that read the options
+    assert not [m for _, _, m, _ in cloud.flows("ls_in_pre_acl", "ls_out_pre_acl") if "to-r-out" in m]

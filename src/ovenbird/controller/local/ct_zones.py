@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ZONES = Pool("conntrack zone", *CT_ZONES)
 PREFIX = "ct-zone-"
+TRACKED = "enable_router_port_acl"
+"""The option by which our northd says that packets are tracked at a port to a distributed gateway port."""
 
 
 def zone_of(name: str) -> int:
@@ -67,7 +69,8 @@ def seed_zones(engine: Engine, ids: Mapping[str, str]) -> None:
 
 def has_zone(port: PortBinding) -> bool:
     """Return whether packets of the port are tracked in a zone of its own here."""
-    return is_resident(port) or (port.type == "localnet" and is_hosted(PortBinding.datapath.raw(port)))
+    tracked = port.type == "localnet" or (port.type == "patch" and options.flag(port.options, TRACKED))
+    return is_resident(port) or (tracked and is_hosted(PortBinding.datapath.raw(port)))
 
 
 def port_zone_of(port: PortBinding) -> int:

@@ -298,6 +298,17 @@ def physical(switch: nb.LogicalSwitch) -> bool:
     return bool(SPECIAL.rows(switch.uuid, "localnet"))
 
 
+def is_tracked(options: Mapping[str, str]) -> bool:
+    """Return whether the ACLs at a switch port to a distributed gateway port are stateful, by the port's options.
+
+    ovn-nb(5), Logical_Switch_Port, `enable_router_port_acl`.
+    """
+    if not flag(options, "enable_router_port_acl"):
+        return False
+    peer = router_port_by_name(options.get("router-port", ""))
+    return peer is not None and peer.is_distributed_gateway
+
+
 @view
 def has_gateways(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has a port to a VTEP gateway."""

@@ -20,7 +20,7 @@ from ovenbird.northd.ir.ageing import FDB_AGE_THRESHOLD, fdb_age_threshold
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature, Setting
 from ovenbird.northd.ir.queues import QUEUE, queue_of
-from ovenbird.northd.ir.router_port import enabled, gateway_chassis
+from ovenbird.northd.ir.router_port import enabled, gateway_chassis, is_tracked
 from ovenbird.northd.ir.southbound_rows import (
     DATAPATH,
     PORT_BINDING,
@@ -155,6 +155,8 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     group = None
     if kind == "router":
         kind, pairs = _towards_router(options.get("router-port"))
+        if is_tracked(options):
+            pairs = tuple(sorted((*pairs, ("enable_router_port_acl", "true"))))
     else:
         if port.vlan_passthru:
             options = {**options, "vlan-passthru": "true"}

@@ -14,7 +14,7 @@ from ovenbird.model import nb
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.load_balancer import balances
-from ovenbird.northd.ir.router_port import router_port_by_name
+from ovenbird.northd.ir.router_port import is_tracked, router_port_by_name
 from ovenbird.northd.ir.switch_port import only_routers
 from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
 from ovenbird.northd.switch.acl import stateful
@@ -53,10 +53,11 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 def _untracked(port: SwitchPort) -> Iterator[Fact]:
     """Skip connection tracking at a port; on a switch without stateful ACLs, clear the state that a router has set.
 
+    ACLs at a port to a distributed gateway port may ask for tracking there, in a zone that controllers give the port.
     On a switch with load balancers, packets from a physical network are tracked, so that they can be balanced.
     """
     tracks, stages = stateful(port.switch), []
-    if tracks:
+    if tracks and not (port.type == "router" and is_tracked(port.options)):
         stages.append((IN_PRE_ACL, OUT_PRE_ACL))
     if port.type != "localnet" or not balances(port.switch):
         stages.append((IN_PRE_LB, OUT_PRE_LB))

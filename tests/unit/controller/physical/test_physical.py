@@ -187,3 +187,25 @@ def test_packets_of_a_localport_never_leave_the_chassis(world):
     world.run()
     assert world.flows(39, 150)["metadata=0x7,reg14=0x4"] == (Resubmit(40),)
     assert port.exists()
+
+
+def test_a_port_to_a_gateway_port_has_a_zone_where_its_acls_are_stateful(world):
+    switch, router = world.switch(7), world.switch(8)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    port = world.lport(switch, "s-r", 2, type="patch", options={"peer": "r-s"})
+    world.lport(router, "r-s", 1, type="patch", options={"peer": "s-r"})
+    world.facts[ZONE] = set()
+    world.run()
+    assert "s-r" not in {fact.name for fact in world.facts[ZONE]}
+    world.set(port, options={"peer": "r-s", "enable_router_port_acl": "true"})
+    world.run()
+    zones = {fact.name: fact.number for fact in world.facts[ZONE]}
+    assert zones["s-r"] not in {zones["p1"], 0}
+    (enter,) = [actions for actions in world.flows(65, 100).values() if SetField.of("reg14", 2) in enters(actions)]
+    assert SetField.of("reg13", zones["s-r"]) in enters(enter)
+
+
+def enters(actions):
+    """Return the actions by which a packet enters a peer's datapath, inside of a clone or not."""
+    return [inner for each in actions for inner in (each, *getattr(each, "actions", ()))]
