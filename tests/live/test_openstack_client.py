@@ -423,6 +423,51 @@ async def test_sharing_and_address_scopes(openstack):
     assert (await openstack.json("network show office"))["shared"] is False
 
 
+async def test_qos_policies(routed):
+    policy = await routed.json("network qos policy create gold --share --description best")
+    rules = {
+        ("bandwidth-limit", "egress"): "--max-kbps 20000 --max-burst-kbits 4000 --egress",
+        ("bandwidth-limit", "ingress"): "--max-kbps 50000 --ingress",
+        ("dscp-marking", ""): "--dscp-mark 26",
+        ("minimum-bandwidth", "egress"): "--min-kbps 1000 --egress",
+    }
+    await routed.several(*(f"network qos rule create gold --type {kind} {more}" for (kind, _), more in rules.items()))
+    listed = await routed.json("network qos rule list gold")
+    assert {(r["Type"], r["Max Kbps"], r["Min Kbps"], r["DSCP mark"], r["Direction"]) for r in listed} == {
+        ("bandwidth_limit", 20000, "", "", "egress"),
+        ("bandwidth_limit", 50000, "", "", "ingress"),
+        ("minimum_bandwidth", "", 1000, "", "egress"),
+        ("dscp_marking", "", "", 26, ""),
+    }
+    marking = next(r["ID"] for r in listed if r["Type"] == "dscp_marking")
+    await routed.several(
+        f"network qos rule set gold {marking} --dscp-mark 10", f"network qos rule show gold {marking}",
+        "network qos policy set gold --default", "network create more", "network qos policy set gold --no-default",
+        "port set --qos-policy gold web0", "floating ip create public --qos-policy gold",
+        "router set r --external-gateway public --qos-policy gold",
+    )  # fmt: skip
+    assert {one["Type"] for one in await routed.json("network qos rule type list")} == {
+        "bandwidth_limit", "dscp_marking", "minimum_bandwidth"
+    }  # fmt: skip
+    assert (await routed.json("network qos rule type show dscp_marking"))["drivers"][0]["name"] == "OVNQosDriver"
+    assert (await routed.json("network show more"))["qos_policy_id"] == policy["id"]
+    web0 = await routed.json("port show web0")
+    assert web0["qos_policy_id"] == policy["id"]
+    found = {(row.direction, row.match): (row.action, row.bandwidth) for row in routed.nb.store.table(nb.QoS)}
+    assert found["from-lport", f'inport == "{web0["id"]}"'] == ({"dscp": 10}, {"rate": 20000, "burst": 4000})
+    assert found["to-lport", f'outport == "{web0["id"]}"'] == ({}, {"rate": 50000})
+    assert len(found) == 4  # and those of the gateway: the floating IP is nobody's
+    status, _, err = await routed.run("network qos policy delete gold")
+    assert (status, "is used by port" in err) == (1, True)
+    await routed.several(
+        "port unset --qos-policy web0", "router unset --qos-policy r", "network delete more",
+        f"floating ip unset --qos-policy {(await routed.json('floating ip list'))[0]['ID']}",
+        f"network qos rule delete gold {marking}", "network qos policy delete gold",
+    )  # fmt: skip
+    assert await routed.json("network qos policy list") == []
+    assert routed.nb.store.table(nb.QoS).all() == []
+
+
 async def test_tap_mirrors(openstack):
     await openstack.several(
         "network create private",

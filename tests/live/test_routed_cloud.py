@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from ovenbird.lab import external_network
+from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
@@ -17,6 +19,9 @@ from support.live.traffic import Program, connects, serve
 from support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.lab.instance import Instance
     from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
@@ -135,6 +140,110 @@ def test_a_tap_mirror_copies_what_an_instance_sends_and_receives(world: World) -
     finally:
         httpx.delete(f"{path}/{made['id']}").raise_for_status()
     until(lambda: not switch.vsctl("list", "Mirror"), what="the mirrors to go")
+
+
+RATE, BURST, SECONDS, PAYLOAD = 2000, 400, 4, 1000
+FRAME = PAYLOAD + 42
+"""Bytes of a frame with a datagram of the payload: 14 Ethernet, 20 IP, 8 UDP."""
+
+
+def kilobits(source: Instance, target: Instance, address: str) -> tuple[float, float]:
+    """Send UDP at four times the rate; return how many kilobits of frames arrived, and in how many seconds."""
+    with Program(target, "iperf3", "--server", "--one-off", "--forceflush", ready=True):
+        report = source.namespace.run(
+            *("iperf3", "--client", address, "--udp", "--json", f"--bandwidth={4 * RATE}K", f"--time={SECONDS}"),
+            f"--length={PAYLOAD}",
+        )
+    told = json.loads(report)["end"]["sum"]
+    return (told["packets"] - told["lost_packets"]) * FRAME * 8 / 1000, told["seconds"]
+
+
+def keeps_to(rate: int, got: tuple[float, float]) -> bool:
+    """Return whether what arrived is within a tenth of a rate; what is short of the burst, a busy host did not send."""
+    return 0.9 * rate * got[1] < got[0] < 1.1 * (rate * got[1] + BURST)
+
+
+@contextmanager
+def limited(world: World, direction: str) -> Iterator[str]:
+    """Make a QoS policy with a limit and a mark, and return its id."""
+    path = f"{world.lab.layout.api}/v2.0/qos/policies"
+    policy = httpx.post(path, json={"policy": {"name": "limited"}}).raise_for_status().json()["policy"]["id"]
+    limit = {"max_kbps": RATE, "max_burst_kbps": BURST, "direction": direction}
+    bodies = {"bandwidth_limit": limit, "dscp_marking": {"dscp_mark": 10}}
+    for kind, body in bodies.items():
+        httpx.post(f"{path}/{policy}/{kind}_rules", json={f"{kind}_rule": body}).raise_for_status()
+    try:
+        yield policy
+    finally:
+        httpx.delete(f"{path}/{policy}").raise_for_status()
+
+
+@contextmanager
+def under(world: World, resource: str, ident: str, policy: str) -> Iterator[None]:
+    """Put a resource under a policy."""
+    with world.lab.neutron() as neutron:
+        neutron.update(resource, ident, qos_policy_id=policy)
+        try:
+            yield
+        finally:
+            neutron.update(resource, ident, qos_policy_id=None)
+
+
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+def test_a_port_keeps_to_its_policy(world: World, direction: str) -> None:
+    red1, blue2 = world["red1"], world["blue2"]
+    answers(world, "red1", blue2.address or "")
+    source, target = (red1, blue2) if direction == "egress" else (blue2, red1)
+    with limited(world, direction) as policy, under(world, "port", red1.port_id, policy):
+        with Capture(blue2.namespace, INTERFACE, f"src {red1.address} and ip[1] & 0xfc = 40") as marked:
+            until(
+                lambda: red1.pings(blue2.address or "") and marked.find("echo request"), what="a packet with the DSCP"
+            )
+        assert keeps_to(RATE, kilobits(source, target, target.address or ""))
+    assert not keeps_to(RATE, kilobits(source, target, target.address or ""))
+
+
+def test_ports_without_a_policy_keep_to_their_networks(world: World) -> None:
+    red1, blue2 = world["red1"], world["blue2"]
+    answers(world, "red1", blue2.address or "")
+    with limited(world, "egress") as policy, under(world, "network", world.ids["red"], policy):
+        with Capture(blue2.namespace, INTERFACE, f"src {red1.address} and ip[1] & 0xfc = 40") as marked:
+            until(
+                lambda: red1.pings(blue2.address or "") and marked.find("echo request"), what="a packet with the DSCP"
+            )
+        assert keeps_to(RATE, kilobits(red1, blue2, blue2.address or ""))
+
+
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+def test_a_floating_ip_keeps_to_its_policy(world: World, floating: str, direction: str) -> None:
+    del floating
+    red1, outside = world["red1"], world.outside
+    answers(world, "red1", external_network.ADDRESS)
+    with limited(world, direction) as policy, world.floating_ip("red1") as address:
+        with world.lab.neutron() as neutron:
+            [one] = neutron.list("floatingip", floating_ip_address=address)
+        with under(world, "floatingip", one["id"], policy):
+            with world.on_wire(f"src {address} and ip[1] & 0xfc = 40") as marked:
+                until(lambda: red1.pings(external_network.ADDRESS) and marked.find("echo request"), what="the DSCP")
+            if direction == "egress":
+                got = kilobits(red1, outside, external_network.ADDRESS)  # type: ignore[arg-type]
+            else:
+                got = kilobits(outside, red1, address)  # type: ignore[arg-type]
+            assert keeps_to(RATE, got)
+
+
+def test_a_gateway_keeps_to_its_policy(world: World) -> None:
+    red2, outside = world["red2"], world.outside
+    answers(world, "red2", external_network.ADDRESS)
+    with limited(world, "egress") as policy, world.lab.neutron() as neutron:
+        gateway = {"network_id": world.ids["public"]}
+        neutron.update("router", world.ids["router"], external_gateway_info=gateway | {"qos_policy_id": policy})
+        try:
+            with world.on_wire(f"src {world.router_address()} and ip[1] & 0xfc = 40") as marked:
+                until(lambda: red2.pings(external_network.ADDRESS) and marked.find("echo request"), what="the DSCP")
+            assert keeps_to(RATE, kilobits(red2, outside, external_network.ADDRESS))  # type: ignore[arg-type]
+        finally:
+            neutron.update("router", world.ids["router"], external_gateway_info=gateway | {"qos_policy_id": None})
 
 
 def opens(world: World, address: str, port: int) -> bool:

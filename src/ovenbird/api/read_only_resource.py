@@ -35,6 +35,8 @@ class ReadOnlyResource(ABC):
     """The last part of its URL, if it differs from the collection's name in bodies."""
     identity: ClassVar[str] = "id"
     """The attribute that identifies a resource, in URLs and as the marker of pages."""
+    single: ClassVar[str] = ""
+    """A policy rule for showing a single one, besides that for reading them; empty for none."""
     attributes: ClassVar[Mapping[str, Attribute]]
     extensions: ClassVar[Mapping[str, str]] = {}
     """The API extensions that it implements: name by alias."""

@@ -87,6 +87,8 @@ class Resource(ABC, Generic[R]):
     """Its parent, whose fields policy rules can read."""
     within: ClassVar[str] = ""
     """For a nested resource, the parent's collection: `/v2.0/floatingips/ID/port_forwardings`."""
+    alias: ClassVar[bool] = False
+    """Whether another resource has the same rows: at this one's address none are listed and made."""
     path: ClassVar[str]
     """The collection's name in URLs; by default its name with - for _."""
     policy_name: ClassVar[str]
@@ -243,7 +245,7 @@ class Resource(ABC, Generic[R]):
                 found[name] = readable(value) if isinstance(value, str) else value
             else:
                 found[name] = attribute.default if isinstance(attribute.default, list | dict) else None
-        times = {name: timestamp(row[name]) for name in ("created_at", "updated_at")}
+        times = {name: timestamp(row[name]) for name in ("created_at", "updated_at") if name in row.BY_NAME}
         states: dict[str, Any] = {"status": "ERROR"} if "status" in self.attributes else {}
         if self.taggable:
             states["tags"] = sorted(readable(tag) for tag in row["tags"])

@@ -33,6 +33,7 @@ from ovenbird.cloud.load_balancing import (
 )
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
 from ovenbird.cloud.port import port_dhcp, port_groups, switch_port
+from ovenbird.cloud.qos import QOS, QOS_OF_SWITCH, floating_ip_qos, gateway_qos, ineffective_limit
 from ovenbird.cloud.router import (
     BFD_SESSIONS,
     CHASSIS_OF_PORT,
@@ -86,6 +87,9 @@ RULES = (
     floating_ip,
     port_forwardings,
     tap_mirror,
+    floating_ip_qos,
+    gateway_qos,
+    ineffective_limit,
     port_names,
     listener_balancer,
     pool_probes,
@@ -98,7 +102,7 @@ RULES = (
 OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     HA_CHASSIS: (),
     HA_GROUPS: (CHASSIS_OF_GROUP,),
-    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH, BALANCERS_OF_SWITCH, ACLS_OF_SWITCH),
+    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH, QOS_OF_SWITCH, BALANCERS_OF_SWITCH, ACLS_OF_SWITCH),
     SWITCH_PORTS: (MIRRORS_OF_PORT,),
     DHCP_OPTIONS: (),
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),
@@ -118,6 +122,7 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     HEALTH_CHECKS: (),
     CLIENT_ACLS: (),
     DNS: (),
+    QOS: (),
 }
 """The tables of Northbound that the rules own, with the set columns."""
 

@@ -19,6 +19,9 @@ F = TypeVar("F", bound=Fact)
 DROP_GROUP = "neutron_pg_drop"
 """The port group whose ACLs drop what no security group allows."""
 
+NETWORK_DEVICES = ("network:", "neutron:")
+"""Prefixes of the device owners of a network's own ports, which get no DHCP options and no QoS policy."""
+
 REVISION = "neutron:revision_number"
 ROUTER_NAME = "neutron:router_name"
 LISTENER = "octavia:listener_id"

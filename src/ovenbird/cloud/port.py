@@ -9,6 +9,7 @@ from ovenbird.cloud.addressing import fixed_addresses, is_pair, port_security, s
 from ovenbird.cloud.external_port import chassis_group, group_of
 from ovenbird.cloud.extra_dhcp import merged, named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
+from ovenbird.cloud.qos import policy_of, port_qos, queue_options
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
 from ovenbird.cloud.subnet import DHCP_OPTIONS, STATELESS, dhcp_options
 from ovenbird.engine.findings import finding
@@ -33,9 +34,6 @@ ROUTER_OWNERS = "network:router_"
 
 LOCALPORT_OWNERS = frozenset(("network:distributed", "ovn-lb-hm:distributed"))
 """Device owners of localports: metadata, and the health checks of load balancers."""
-
-WITHOUT_DHCP = ("network:", "neutron:")
-"""Prefixes of device owners whose ports get no DHCP options."""
 
 BARE_METAL = "baremetal"
 """The VNIC type of bare metal hosts."""
@@ -79,6 +77,7 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     fixed = fixed_addresses(port)
     told = profile(port)
     kind = kind_of(port, told)
+    policy = policy_of(port)
     addresses, allowed = _addresses(port, kind)
     for pair in port.allowed_address_pairs:
         if not is_pair(pair):
@@ -89,7 +88,7 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
         type=kind.type,
         addresses=addresses,
         external_ids=_external_ids(port, fixed, told),
-        options=kind.options,
+        options=kind.options if policy is None else queue_options(port, policy, kind.options),
         port_security=allowed,
         enabled=port.admin_state_up,
         parent_name=kind.parent,
@@ -101,6 +100,8 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
     if kind.group is not None:
         yield from chassis_group(port)
+    if policy is not None:
+        yield from port_qos(port, policy)
 
 
 def kind_of(port: cloud.Port, told: Profile) -> PortKind:
@@ -217,7 +218,7 @@ def _dhcp_subnet(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version:
     It is the first with DHCP; for IPv6 the first with stateful DHCP, if there is one.
     """
     extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
-    if port.device_owner.startswith(WITHOUT_DHCP) or extra.get("dhcp_disabled", "").lower() == "true":
+    if port.device_owner.startswith(names.NETWORK_DEVICES) or extra.get("dhcp_disabled", "").lower() == "true":
         return None
     found = []
     subnets = port.home.store.table(cloud.Subnet)

@@ -4,8 +4,8 @@ A row's UUID is the resource's id in the API. The database enforces these constr
 
 - an address is used once in a subnet, a MAC once in a network, a VLAN or VNI by one network: unique indexes;
 - a network with ports, a subnet with addresses, a subnet pool with subnets, a router with interfaces, a security group
-  with members, and the default group, cannot be deleted: strong references point from the dependent row to what it
-  needs, so that adding a port costs the same in a network of any size;
+  with members, the default group, and a QoS policy in use, cannot be deleted: strong references point from the
+  dependent row to what it needs, so that adding a port costs the same in a network of any size;
 - what cannot change after creation is immutable.
 
 Rules that are not a single constraint (subnets of a network, or of a pool, must not overlap) are enforced by changing
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
 
 
+LARGEST_RATE = 2_147_483_647
+"""The largest number in a QoS rule; Neutron's limit."""
+
+
 class Network(Row):
     """An L2 network."""
 
@@ -60,6 +64,10 @@ class Network(Row):
     """Whether instances may send VLAN tags of their own."""
     qinq: Column[bool] = boolean(mutable=False)
     """Likewise, and the network's own tag on the wire is an S-tag (IEEE 802.1ad)."""
+    qos_policy: OptionalReference[QosPolicy] = optional_reference("QoS_Policy")
+    """The policy of its ports, floating IPs and routers' gateways that have none of their own."""
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policy by which the network of one project has the QoS policy of another."""
     port_security_enabled: Column[bool] = boolean()
     dns_domain: Column[str] = string()
     availability_zone_hints: Column[frozenset[str]] = strings()
@@ -213,8 +221,9 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     """The DNS domain of this port; empty for the network's."""
     hides_uplink_status: Column[bool] = boolean()
     """Whether a virtual function stays up while the physical function is down."""
+    qos_policy: OptionalReference[QosPolicy] = optional_reference("QoS_Policy")
     allowed_by: References[RBACPolicy] = references("RBAC_Policy")
-    """The policies by which the port is on a network, and in security groups, of other projects."""
+    """The policies by which the port is on a network, in security groups, and under a QoS policy, of other projects."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -323,8 +332,10 @@ class RouterGateway(Row, table="Router_Gateway", indexes=(("port",),)):
     port: Reference[Port] = reference("Port", mutable=False)
     enable_snat: Column[bool] = boolean()
     """Whether the source of outgoing packets is translated to the gateway's address."""
+    qos_policy: OptionalReference[QosPolicy] = optional_reference("QoS_Policy")
     allowed_by: References[RBACPolicy] = references("RBAC_Policy")
-    """The policy by which the router of one project is on the external network of another."""
+    """The policies by which the router of one project is on the external network, and has the QoS policy, of another.
+    """
 
 
 def gateways_of(router: Router) -> list[RouterGateway]:
@@ -350,6 +361,9 @@ class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
     project_id: Column[str] = string(mutable=False)
     dns_name: Column[str] = string(mutable=False)
     dns_domain: Column[str] = string(mutable=False)
+    qos_policy: OptionalReference[QosPolicy] = optional_reference("QoS_Policy")
+    allowed_by: References[RBACPolicy] = references("RBAC_Policy")
+    """The policy by which the floating IP of one project has the QoS policy of another."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -531,11 +545,94 @@ class SecurityGroupRule(
     revision_number: Column[int] = integer(0)
 
 
+class QosPolicy(Row, table="QoS_Policy"):
+    """Limits, guarantees and marks, which its rules have, for traffic of ports, floating IPs and routers' gateways."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class DefaultQosPolicy(Row, table="Default_QoS_Policy", indexes=(("project_id",),)):
+    """The policy of a project's new networks; the index allows one for each project."""
+
+    __slots__ = ()
+
+    project_id: Column[str] = string(mutable=False)
+    policy: Reference[QosPolicy] = reference("QoS_Policy", mutable=False)
+
+
+class BandwidthLimitRule(Row, table="QoS_Bandwidth_Limit_Rule", indexes=(("policy", "direction"),)):
+    """The most bandwidth."""
+
+    __slots__ = ()
+
+    policy: Reference[QosPolicy] = reference("QoS_Policy", mutable=False)
+    direction: Column[str] = enum("egress", "ingress")
+    max_kbps: Column[int] = integer(0, LARGEST_RATE)
+    max_burst_kbps: Column[int] = integer(0, LARGEST_RATE)
+
+
+class DscpMarkingRule(Row, table="QoS_DSCP_Marking_Rule", indexes=(("policy",),)):
+    """The DSCP of packets that are sent."""
+
+    __slots__ = ()
+
+    policy: Reference[QosPolicy] = reference("QoS_Policy", mutable=False)
+    dscp_mark: Column[int] = integer(0, 63)
+
+
+class MinimumBandwidthRule(Row, table="QoS_Minimum_Bandwidth_Rule", indexes=(("policy", "direction"),)):
+    """The bandwidth that is guaranteed."""
+
+    __slots__ = ()
+
+    policy: Reference[QosPolicy] = reference("QoS_Policy", mutable=False)
+    direction: Column[str] = enum("egress", "ingress")
+    min_kbps: Column[int] = integer(0, LARGEST_RATE)
+
+
+class MinimumPacketRateRule(Row, table="QoS_Minimum_Packet_Rate_Rule", indexes=(("policy", "direction"),)):
+    """The thousands of packets a second that are guaranteed."""
+
+    __slots__ = ()
+
+    policy: Reference[QosPolicy] = reference("QoS_Policy", mutable=False)
+    direction: Column[str] = enum("egress", "ingress", "any")
+    min_kpps: Column[int] = integer(0, LARGEST_RATE)
+
+
+class PacketRateLimitRule(Row, table="QoS_Packet_Rate_Limit_Rule", indexes=(("policy", "direction"),)):
+    """The most thousands of packets a second."""
+
+    __slots__ = ()
+
+    policy: Reference[QosPolicy] = reference("QoS_Policy", mutable=False)
+    direction: Column[str] = enum("egress", "ingress")
+    max_kpps: Column[int] = integer(0, LARGEST_RATE)
+    max_burst_kpps: Column[int] = integer(0, LARGEST_RATE)
+
+
 class RBACPolicy(
     Row,
     table="RBAC_Policy",
     indexes=(
-        ("network", "security_group", "address_group", "subnet_pool", "address_scope", "action", "target_project"),
+        (
+            "network",
+            "security_group",
+            "address_group",
+            "subnet_pool",
+            "address_scope",
+            "qos_policy",
+            "action",
+            "target_project",
+        ),
     ),
 ):
     """A resource of one project that another project, or all projects, may use; one of the references is set.
@@ -553,6 +650,7 @@ class RBACPolicy(
     address_group: OptionalReference[AddressGroup] = optional_reference("Address_Group", mutable=False)
     subnet_pool: OptionalReference[SubnetPool] = optional_reference("Subnet_Pool", mutable=False)
     address_scope: OptionalReference[AddressScope] = optional_reference("Address_Scope", mutable=False)
+    qos_policy: OptionalReference[QosPolicy] = optional_reference("QoS_Policy", mutable=False)
     action: Column[str] = enum("access_as_shared", "access_as_external", mutable=False)
     target_project: Column[str] = string()
     """A project's id, or `*` for all projects."""
@@ -667,8 +765,9 @@ ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
     FixedAddress, ServiceProfile, Flavor, BGPPeer, BGPSpeaker,
     Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
-    TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, RBACPolicy, DefaultSecurityGroup,
-    DefaultExternalNetwork, AutoAllocatedTopology,
+    TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, QosPolicy, DefaultQosPolicy,
+    BandwidthLimitRule, DscpMarkingRule, MinimumBandwidthRule, MinimumPacketRateRule, PacketRateLimitRule, RBACPolicy,
+    DefaultSecurityGroup, DefaultExternalNetwork, AutoAllocatedTopology,
     DefaultSecurityGroupRule, RuleTemplates, DefaultStatefulness, Quota, QuotaTurn, Finding,
     *load_balancing.TABLES,
 )  # fmt: skip
@@ -680,4 +779,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.16.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.17.0", checksum="", rows=ROWS)

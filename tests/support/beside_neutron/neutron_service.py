@@ -19,7 +19,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 CONFIGURATION = """
 [DEFAULT]
 core_plugin = ml2
-service_plugins = ovn-router,segments,auto_allocate,port_forwarding
+service_plugins = ovn-router,segments,auto_allocate,port_forwarding,qos
 auth_strategy = keystone
 transport_url = fake://
 notify_nova_on_port_status_changes = false
@@ -49,7 +49,7 @@ quota_subnetpool = 1000
 mechanism_drivers = ovn
 type_drivers = geneve,vlan,flat,local
 project_network_types = geneve
-extension_drivers = port_security,subnet_dns_publish_fixed_ip
+extension_drivers = port_security,subnet_dns_publish_fixed_ip,qos
 overlay_ip_version = 4
 [ml2_type_geneve]
 vni_ranges = 1:65535

@@ -6,17 +6,19 @@ A request is written with our ids, addresses and MACs. What Neutron chose in the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import httpx
 
+from ovenbird import cloud as compiler
 from ovenbird.api import databases
 from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Policy
@@ -28,6 +30,9 @@ from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 from support.processes import end
 from support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROGRAM = Path(__file__).with_name("neutron_service.py")
 SCHEMAS = Path("/usr/share/ovn")
@@ -51,9 +56,7 @@ NOT_OURS = frozenset(
     )
 )
 """What Neutron shows for extensions that this API does not have, and does not say that it has."""
-NOT_THEIRS = frozenset(
-    ("propagate_uplink_status", "qos_policy_id", "resource_request", "distributed", "enable_ndp_proxy")
-)
+NOT_THEIRS = frozenset(("propagate_uplink_status", "distributed", "enable_ndp_proxy"))
 """What we show, always null, for clients that look for it; Neutron does where it has the extensions."""
 
 
@@ -166,9 +169,13 @@ class Pair:
         port: where Neutron listens.
         chassis: options of each chassis that is registered.
         project: id of the project in whose name requests are made, and by which they do not meet others'.
+        northbound: the remote of the database that Neutron writes.
     """
 
-    def __init__(self, port: int, chassis: dict[str, dict[str, str]], project: str = "red") -> None:
+    def __init__(
+        self, port: int, chassis: dict[str, dict[str, str]], project: str = "red", *, northbound: str = ""
+    ) -> None:
+        self.northbound = northbound
         self.databases = [InProcess(model.schema(), model.ROWS) for model in (cloud, nb, sb)]
         self._register(chassis)
         transaction = self.databases[0].transaction()
@@ -225,16 +232,16 @@ class Pair:
             await self._undo(method, path, got, wanted, headers)
             self._note(f"status {ours.status_code} {_short(got)}; Neutron's {theirs.status_code} {_short(wanted)}")
         else:
-            self._compare("", got, wanted, ordered="sort_key" in path or "limit" in path)
+            self._compare("", got, wanted, ordered="sort_key" in path or "limit=" in path)
         return ours.status_code, got
 
     async def _undo(self, method: str, path: str, got: Any, wanted: Any, headers: dict[str, str]) -> None:
         """Remove what only one of the two has made, so that one difference does not bring others with it."""
-        for api, body in ((self.ours, got), (self.theirs, wanted)):
+        for api, where, body in ((self.ours, path, got), (self.theirs, self._translated(path), wanted)):
             made = next(iter(body.values()), None) if isinstance(body, dict) and method == "POST" else None
             for one in made if isinstance(made, list) else [made]:
                 if isinstance(one, dict) and "id" in one:
-                    await api.delete(f"/{path}/{one['id']}", headers=headers | {"X-Roles": "admin"})
+                    await api.delete(f"/{where}/{one['id']}", headers=headers | {"X-Roles": "admin"})
 
     async def make(self, member: str, **values: Any) -> dict[str, Any]:
         """Create a resource on both sides, and return ours."""
@@ -242,6 +249,59 @@ class Pair:
         assert status == 201, (member, values, body)
         made: dict[str, Any] = body[member]
         return made
+
+    async def same_qos(self) -> None:
+        """Note how the QoS rows, and the ports' options for queues, differ that follow from what was asked."""
+        scratch = InProcess(nb.schema(), nb.ROWS)
+        stores = {"northbound": scratch.store, "southbound": self.databases[2].store}
+        engine = compiler.compiler(self.databases[0].store, **stores)
+        try:
+            engine.run()
+            transaction = scratch.transaction()
+            for output in engine.outputs.values():
+                output.plan(transaction)
+            transaction.commit()
+        finally:
+            engine.close()
+        ours = {
+            self._translated(json.dumps([switch.name, rule.direction, *_plain(rule)]))
+            for switch in scratch.store.table(nb.LogicalSwitch)
+            for rule in switch.qos_rules
+        }
+        ours |= {
+            self._translated(json.dumps([port.name, rates]))
+            for port in scratch.store.table(nb.LogicalSwitchPort)
+            if (rates := _rates(port.options))
+        }
+        theirs = await asyncio.to_thread(self._their_qos)
+        for what, rows in (("only ours", ours - theirs), ("only Neutron's", theirs - ours)):
+            for row in sorted(rows):
+                self._note(f"in Northbound is {what}: {row}")
+
+    def _their_qos(self) -> set[str]:
+        rules = {
+            row["_uuid"]: row
+            for row in self._listed("QoS", "_uuid,direction,priority,match,action,bandwidth,external_ids")
+        }
+        names = ("priority", "match", "action", "bandwidth", "external_ids")
+        found = {
+            json.dumps([switch["name"], rules[uuid]["direction"], *(rules[uuid][name] for name in names)])
+            for switch in self._listed("Logical_Switch", "name,qos_rules")
+            for uuid in switch["qos_rules"]
+        }
+        ports = self._listed("Logical_Switch_Port", "name,options")
+        return found | {json.dumps([port["name"], rates]) for port in ports if (rates := _rates(port["options"]))}
+
+    def _listed(self, table: str, columns: str) -> list[dict[str, Any]]:
+        command = ["ovn-nbctl", f"--db={self.northbound}", "--timeout=20", "--format=json", f"--columns={columns}"]
+        told = json.loads(subprocess.run([*command, "list", table], check=True, capture_output=True).stdout)
+        return [
+            {
+                name: _value(value, several=name == "qos_rules")
+                for name, value in zip(told["headings"], row, strict=True)
+            }
+            for row in told["data"]
+        ]
 
     def _translated(self, text: str) -> str:
         return CHOSEN.sub(lambda found: self.to_theirs.get(found[0], found[0]), text)
@@ -318,6 +378,28 @@ def collection(member: str) -> str:
     """Return the address of a resource's collection."""
     irregular = {"security_group": "security-groups", "rbac_policy": "rbac-policies"}
     return irregular.get(member, f"{member}s".replace("_", "-"))
+
+
+def _plain(rule: nb.QoS) -> list[Any]:
+    """Return what a rule does, as `_value` gives it."""
+    maps = (dict(sorted(found.items())) for found in (rule.action, rule.bandwidth, rule.external_ids))
+    return [rule.priority, rule.match, *maps]
+
+
+def _rates(options: Mapping[str, str]) -> dict[str, str]:
+    return {name: options[name] for name in sorted(options) if name.startswith("qos_")}
+
+
+def _value(value: Any, *, several: bool) -> Any:
+    """Return a value of OVSDB's notation (RFC 7047, section 5.1) in plain JSON."""
+    if not isinstance(value, list):
+        return value
+    kind, content = value
+    if kind == "map":
+        return dict(sorted(content))
+    if kind == "set":
+        return [_value(one, several=False) for one in content]
+    return [content] if several else content
 
 
 def _body(answer: httpx.Response) -> Any:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.model.cloud import (
     AddressGroup,
     AddressScope,
+    FloatingIP,
     Network,
     Port,
+    QosPolicy,
     RBACPolicy,
     RouterGateway,
     SecurityGroup,
@@ -39,6 +41,7 @@ POLICIES_ABOUT: dict[type[Row], ReferenceOf[RBACPolicy, Any, UUID | None]] = {
     AddressGroup: RBACPolicy.address_group,
     SubnetPool: RBACPolicy.subnet_pool,
     AddressScope: RBACPolicy.address_scope,
+    QosPolicy: RBACPolicy.qos_policy,
 }
 """The column by which policies refer to each kind of resource that can be shared."""
 
@@ -51,6 +54,8 @@ DEPENDENTS: tuple[ReferenceOf[Any, RBACPolicy, Any], ...] = (
     SubnetPool.allowed_by,
     SecurityGroupRule.allowed_by,
     RouterGateway.allowed_by,
+    Network.allowed_by,
+    FloatingIP.allowed_by,
 )
 """The columns of the rows that depend on policies."""
 
@@ -197,15 +202,15 @@ def users(row: Any, action: str) -> Iterator[str]:
         ports: list[Port] = row.referrers(Port.network)
         yield from (gateway.router.project_id for port in ports for gateway in port.referrers(RouterGateway.port))
         return
-    column: ReferenceOf[Any, Any, Any] = USES[type(row)]
-    yield from (user.project_id for user in row.referrers(column) if user.project_id)
+    yield from (project for column in USES[type(row)] for user in row.referrers(column) if (project := owner(user)))
 
 
-USES: dict[type[Row], ReferenceOf[Any, Any, Any]] = {
-    Network: Port.network,
-    SecurityGroup: Port.security_groups,
-    AddressGroup: SecurityGroupRule.remote_address_group,
-    SubnetPool: Subnet.subnet_pool,
-    AddressScope: SubnetPool.address_scope,
+USES: dict[type[Row], tuple[ReferenceOf[Any, Any, Any], ...]] = {
+    Network: (Port.network,),
+    SecurityGroup: (Port.security_groups,),
+    AddressGroup: (SecurityGroupRule.remote_address_group,),
+    SubnetPool: (Subnet.subnet_pool,),
+    AddressScope: (SubnetPool.address_scope,),
+    QosPolicy: (Port.qos_policy, Network.qos_policy, FloatingIP.qos_policy, RouterGateway.qos_policy),
 }
-"""The column by which each kind of shared resource is used."""
+"""The columns by which each kind of shared resource is used."""

@@ -72,6 +72,13 @@ class PolicyNotAuthorized(NeutronError):
     message = "{rule} is disallowed by policy"
 
 
+class NotAuthorized(NeutronError):
+    """The request is for others to make, whatever the policy says."""
+
+    status = 403
+    message = "Not authorized."
+
+
 class RevisionNumberConstraintFailed(NeutronError):
     """If-Match named another revision."""
 

@@ -1,9 +1,8 @@
-# ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
 """Errors of requests about subnet pools."""
 
 from __future__ import annotations
 
-from ovenbird.api.errors.base import BadRequest, Conflict, NeutronError, NotFound
+from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
 
 
 class SubnetPoolNotFound(NotFound):
@@ -76,10 +75,3 @@ class NetworkSubnetPoolAffinityError(BadRequest):
     """The network's subnets of an IP version are from one pool, or all from none."""
 
     message = "Subnets hosted on the same network must be allocated from the same subnet pool."
-
-
-class NotAuthorized(NeutronError):
-    """The network belongs to another project."""
-
-    status = 403
-    message = "Not authorized."

@@ -245,8 +245,8 @@ class Api:
         return found
 
     def _tagged(self, request: Request) -> tuple[Collection[Any], str]:
-        collection = self.catalogue.collections.get(_name(request, "collection"))
-        if collection is None or not collection.resource.taggable:
+        collection = self.catalogue.tagged.get(_name(request, "collection"))
+        if collection is None:
             raise HTTPNotFound
         return collection, unquote(request.path_params["id"])
 

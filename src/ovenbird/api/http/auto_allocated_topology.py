@@ -14,9 +14,9 @@ from ovenbird.api import attributes
 from ovenbird.api.access.rules import MEMBER, READER
 from ovenbird.api.errors.base import BadRequest, NotFound
 from ovenbird.api.errors.network import AutoAllocationFailure, BadTopologyRequest
-from ovenbird.api.errors.request import PolicyNotAuthorized
+from ovenbird.api.errors.request import NotAuthorized, PolicyNotAuthorized
 from ovenbird.api.errors.router import RouterInUse
-from ovenbird.api.errors.subnet_pool import NotAuthorized, SubnetAllocationError
+from ovenbird.api.errors.subnet_pool import SubnetAllocationError
 from ovenbird.api.http.endpoints import Call, Endpoint
 from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.api.ports.service_ports import INTERFACE_OWNER

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.api.access.rules import NAMES
 from ovenbird.api.http.advertised_routes import AdvertisedRoutes
 from ovenbird.api.http.auto_allocated_topology import AutoAllocatedTopologies
-from ovenbird.api.http.collection import Collection, NestedCollection
+from ovenbird.api.http.collection import AliasCollection, Collection, NestedCollection
 from ovenbird.api.http.endpoints import EmptyCollection, Endpoint, Extensions, ReadOnlyEndpoint
 from ovenbird.api.http.extensions import GENERAL
 from ovenbird.api.http.flavor_requests import NextProviders, ProfilesOfFlavor
@@ -52,9 +52,18 @@ class Catalogue:
         self.resources: Mapping[str, Resource[Any]] = made
         """Every writable resource, by collection."""
         self.collections: dict[str, Collection[Any]] = {
-            one.path: Collection(one, made) for one in made.values() if not one.within
+            one.path: (AliasCollection if one.alias else Collection)(one, made)
+            for one in made.values()
+            if not one.within
         }
         """Resources by URL."""
+        self.tagged = {
+            name: one
+            for path, one in self.collections.items()
+            if one.resource.taggable
+            for name in (path, path.rpartition("/")[2])
+        }
+        """Resources with tags by URL; Neutron has the tags of `qos/policies` at `policies/ID/tags`."""
         agents = Agents(databases)
         self.endpoints: dict[str, Endpoint] = {
             **self.collections,

@@ -11,7 +11,12 @@ from ovenbird.api import attributes, query
 from ovenbird.api.access.authorization import Authorization
 from ovenbird.api.access.sharing import POLICIES_ABOUT
 from ovenbird.api.access.visibility import Visibility
-from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
+from ovenbird.api.errors.request import (
+    HTTPBadRequest,
+    HTTPMethodNotAllowed,
+    InvalidInput,
+    PolicyNotAuthorized,
+)
 from ovenbird.api.http.endpoints import Call, Endpoint
 from ovenbird.api.resource import MOST_TAGS, project_of
 from ovenbird.engine.rows import UUID, Row
@@ -339,7 +344,12 @@ class NestedCollection(Collection[R]):
         return row
 
     def _parse(self, call: Call, given: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:
-        self._check_parent(call)
+        try:
+            self._check_parent(call)
+        except self._parent.not_found:
+            if creating and self._parent.table.get(engine_uuid(call.parent)) is not None:  # as Neutron answers
+                raise PolicyNotAuthorized(rule=f"rule:create_{self.resource.policy_name}") from None
+            raise
         values = super()._parse(call, given, creating=creating)
         return values | {self._attribute: engine_uuid(call.parent)} if creating else values
 
@@ -349,6 +359,28 @@ class NestedCollection(Collection[R]):
         seen = call.access.visibility(self._parent) if call.access is not None else None
         if seen is not None and not seen.sees(self._parent.renderings.of(row)):
             raise self._parent.not_found(id=call.parent)
+
+
+class AliasCollection(Collection[R]):
+    """Handles requests at the second address of a resource, where each row is found by its id."""
+
+    async def list(self, call: Call) -> bytes:
+        """Refuse a list.
+
+        Raises:
+            HTTPMethodNotAllowed: always.
+        """
+        del call
+        raise HTTPMethodNotAllowed
+
+    async def create(self, call: Call) -> bytes:
+        """Refuse a creation.
+
+        Raises:
+            HTTPMethodNotAllowed: always.
+        """
+        del call
+        raise HTTPMethodNotAllowed
 
 
 def engine_uuid(text: str) -> UUID:

@@ -15,6 +15,7 @@ import orjson
 from ovenbird.api.errors.request import (
     HTTPMethodNotAllowed,
     HTTPNotFound,
+    NotAuthorized,
     PolicyNotAuthorized,
     RevisionNumberConstraintFailed,
 )
@@ -170,8 +171,14 @@ class ReadOnlyEndpoint(Endpoint):
         return await self.resource.list(call.query, call.url)
 
     async def show(self, call: Call, uuid: str) -> bytes:
-        """Return one resource."""
+        """Return one resource.
+
+        Raises:
+            NotAuthorized: single ones are for other callers.
+        """
         self._demand(call, "get", uuid)
+        if self.resource.single and not call.may(self.resource.single):
+            raise NotAuthorized
         return self.resource.show(uuid, call.query)
 
     async def update(self, call: Call, uuid: str) -> bytes:

@@ -17,7 +17,8 @@ from ovenbird.api.errors.router import (
     UnableToRemoveGateways,
 )
 from ovenbird.api.ports.service_ports import GATEWAY_OWNER, ServicePorts
-from ovenbird.api.values import address, boolean, list_of, mapping, record
+from ovenbird.api.qos import check_taken_away, find_policy, has_policy
+from ovenbird.api.values import address, boolean, list_of, mapping, optional, record
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model.cloud import (
     FixedAddress,
@@ -47,7 +48,7 @@ GATEWAY = record(
     network_id=uuid_value,
     enable_snat=boolean,
     external_fixed_ips=list_of(record((), subnet_id=uuid_value, ip_address=address), null=False),
-    qos_policy_id=lambda value: value,
+    qos_policy_id=optional(uuid_value),
 )
 
 
@@ -60,8 +61,6 @@ def gateway_info(value: Any) -> dict[str, Any]:
     given: dict[str, Any] = GATEWAY(mapping(value))
     if given and "network_id" not in given:
         raise ValueError("network_id is required")
-    if given.get("qos_policy_id") is not None:
-        raise ValueError("qos_policy_id is not available here")
     return given
 
 
@@ -85,6 +84,15 @@ def render_gateway(outside: RouterGateway) -> dict[str, Any]:
         "network_id": Port.network.raw(port),
         "external_fixed_ips": [{"subnet_id": subnet, "ip_address": ip} for ip, subnet in fixed],
     }
+
+
+def more_of_first(outside: RouterGateway) -> dict[str, Any]:
+    """Return what the API shows of a router's first gateway besides."""
+    more: dict[str, Any] = {"enable_snat": outside.enable_snat}
+    policy = RouterGateway.qos_policy.raw(outside)
+    if policy is not None or Network.qos_policy.raw(outside.port.network) is not None:  # as Neutron shows it
+        more["qos_policy_id"] = policy
+    return more
 
 
 class WantedGateway(NamedTuple):
@@ -141,6 +149,8 @@ class RouterGateways:
         if not given:
             return self._write(draft, row, others, enable_snat=True)
         same = present and Port.network.raw(present[0].port) == given["network_id"]
+        if present and not same:  # the policy stays for as long as there is a gateway
+            given = {"qos_policy_id": RouterGateway.qos_policy.raw(present[0])} | dict(given)
         first = WantedGateway(present[0] if same else None, given)
         return self._write(draft, row, [first, *others], enable_snat=given.get("enable_snat", True))
 
@@ -232,12 +242,15 @@ class RouterGateways:
             draft.update(row, {"has_own_schedule": False, "gateway_chassis": {}})
         subnets: set[UUID] = set()
         for place, one in enumerate(wanted):
-            values = {"place": place, "enable_snat": enable_snat}
+            values: dict[str, Any] = {"place": place, "enable_snat": enable_snat}
             if one.present is None:
                 subnets |= self._open(draft, row.uuid, row.project_id, one.info, cidrs, values)
                 continue
-            draft.transaction.update(one.present, values)
             port = one.present.port
+            if "qos_policy_id" in one.info:
+                check_taken_away(draft, one.present.qos_policy)
+                values |= self._policy(draft, port.network, row.project_id, one.info)
+            draft.transaction.update(one.present, values)
             if fixed := one.info.get("external_fixed_ips"):
                 _check_outside(port.network, fixed)
                 subnets |= self.ports.addresses.replace(draft, port, fixed, port.mac_address)
@@ -284,9 +297,21 @@ class RouterGateways:
                         f"{cidr} of a subnet of the router."
                     )
         cidrs |= {subnet.cidr: network.uuid for subnet, _ in chosen}
-        allowed_by = grants(draft, project, [network], EXTERNAL)
-        draft.transaction.insert(RouterGateway, {"router": router, "port": port, "allowed_by": allowed_by, **values})
+        policy = self._policy(draft, network, project, given)
+        draft.transaction.insert(RouterGateway, {"router": router, "port": port, **policy, **values})
         return {subnet.uuid for subnet, _ in chosen}
+
+    def _policy(self, draft: Draft, network: Network, project: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of a gateway with its QoS policy.
+
+        Arguments:
+            draft: the transaction.
+            network: the external network.
+            project: the router's project.
+            given: the gateway, as the request has it.
+        """
+        columns = has_policy(draft, find_policy(self.databases, given.get("qos_policy_id")), project=project)
+        return columns | {"allowed_by": columns["allowed_by"] | grants(draft, project, [network], EXTERNAL)}
 
     def _close(self, draft: Draft, row: Router, outside: RouterGateway) -> None:
         """Write the removal of a gateway; floating IPs in use prevent it."""

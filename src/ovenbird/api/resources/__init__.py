@@ -19,6 +19,9 @@ from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.network_ip_availability import NetworkIPAvailabilities
 from ovenbird.api.resources.port import Ports
 from ovenbird.api.resources.port_forwarding import PortForwardings
+from ovenbird.api.resources.qos_policy import QosPolicies
+from ovenbird.api.resources.qos_rule import BY_ALIAS, NESTED
+from ovenbird.api.resources.qos_rule_type import QosRuleTypes
 from ovenbird.api.resources.rbac_policy import RBACPolicies
 from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
@@ -52,10 +55,19 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     Flavors,
     ServiceProfiles,
     TapMirrors,
+    QosPolicies,
+    *NESTED,
+    *BY_ALIAS,
 )
 """All writable resources."""
 
-READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, Findings, NetworkIPAvailabilities)
+READ_ONLY: tuple[type[ReadOnlyResource], ...] = (
+    Agents,
+    AvailabilityZones,
+    Findings,
+    NetworkIPAvailabilities,
+    QosRuleTypes,
+)
 """All read-only resources."""
 
 EMPTY = {"service-providers": "service_providers"}

@@ -18,9 +18,10 @@ from ovenbird.api.errors.router import (
 )
 from ovenbird.api.ports.port_bindings import is_unhosted
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, ServicePorts
+from ovenbird.api.qos import check_taken_away, find_policy, has_policy
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.port import port_status
-from ovenbird.api.values import address, nothing, optional, text
+from ovenbird.api.values import address, optional, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import (
@@ -58,9 +59,11 @@ class FloatingIPs(Resource[FloatingIP]):
         "floating_network_id": "networks",
         "subnet_id": "subnets",
         "port_id": "ports",
+        "qos_policy_id": "policies",
     }
     extensions: ClassVar[Mapping[str, str]] = {
         "fip-port-details": "Floating IP Port Details Extension",
+        "qos-fip": "Floating IP QoS",
     }
     rules: ClassVar[Mapping[str, str]] = {
         **each(MEMBER, "create_floatingip", "update_floatingip", "delete_floatingip"),
@@ -76,7 +79,7 @@ class FloatingIPs(Resource[FloatingIP]):
         "fixed_ip_address": Attribute(optional(address), default=UNSET),
         "dns_name": Attribute(text(63), default="", put=False, column="dns_name"),
         "dns_domain": Attribute(text(), default="", put=False, column="dns_domain"),
-        "qos_policy_id": Attribute(nothing, default=None, filterable=False),
+        "qos_policy_id": Attribute(optional(uuid_value), default=None),
         "router_id": shown(uuid_value),
         "status": shown(),
         "port_details": shown(filterable=False),
@@ -106,7 +109,7 @@ class FloatingIPs(Resource[FloatingIP]):
             "port_details": self._details(fixed.port) if fixed is not None else None,
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
-            "qos_policy_id": None,
+            "qos_policy_id": FloatingIP.qos_policy.raw(row),
             "port_forwardings": [
                 shown_forwarding(one) for one in sorted(forwardings, key=lambda one: one.external_port)
             ],
@@ -160,8 +163,9 @@ class FloatingIPs(Resource[FloatingIP]):
         held = next((ip for _, ip in chosen if ":" not in ip), None)
         if held is None:
             raise _bad(f"Network {network.uuid} does not contain any IPv4 subnet")
-        stored = self.stored(values)
-        stored |= {"project_id": project_of(draft, values), "network": network.uuid, "port": port}
+        project = project_of(draft, values)
+        stored = self.stored(values) | {"project_id": project, "network": network.uuid, "port": port}
+        stored |= has_policy(draft, find_policy(self.databases, values["qos_policy_id"]), project=project)
         draft.insert(FloatingIP, stored, uuid)
         if values.get("port_id") is not None:
             self._associate(draft, uuid, held, network, values["port_id"], values.get("fixed_ip_address"))
@@ -183,7 +187,12 @@ class FloatingIPs(Resource[FloatingIP]):
             if wanted is not None:
                 held = row.port.referrers(FixedAddress.port)[0].address
                 self._associate(draft, row.uuid, held, row.network, wanted, fixed_ip)
-        draft.update(row, {"description": values["description"]} if "description" in values else {})
+        changed = {"description": values["description"]} if "description" in values else {}
+        if "qos_policy_id" in values:
+            check_taken_away(draft, row.qos_policy)
+            policy = find_policy(self.databases, values["qos_policy_id"])
+            changed |= has_policy(draft, policy, project=row.project_id)
+        draft.update(row, changed)
 
     def delete(self, draft: Draft, row: FloatingIP) -> None:
         """Write the removal of a floating IP and the release of its address."""

@@ -37,9 +37,20 @@ from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.subnet import NetworkMTUSubnetConflict
 from ovenbird.api.ports.metadata_ports import MetadataPorts
 from ovenbird.api.ports.service_ports import ServicePorts
+from ovenbird.api.qos import (
+    check_network,
+    check_port,
+    check_taken_away,
+    default_policy,
+    find_policy,
+    has_policy,
+    is_bound,
+    ports_without_own,
+)
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
-from ovenbird.api.values import boolean, domain, integer, list_of, text
+from ovenbird.api.values import boolean, domain, integer, list_of, optional, text
+from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model import settings
 from ovenbird.model.cloud import (
     AutoAllocatedTopology,
@@ -109,6 +120,7 @@ class Networks(Resource[Network]):
     collection = "networks"
     row_class = Network
     not_found = NetworkNotFound
+    references: ClassVar[Mapping[str, str]] = {"qos_policy_id": "policies"}
     extensions: ClassVar[Mapping[str, str]] = {
         "auto-allocated-topology": "Auto Allocated Topology Services",
         "external-net": "Neutron external network",
@@ -149,6 +161,7 @@ class Networks(Resource[Network]):
         "provider:physical_network": Attribute(text(64), default=None, explicit=True),
         "provider:segmentation_id": Attribute(integer(0), default=None, explicit=True),
         "segments": Attribute(_one_segment, default=None, put=False, filterable=False, explicit=True),
+        "qos_policy_id": Attribute(optional(uuid_value), default=None),
         "status": shown(),
         "subnets": shown(filterable=False),
         "availability_zones": shown(filterable=False),
@@ -187,6 +200,7 @@ class Networks(Resource[Network]):
             "ipv4_address_scope": address_scope(row, 4),
             "ipv6_address_scope": address_scope(row, 6),
             "l2_adjacency": True,
+            "qos_policy_id": Network.qos_policy.raw(row),
             "provider:network_type": segment.network_type if segment else "local",
             "provider:physical_network": segment.physical_network if segment else None,
             "provider:segmentation_id": segment.segmentation_id if segment else None,
@@ -201,12 +215,16 @@ class Networks(Resource[Network]):
         largest = self._largest_mtu(kind)
         mtu = values["mtu"] or largest
         _check_mtu(mtu, largest)
+        project = project_of(draft, values)
+        policy = find_policy(self.databases, values["qos_policy_id"]) or default_policy(self.databases, project)
         stored = self.stored(values) | {
-            "project_id": project_of(draft, values),
+            "project_id": project,
             "availability_zone_hints": check_hints(self.databases, NETWORK, values["availability_zone_hints"]),
             "mtu": mtu,
+            **has_policy(draft, policy, project=project),
         }
         uuid = draft.insert(Network, stored)
+        check_network(policy, uuid)
         for name, action in (("shared", SHARED), ("router:external", EXTERNAL)):
             if values[name]:
                 share(draft, RBACPolicy.network, uuid, project=stored["project_id"], action=action)
@@ -246,7 +264,20 @@ class Networks(Resource[Network]):
             self._make_default(draft, row.uuid)
         elif default is not None and not wanted:
             draft.transaction.delete(default)
-        draft.update(row, self.stored(values))
+        stored = self.stored(values)
+        if "qos_policy_id" in values:
+            stored |= self._change_policy(draft, row, values["qos_policy_id"])
+        draft.update(row, stored)
+
+    def _change_policy(self, draft: Draft, row: Network, uuid: str | None) -> dict[str, Any]:
+        """Return the columns of a network with another QoS policy, or none."""
+        check_taken_away(draft, row.qos_policy)
+        policy = find_policy(self.databases, uuid)
+        if uuid != Network.qos_policy.raw(row):
+            check_network(policy, row.uuid)
+            for port in ports_without_own(row) if policy is not None else ():
+                check_port(policy, port.uuid, vnic=port.vnic_type, bound=is_bound(self.databases, port))
+        return has_policy(draft, policy, project=row.project_id)
 
     def _share(self, draft: Draft, row: Network, values: Mapping[str, Any]) -> None:
         """Write the RBAC policies that the attributes `shared` and `router:external` stand for."""

@@ -35,6 +35,7 @@ from ovenbird.api.ports.port_bindings import BOUND, binding, gateway_host
 from ovenbird.api.ports.removal import remove_port
 from ovenbird.api.ports.router_interfaces import check_stays_connected
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
+from ovenbird.api.qos import check_port, check_taken_away, find_policy, is_bound, resource_request
 from ovenbird.api.resource import MOST_TAGS, STANDARD, Parent, Resource, project_of, standard
 from ovenbird.api.resources.security_group import default_group
 from ovenbird.api.values import (
@@ -218,6 +219,7 @@ class Ports(Resource[Port]):
         "network_id": "networks",
         "security_groups": "security_groups",
         "fixed_ips.subnet_id": "subnets",
+        "qos_policy_id": "policies",
     }
     extensions: ClassVar[Mapping[str, str]] = {
         "allowed-address-pairs": "Allowed Address Pairs",
@@ -228,7 +230,10 @@ class Ports(Resource[Port]):
         "ip_allocation": "IP Allocation",
         "port-mac-address-regenerate": "Neutron Port MAC address regenerate",
         "port-security": "Port Security",
+        "port-resource-request": "Port Resource Request",
+        "port-resource-request-groups": "Port Resource Request Groups",
         "port-security-groups-filtering": "Port filtering on security groups",
+        "qos-port-network-policy": "QoS port network policy ID",
         "uplink-status-propagation": "Uplink status propagation extension",
         "uplink-status-propagation-updatable": "Uplink status propagation updatable extension",
         "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
@@ -282,7 +287,8 @@ class Ports(Resource[Port]):
         "status": shown(),
         "ip_allocation": shown(),
         "dns_assignment": shown(filterable=False),
-        "qos_policy_id": shown(),
+        "qos_policy_id": Attribute(optional(uuid_value), default=None),
+        "qos_network_policy_id": shown(),
         "resource_request": shown(filterable=False),
     }
     indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {
@@ -330,8 +336,9 @@ class Ports(Resource[Port]):
             "propagate_uplink_status": not row.hides_uplink_status,
             "dns_assignment": self._names(row, [ip for ip, _ in fixed]),
             "ip_allocation": "immediate" if fixed else "none",
-            "qos_policy_id": None,
-            "resource_request": None,
+            "qos_policy_id": Port.qos_policy.raw(row),
+            "qos_network_policy_id": Network.qos_policy.raw(row.network),
+            "resource_request": resource_request(row),
             "tags": sorted(row.tags),
         }
 
@@ -370,7 +377,8 @@ class Ports(Resource[Port]):
         groups = values.get("security_groups")
         if groups is None:
             groups = [default_group(self.databases, draft, project)] if secured and not own else []
-        used = [network, *self._groups(groups if values.get("security_groups") else ())]
+        policy = find_policy(self.databases, values["qos_policy_id"])
+        used = [network, *self._groups(groups if values.get("security_groups") else ()), *([policy] if policy else ())]
         self._check_number(values)
         _check_security(secured, groups, values["allowed_address_pairs"])
         check_metadata(self.databases, values["network_id"], values["allowed_address_pairs"])
@@ -386,11 +394,13 @@ class Ports(Resource[Port]):
                 "network": network.uuid,
                 "mac_address": mac_address,
                 "security_groups": frozenset(groups),
+                "qos_policy": policy.uuid if policy else None,
                 "allowed_by": grants(draft, project, used),
                 "tags": frozenset(values["tags"]),
             }
         )
         uuid = draft.insert(Port, stored)
+        check_port(policy or network.qos_policy, uuid, vnic=values["binding:vnic_type"])
         self.addresses.write(draft, uuid, chosen)
         return uuid
 
@@ -412,8 +422,12 @@ class Ports(Resource[Port]):
         if values.get("binding:vnic_type", row.vnic_type) != row.vnic_type:
             self._check_unbound(row)
         groups = values.get("security_groups", Port.security_groups.raw(row))
-        if "security_groups" in values:
-            used = [network, *self._groups(groups)]
+        policy = row.qos_policy
+        if "qos_policy_id" in values:
+            check_taken_away(draft, policy)
+            policy = find_policy(self.databases, values["qos_policy_id"])
+        if "security_groups" in values or "qos_policy_id" in values:
+            used = [network, *self._groups(groups), *([policy] if policy else ())]
         secured = values.get("port_security_enabled", row.port_security_enabled)
         if not secured and row.port_security_enabled and groups and "security_groups" not in values:
             raise PortSecurityPortHasSecurityGroup
@@ -426,6 +440,12 @@ class Ports(Resource[Port]):
         stored = self.stored(values) | _stored(values, mac_address, row)
         if "security_groups" in values:
             stored["security_groups"] = frozenset(groups)
+        if "qos_policy_id" in values:
+            stored["qos_policy"] = policy.uuid if policy else None
+            if stored["qos_policy"] != Port.qos_policy.raw(row):
+                vnic = values.get("binding:vnic_type", row.vnic_type)
+                check_port(policy, row.uuid, vnic=vnic, bound=is_bound(self.databases, row))
+        if "security_groups" in values or "qos_policy_id" in values:
             stored["allowed_by"] = grants(draft, row.project_id, used)
         if mac_address != row.mac_address and "fixed_ips" not in values:
             self.addresses.follow(draft, row, mac_address)

@@ -30,6 +30,7 @@ from ovenbird.model.cloud import (
     AddressScope,
     DefaultExternalNetwork,
     Network,
+    QosPolicy,
     RBACPolicy,
     SecurityGroup,
     SubnetPool,
@@ -45,6 +46,7 @@ SHAREABLE: dict[str, type[Row]] = {
     "address_group": AddressGroup,
     "address_scope": AddressScope,
     "network": Network,
+    "qos_policy": QosPolicy,
     "security_group": SecurityGroup,
     "subnetpool": SubnetPool,
 }
@@ -208,12 +210,14 @@ def check_unused(policy: RBACPolicy, target: str = "") -> None:
     every_project = policy.action == EXTERNAL and policy.target_project == EVERY_PROJECT
     if every_project and row.referrers(DefaultExternalNetwork.network):
         raise RbacPolicyInUse(object_id=row.uuid, details="Default external networks must be shared to everyone.")
-    others = {p.target_project for p in policies(row, policy.action) if p.uuid != policy.uuid} | {target}
-    if policy.target_project == row.project_id or EVERY_PROJECT in others:
+    others = {p.target_project for p in policies(row, policy.action) if p.uuid != policy.uuid}
+    if policy.target_project == row.project_id or EVERY_PROJECT in others | {target}:
         return
+    if not isinstance(row, QosPolicy):  # one that its own project has stays shared with all, as in Neutron
+        others.add(row.project_id)
     for project in users(row, policy.action):
         concerned = policy.target_project in (EVERY_PROJECT, project)
-        if concerned and project not in others and project != row.project_id:
+        if concerned and project not in others:
             raise RbacPolicyInUse(object_id=row.uuid, details=f"project_id={project}")
 
 

@@ -14,7 +14,13 @@ from ovenbird.api.errors.router import (
     RoutesExhausted,
 )
 from ovenbird.api.ports.port_bindings import is_unhosted
-from ovenbird.api.ports.router_gateways import RouterGateways, gateway_info, gateway_infos, render_gateway
+from ovenbird.api.ports.router_gateways import (
+    RouterGateways,
+    gateway_info,
+    gateway_infos,
+    more_of_first,
+    render_gateway,
+)
 from ovenbird.api.ports.router_interfaces import (
     RouterInterfaces,
     check_new,
@@ -79,10 +85,12 @@ class Routers(Resource[Router]):
     references: ClassVar[Mapping[str, str]] = {
         "external_gateway_info.network_id": "networks",
         "external_gateway_info.external_fixed_ips.subnet_id": "subnets",
+        "external_gateway_info.qos_policy_id": "policies",
         "subnet_id": "subnets",  # of the actions that add and remove interfaces
         "port_id": "ports",
         "router.external_gateways.network_id": "networks",  # of those that change gateways
         "router.external_gateways.external_fixed_ips.subnet_id": "subnets",
+        "router.external_gateways.qos_policy_id": "policies",
     }
     extensions: ClassVar[Mapping[str, str]] = {
         "enable-default-route-bfd": "Enable Default Route BFD",
@@ -92,6 +100,7 @@ class Routers(Resource[Router]):
         "extraroute": "Neutron Extra Route",
         "extraroute-atomic": "Atomically add/remove extra routes",
         "l3-ha": "HA Router extension",
+        "qos-gateway-ip": "Router gateway IP QoS",
         "router": "Neutron L3 Router",
         "router-enable-snat": 'Exposes the router "enable_snat" read-only configuration flag',
         "router_availability_zone": "Router Availability Zone",
@@ -161,7 +170,7 @@ class Routers(Resource[Router]):
             "name": row.name,
             "status": "ERROR" if unhosted else "ACTIVE",
             "admin_state_up": row.admin_state_up,
-            "external_gateway_info": shown_gateways[0] | {"enable_snat": enable_snat} if gateways else None,
+            "external_gateway_info": shown_gateways[0] | more_of_first(gateways[0]) if gateways else None,
             "external_gateways": shown_gateways,
             "enable_snat": enable_snat,
             "enable_default_route_bfd": row.enable_default_route_bfd,

@@ -10,13 +10,12 @@ from ovenbird.api.address_scopes import check_same_scope, check_scope, check_sco
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.address_scope import AddressScopeNotFound
 from ovenbird.api.errors.network import NetworkNotFound
-from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
+from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput, NotAuthorized
 from ovenbird.api.errors.subnet_pool import (
     EmptySubnetPoolPrefixList,
     IllegalSubnetPoolPrefixBounds,
     IllegalSubnetPoolPrefixUpdate,
     IllegalSubnetPoolUpdate,
-    NotAuthorized,
     PrefixVersionMismatch,
     SubnetPoolDeleteError,
     SubnetPoolNotFound,

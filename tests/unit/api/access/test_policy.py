@@ -154,12 +154,15 @@ def test_outcomes_are_remembered_and_bounded(monkeypatch):
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.member)
 def test_every_request_has_its_rule(resource):
-    rules = {f"{verb}_{resource.policy_name}" for verb in ("create", "get", "update", "delete")}
+    verbs = ("create", "get", "update", "delete")[1 if resource.alias else 0 :]
+    rules = {f"{verb}_{resource.policy_name}" for verb in verbs}
     if resource.taggable:
         rules |= {f"{rule}:tags" for rule in rules}
     assert rules | set(resource.actions) <= set(RULES)
     assert set(resource.references.values()) <= {other.collection for other in RESOURCES}
-    assert resource.parent is None or resource.parent.attribute in resource.attributes or resource.within
+    assert (
+        resource.parent is None or resource.parent.attribute in resource.attributes or resource.within or resource.alias
+    )
 
 
 @pytest.mark.parametrize("derived", READ_ONLY, ids=lambda derived: derived.member)
