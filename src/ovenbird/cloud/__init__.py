@@ -57,9 +57,11 @@ from ovenbird.cloud.security_group import (
     RULE_ACLS,
     UNDERLYING_ACLS,
     drop_group,
+    logged_drops,
     port_group,
     rule_acl,
 )
+from ovenbird.cloud.security_group_log import BANDS_OF_METER, LOG_METERS, METER_BANDS, log_meters
 from ovenbird.cloud.settings import ineffective_settings
 from ovenbird.cloud.subnet import DHCP_OPTIONS, subnet_dhcp
 from ovenbird.cloud.tap_mirror import MIRRORS, MIRRORS_OF_PORT, tap_mirror
@@ -79,6 +81,8 @@ RULES = (
     drop_group,
     port_group,
     rule_acl,
+    logged_drops,
+    log_meters,
     address_sets,
     logical_router,
     extra_routes,
@@ -108,6 +112,8 @@ OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),
     RULE_ACLS: (),
     UNDERLYING_ACLS: (),
+    LOG_METERS: (BANDS_OF_METER,),
+    METER_BANDS: (),
     ADDRESS_SETS: (),
     ROUTERS: (PORTS_OF_ROUTER, ROUTES_OF_ROUTER, NAT_OF_ROUTER, BALANCERS_OF_ROUTER),
     ROUTER_PORTS: (CHASSIS_OF_PORT,),

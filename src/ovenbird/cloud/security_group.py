@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
+from ovenbird.cloud.security_group_log import accept_log, drop_log, drops_everywhere, log_columns
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID
 
-PRIORITY_ALLOW, PRIORITY_DROP = 1002, 1001
+PRIORITY_ALLOW, PRIORITY_LOGGED_DROP, PRIORITY_DROP = 1002, 1001, 1000
 """Neutron's ACL priorities."""
 
 PRIORITY_DHCP = 1003
@@ -38,6 +41,10 @@ UNDERLYING = {
 addresses whatever security groups say; northd lets the answers of its own DHCP pass."""
 
 
+LOGGED_DROP = re.compile(rf"(in|out)port == @pg_[0-9a-f_]{{36}} && ip|ip && (in|out)port == @{names.DROP_GROUP}")
+"""The matches of ACLs that drop and log."""
+
+
 class PortGroupRow(NamedTuple):
     """A port group, without its ports and ACLs."""
 
@@ -55,6 +62,12 @@ class RuleAclRow(NamedTuple):
     match: str
     priority: int
     action: str
+    log: bool = False
+    name: str | None = None
+    severity: str | None = None
+    meter: str | None = None
+    label: int = 0
+    options: Pairs = ()
 
 
 class UnderlyingAclRow(NamedTuple):
@@ -66,6 +79,12 @@ class UnderlyingAclRow(NamedTuple):
     external_ids: Pairs
     priority: int
     action: str
+    log: bool = False
+    name: str | None = None
+    severity: str | None = None
+    meter: str | None = None
+    label: int = 0
+    options: Pairs = ()
 
 
 def _own_group(row: nb.PortGroup) -> str | None:
@@ -73,7 +92,7 @@ def _own_group(row: nb.PortGroup) -> str | None:
 
 
 def _own_underlying(row: nb.ACL) -> tuple[str, str, Pairs] | None:
-    if row.external_ids or (row.direction, row.match) not in UNDERLYING:
+    if row.external_ids or not ((row.direction, row.match) in UNDERLYING or LOGGED_DROP.fullmatch(row.match)):
         return None
     return row.direction, row.match, ()
 
@@ -106,7 +125,39 @@ def drop_group() -> Iterator[Fact]:
 def port_group(group: cloud.SecurityGroup) -> Iterator[Fact]:
     """Yield the port group of a security group; northd makes its two address sets."""
     ids = ((names.REVISION, str(group.revision_number)), ("neutron:security_group_id", group.uuid))
-    yield PORT_GROUPS(names.port_group(group.uuid), external_ids=ids)
+    name = names.port_group(group.uuid)
+    yield PORT_GROUPS(name, external_ids=ids)
+    log = drop_log(group)
+    if log is not None:
+        yield from _logged_drops(name, log, "{port} == @{group} && ip")
+
+
+@rule(cloud.SecurityGroupLog)
+def logged_drops(log: cloud.SecurityGroupLog) -> Iterator[Fact]:
+    """Yield the ACLs that drop what no rule allows at any port, if this is the log of it."""
+    if drops_everywhere(log):
+        yield from _logged_drops(names.DROP_GROUP, log.uuid, "ip && {port} == @{group}")
+
+
+def _logged_drops(group: str, log: UUID, match: str) -> Iterator[Fact]:
+    """Yield ACLs that drop and log.
+
+    Arguments:
+        group: the name of the port group that has them.
+        log: the log.
+        match: their match, with `port` and `group` in braces.
+    """
+    for direction, port in (("from-lport", "inport"), ("to-lport", "outport")):
+        words = match.format(port=port, group=group)
+        yield UNDERLYING_ACLS(
+            direction=direction,
+            match=words,
+            external_ids=(),
+            priority=PRIORITY_LOGGED_DROP,
+            action="drop",
+            **log_columns(log, words),
+        )
+        yield ACLS_OF_GROUP(group, UNDERLYING_ACLS.uuid((direction, words, ())))
 
 
 @rule(cloud.SecurityGroupRule)
@@ -114,12 +165,15 @@ def rule_acl(security_rule: cloud.SecurityGroupRule) -> Iterator[Fact]:
     """Yield the ACL of a security group rule, as a member of its port group."""
     group = names.port_group(cloud.SecurityGroupRule.security_group.raw(security_rule))
     ingress = security_rule.direction == "ingress"
+    parent = security_rule.security_group
+    stateful = is_stateful(parent)
     yield RULE_ACLS(
         external_ids=(("neutron:security_group_rule_id", security_rule.uuid),),
         direction="to-lport" if ingress else "from-lport",
         match=match(security_rule, group),
         priority=PRIORITY_ALLOW,
-        action="allow-related" if is_stateful(security_rule.security_group) else "allow-stateless",
+        action="allow-related" if stateful else "allow-stateless",
+        **log_columns(accept_log(parent), security_rule.uuid, stateful=stateful),
     )
     yield ACLS_OF_GROUP(group, RULE_ACLS.uuid(security_rule.uuid))
 

@@ -13,6 +13,10 @@ from ovenbird.lab.errors import ApiError
 Resource = dict[str, Any]
 
 
+PREFIXES = {"log": "log/"}
+"""What precedes a collection's name in its address, if anything does."""
+
+
 class Neutron:
     """A client of the network API, with a connection for each request; a context manager.
 
@@ -59,7 +63,7 @@ class Neutron:
 
     @staticmethod
     def _collection(resource: str) -> str:
-        return f"{resource.replace('_', '-')}s"
+        return f"{PREFIXES.get(resource, '')}{resource.replace('_', '-')}s"
 
     def create(self, resource: str, **attributes: Any) -> Resource:
         """Create a resource and return it as the API shows it.

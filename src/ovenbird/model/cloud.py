@@ -619,6 +619,23 @@ class PacketRateLimitRule(Row, table="QoS_Packet_Rate_Limit_Rule", indexes=(("po
     max_burst_kpps: Column[int] = integer(0, LARGEST_RATE)
 
 
+class SecurityGroupLog(Row, table="Security_Group_Log"):
+    """Asks for log lines about packets that security groups accept or drop: of one group, of a port's, or of all."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    security_group: OptionalReference[SecurityGroup] = optional_reference("Security_Group", mutable=False)
+    port: OptionalReference[Port] = optional_reference("Port", mutable=False)
+    event: Column[str] = enum("ACCEPT", "DROP", "ALL", mutable=False)
+    enabled: Column[bool] = boolean()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class RBACPolicy(
     Row,
     table="RBAC_Policy",
@@ -768,6 +785,7 @@ ROWS: tuple[type[Row], ...] = (
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, QosPolicy, DefaultQosPolicy,
     BandwidthLimitRule, DscpMarkingRule, MinimumBandwidthRule, MinimumPacketRateRule, PacketRateLimitRule, RBACPolicy,
     DefaultSecurityGroup, DefaultExternalNetwork, AutoAllocatedTopology,
+    SecurityGroupLog,
     DefaultSecurityGroupRule, RuleTemplates, DefaultStatefulness, Quota, QuotaTurn, Finding,
     *load_balancing.TABLES,
 )  # fmt: skip
@@ -779,4 +797,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.17.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.18.0", checksum="", rows=ROWS)

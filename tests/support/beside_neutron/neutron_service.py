@@ -19,7 +19,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 CONFIGURATION = """
 [DEFAULT]
 core_plugin = ml2
-service_plugins = ovn-router,segments,auto_allocate,port_forwarding,qos
+service_plugins = ovn-router,segments,auto_allocate,port_forwarding,qos,log
 auth_strategy = keystone
 transport_url = fake://
 notify_nova_on_port_status_changes = false

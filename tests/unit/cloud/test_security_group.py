@@ -77,8 +77,8 @@ def test_removing_a_rule_removes_its_acl(world):
 def test_the_drop_group_drops_both_ways(world):
     acls = world.one(nb.PortGroup, name="neutron_pg_drop").acls
     assert {(a.direction, a.match, a.action, a.priority) for a in acls if a.action == "drop"} == {
-        ("from-lport", "inport == @neutron_pg_drop && ip", "drop", 1001),
-        ("to-lport", "outport == @neutron_pg_drop && ip", "drop", 1001),
+        ("from-lport", "inport == @neutron_pg_drop && ip", "drop", 1000),
+        ("to-lport", "outport == @neutron_pg_drop && ip", "drop", 1000),
     }
 
 

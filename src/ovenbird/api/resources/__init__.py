@@ -25,6 +25,7 @@ from ovenbird.api.resources.qos_rule_type import QosRuleTypes
 from ovenbird.api.resources.rbac_policy import RBACPolicies
 from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
+from ovenbird.api.resources.security_group_log import LoggableResources, SecurityGroupLogs
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.service_profile import ServiceProfiles
 from ovenbird.api.resources.subnet import Subnets
@@ -43,6 +44,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     SecurityGroupRules,
     DefaultSecurityGroupRules,
     DefaultStatefulnesses,
+    SecurityGroupLogs,
     Routers,
     FloatingIPs,
     PortForwardings,
@@ -65,6 +67,7 @@ READ_ONLY: tuple[type[ReadOnlyResource], ...] = (
     Agents,
     AvailabilityZones,
     Findings,
+    LoggableResources,
     NetworkIPAvailabilities,
     QosRuleTypes,
 )

@@ -21,7 +21,14 @@ from ovenbird.api.resources.default_statefulness import default_statefulness
 from ovenbird.api.resources.security_group_rule import render_rule
 from ovenbird.api.rule_templates import rule_of, templates
 from ovenbird.api.values import boolean, text
-from ovenbird.model.cloud import DefaultSecurityGroup, DefaultSecurityGroupRule, Port, SecurityGroup, SecurityGroupRule
+from ovenbird.model.cloud import (
+    DefaultSecurityGroup,
+    DefaultSecurityGroupRule,
+    Port,
+    SecurityGroup,
+    SecurityGroupLog,
+    SecurityGroupRule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +42,7 @@ REFERRING_TO_GROUP: tuple[ReferenceOf[Any, SecurityGroup, Any], ...] = (
     SecurityGroupRule.security_group,
     SecurityGroupRule.remote_group,
     DefaultSecurityGroupRule.remote_group,
+    SecurityGroupLog.security_group,
 )
 """The columns of what goes along with a group."""
 
