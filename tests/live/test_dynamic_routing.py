@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from ovenbird.lab import external_network, programs
@@ -36,6 +37,7 @@ MAC = "02:00:00:00:0a:01"
 
 NEAR = f"""
 ip prefix-list cloud permit 203.0.113.0/24 le 32
+ip prefix-list cloud permit 172.24.4.0/24 ge 32
 ip prefix-list cloud permit {NETWORK}
 route-map out permit 10
  match ip address prefix-list cloud
@@ -123,6 +125,11 @@ def peers(lab: Lab) -> Iterator[tuple[Frr, Frr]]:
         yield near, far
 
 
+def configured(table: int, router: str) -> str:
+    """Return bgpd's configuration beside the gateway of another router, with the number of its table."""
+    return NEAR.replace(f"table {TABLE}\n", f"table {table}\n").replace(f"next-hop {ROUTER}\n", f"next-hop {router}\n")
+
+
 def nbctl(lab: Lab, *arguments: str) -> str:
     """Run ovn-nbctl on a lab's Northbound."""
     return run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])
@@ -166,3 +173,62 @@ def test_routes_are_announced_and_learned_by_bgp(lab: Lab, peers: tuple[Frr, Frr
     nbctl(lab, "lrp-del-gateway-chassis", "r-out", "gw")
     until(lambda: not kernel(lab), what="the routes of a port that is not here any more to go")
     until(lambda: NETWORK not in routes(), what="the network to be withdrawn")
+
+
+def test_a_floating_ip_of_a_speaker_is_announced_while_it_is_associated(
+    originals: None, make_lab: Callable[..., Lab]
+) -> None:
+    if missing := frr.missing():
+        pytest.skip(f"missing {', '.join(missing)}: apt-get install frr")
+    lab = make_lab(hosts=("gw", "hv1"), gateways=("gw",), central=programs.split())
+    world = ExternalNetwork(lab.layout)
+    flat = {"provider:network_type": "flat", "provider:physical_network": external_network.PHYSICAL_NETWORK}
+    with lab.neutron() as neutron, ExitStack() as stack:
+        public = neutron.create("network", name="public", **{"router:external": True, **flat})["id"]
+        pool = [{"start": "172.24.4.50", "end": "172.24.4.99"}]
+        block = {"cidr": external_network.EXTERNAL_SUBNET, "gateway_ip": external_network.ADDRESS}
+        neutron.create("subnet", network_id=public, ip_version=4, allocation_pools=pool, enable_dhcp=False, **block)
+        network = neutron.create("network", name="net")["id"]
+        subnet = neutron.create("subnet", network_id=network, ip_version=4, cidr=NETWORK)["id"]
+        router = neutron.create("router", external_gateway_info={"network_id": public})
+        url = f"{lab.layout.api}/v2.0"
+        add = f"{url}/routers/{router['id']}/add_router_interface"
+        httpx.put(add, json={"subnet_id": subnet}).raise_for_status()
+        group = neutron.create("security_group", name="open")["id"]
+        neutron.create("security_group_rule", security_group_id=group, direction="ingress", ethertype="IPv4")
+        port = neutron.create("port", network_id=network, security_groups=[group], **{"binding:host_id": "hv1"})
+        lab.attach("a", host="hv1", port_id=port["id"], mac=port["mac_address"])
+        floating = neutron.create("floatingip", floating_network_id=public, port_id=port["id"])
+        address = floating["floating_ip_address"]
+        made = {"bgp_speaker": {"name": "edge", "local_as": 65001, "ip_version": 4}}
+        speaker = httpx.post(f"{url}/bgp-speakers", json=made).raise_for_status().json()["bgp_speaker"]["id"]
+        path = f"{url}/bgp-speakers/{speaker}"
+        httpx.put(f"{path}/add_gateway_network", json={"network_id": public}).raise_for_status()
+        gateway = router["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
+        routes = httpx.get(f"{path}/get_advertised_routes").json()["advertised_routes"]
+        assert routes == [{"destination": f"{address}/32", "next_hop": gateway}]
+        sbctl = ["ovn-sbctl", f"--db={lab.layout.remote('sb')}", "--bare", "--columns=tunnel_key"]
+        table = int(run([*sbctl, "find", "Datapath_Binding", f"external_ids:name=neutron-{router['id']}"]))
+
+        inside, outside = lab.hypervisor("gw").namespace, world.namespace
+        inside.batch([f"address add {GATEWAY}/24 dev {EXTERNAL_BRIDGE}", f"link set {EXTERNAL_BRIDGE} up"])
+        inside.run("ethtool", "-K", EXTERNAL_BRIDGE, "tx", "off")
+        for each in (
+            Frr(inside, zebra=f"ip import-table {table}\n", bgpd=configured(table, gateway)),
+            Frr(outside, zebra="", bgpd=FAR),
+        ):
+            stack.callback(each.stop)
+            each.start()
+
+        def announced() -> bool:
+            routes = outside.run("ip", "route", "show", "proto", "bgp").splitlines()
+            return any(route.startswith(f"{address} ") and f"via {gateway} " in route for route in routes)
+
+        until(announced, what="the floating IP to be announced")
+        until(lambda: world.pings(address), what="the floating IP to answer")
+        neutron.update("floatingip", floating["id"], port_id=None)
+        until(lambda: not announced(), what="the floating IP to be withdrawn")
+        neutron.update("floatingip", floating["id"], port_id=port["id"])
+        until(announced, what="the floating IP to be announced again")
+        neutron.delete("port", port["id"])
+        until(lambda: not announced(), what="the floating IP to be withdrawn with its port")

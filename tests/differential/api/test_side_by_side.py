@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.beside_neutron.neutron_walk import CHASSIS, networks, subnets
+from support.beside_neutron.neutron_walk_flavors import flavors
 from support.beside_neutron.neutron_walk_forwardings import port_forwardings
 from support.beside_neutron.neutron_walk_gateways import gateways
 from support.beside_neutron.neutron_walk_groups import security_groups
@@ -73,6 +74,9 @@ DELIBERATE = [
     r"Gateway is not valid on subnet.*IpamValueInvalid",
     r"\.subnet.allocation_pools has 0 items \[\]; Neutron's 1 ",  # the one address is the gateway's
     r"MaxPrefixSubnetAllocationError'; Neutron's 'AddrFormatError'",
+    r"flavors.*\.description is ''; Neutron's None",
+    r"^GET flavors/.*/service_profiles/.* is shown",
+    r"flavor_id.*\.router\.ha is True",  # it is served like any other
     r"\.external_gateway_info is .*Neutron's None",  # the next gateway is the first then
     r"^(POST|PUT) .*port_forwarding\.(in|ex)ternal_port is not shown",  # of a range; likewise
     r"port_forwardings .* 201 .*Required attribute .internal_ip_address",  # the port's first address is meant
@@ -91,7 +95,7 @@ DELIBERATE = [
 
 WALKS = (
     security_groups, templates, networks, subnets, subnet_pools, sharing, qos, ports, routers, floating_ips, topologies,
-    port_forwardings, gateways, members, lists, logs,
+    port_forwardings, gateways, flavors, members, lists, logs,
 )  # fmt: skip
 
 

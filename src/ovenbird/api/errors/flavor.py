@@ -25,6 +25,12 @@ class FlavorDisabled(NeutronError):
     message = "Flavor is not enabled."
 
 
+class InvalidServiceType(BadRequest):
+    """There are no flavors for this kind of service."""
+
+    message = "Invalid service type {service_type}."
+
+
 class ServiceProfileNotFound(NotFound):
     """No service profile has this id."""
 

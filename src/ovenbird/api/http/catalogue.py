@@ -76,8 +76,8 @@ class Catalogue:
         """All endpoints by URL."""
         self.nested: dict[tuple[str, str], Endpoint] = {
             **{(made[one.within].path, one.path): NestedCollection(one, made) for one in made.values() if one.within},
-            ("flavors", "service_profiles"): ProfilesOfFlavor(databases, made["flavors"]),
-            ("flavors", "next_providers"): NextProviders(databases, made["flavors"]),
+            ("flavors", "service_profiles"): ProfilesOfFlavor(databases),
+            ("flavors", "next_providers"): NextProviders(databases),
             ("bgp-speakers", "get_advertised_routes"): AdvertisedRoutes(databases),
             ("agents", "l3-routers"): HostedRouters(databases, agents, made["routers"]),
             ("routers", "l3-agents"): HostingAgents(databases, agents, made["routers"]),

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.api.resource import Resource
 
 PROFILE_ATTRIBUTES = {"id": Attribute(uuid_value, default=REQUIRED)}
 
@@ -37,7 +36,6 @@ class ProfilesOfFlavor(Endpoint):
 
     Arguments:
         databases: where flavors are.
-        flavors: the flavors.
     """
 
     extensions: ClassVar[Mapping[str, str]] = {}
@@ -46,12 +44,11 @@ class ProfilesOfFlavor(Endpoint):
         "get_flavor_service_profile": READER,
     }
 
-    def __init__(self, databases: Databases, flavors: Resource[Flavor]) -> None:
+    def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.flavors = flavors
 
     async def create(self, call: Call) -> bytes:
-        """Add a service profile to a flavor, and return the flavor.
+        """Add a service profile to a flavor, and return the flavor's id, as Neutron does.
 
         Raises:
             NeutronError: the request is refused.
@@ -69,7 +66,7 @@ class ProfilesOfFlavor(Endpoint):
             draft.update(row, {"service_profiles": present | {profile}})
 
         await self.databases.change(call.caller, build)
-        return orjson.dumps({"service_profile": self.flavors.renderings.of(self._flavor(call)).value})
+        return orjson.dumps({"service_profile": {"id": self._flavor(call).uuid}})
 
     async def show(self, call: Call, uuid: str) -> bytes:
         """Return that a flavor has a service profile.

@@ -14,10 +14,11 @@ from ovenbird.api.errors.flavor import (
     FlavorInUse,
     FlavorNotFound,
     FlavorServiceProfileBindingNotFound,
+    InvalidServiceType,
     ServiceProfileDisabled,
 )
 from ovenbird.api.resource import Resource
-from ovenbird.api.values import boolean, list_of, one_of, optional, text
+from ovenbird.api.values import boolean, list_of, optional, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import Flavor, Router
@@ -49,7 +50,7 @@ class Flavors(Resource[Flavor]):
         "id": shown(uuid_value),
         "name": Attribute(text(), default="", column="name"),
         "description": Attribute(optional(text(1024)), default=""),
-        "service_type": Attribute(one_of(ROUTER_SERVICE), default=REQUIRED, put=False, column="service_type"),
+        "service_type": Attribute(text(), default=REQUIRED, put=False, column="service_type"),
         "service_profiles": Attribute(list_of(uuid_value), default=[], filterable=False),
         "enabled": Attribute(optional(boolean), default=True),
     }
@@ -67,6 +68,8 @@ class Flavors(Resource[Flavor]):
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new flavor; its service profiles are added by requests of their own."""
+        if values["service_type"] != ROUTER_SERVICE:
+            raise InvalidServiceType(service_type=values["service_type"])
         return draft.insert(Flavor, self.stored(values) | switchable(values))
 
     def update(self, draft: Draft, row: Flavor, values: dict[str, Any]) -> None:
@@ -89,11 +92,11 @@ def chosen_flavor(databases: Databases, uuid: str) -> Flavor:
     found = databases.store.table(Flavor).get(UUID(uuid))
     if found is None:
         raise FlavorNotFound(id=uuid)
-    if not found.enabled:
-        raise FlavorDisabled
     profiles = found.service_profiles
     if not profiles:
         raise FlavorServiceProfileBindingNotFound(profile="", flavor=uuid)
+    if not found.enabled:
+        raise FlavorDisabled
     if not any(profile.enabled for profile in profiles):
         raise ServiceProfileDisabled
     return found

@@ -45,7 +45,6 @@ from ovenbird.api.values import (
     record,
     text,
 )
-from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model import settings
 from ovenbird.model.cloud import (
     AutoAllocatedTopology,
@@ -137,7 +136,7 @@ class Routers(Resource[Router]):
         "ha": Attribute(_always, default=None, explicit=True, sought=boolean),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
         "enable_ndp_proxy": Attribute(never, default=False, explicit=True, sought=boolean),
-        "flavor_id": Attribute(optional(uuid_value), default=None, put=False),
+        "flavor_id": Attribute(str, default=UNSET, put=False),
         "status": shown(),
         "availability_zones": shown(filterable=False),
     }
@@ -190,7 +189,7 @@ class Routers(Resource[Router]):
         project = project_of(draft, values)
         hints = check_hints(self.databases, ROUTER, values["availability_zone_hints"])
         stored = self.stored(values) | _switches(values) | {"project_id": project, "availability_zone_hints": hints}
-        if values["flavor_id"] is not None:
+        if "flavor_id" in values:
             stored["flavor"] = chosen_flavor(self.databases, values["flavor_id"]).uuid
         uuid = draft.insert(Router, stored)
         if values.get("external_gateway_info"):
