@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -114,6 +115,8 @@ def test_forwarded_ports(world: World) -> None:
         with serve(red1, 22), serve(blue2, 22):
             until(lambda: opens(world, address, 2201), what="a forwarded port")
             until(lambda: opens(world, address, 2202), what="the other one, of another network")
+            for inside in ("red2", "blue2"):  # instances of the router's networks too
+                until(partial(connects, world[inside], address, 2201), what=f"a forwarded port for {inside}")
             assert not opens(world, address, 22)
             httpx.delete(f"{path}/{ways[2201]}").raise_for_status()
             until(lambda: not opens(world, address, 2201), what="the port to be forwarded no more")
