@@ -243,3 +243,29 @@ async def test_kinds_of_ports_and_their_tags(original):
     assert [member.chassis.name for member in group.ha_chassis] == ["gw1"]
     assert world.settle() == 0  # the tags that northd writes to Northbound are left alone
     assert original.complaints() == []
+
+
+async def test_default_routes_through_several_gateways_are_watched(original):
+    world = original.world
+    world.chassis("hv1", "one:br-1,two:br-2")
+    inner = world.network()
+    inner_subnet = world.subnet(inner)
+    router = world.router(enable_default_route_ecmp=True)
+    world.interface(router, [(inner_subnet, "10.0.0.1")])
+    for place, (physical, block) in enumerate((("one", "203.0.113"), ("two", "198.51.100"))):
+        network = world.network(external=True, name=physical)
+        world.add(cloud.NetworkSegment, network=network.uuid, network_type="flat", physical_network=physical)
+        subnet = world.subnet(network, cidr=f"{block}.0/24", gateway_ip=f"{block}.1")
+        world.gateway(router, [(subnet, f"{block}.9")], place=place, mac_address=f"fa:16:3e:00:01:0{place}")
+    world.settle()
+    await original.settled()
+    flows = list(original.southbound.store.table(sb.LogicalFlow))
+    routed = [flow.actions for flow in flows if flow.external_ids["stage-name"] == "lr_in_ip_routing"]
+    assert any("select(" in actions for actions in routed)
+    sources = [flow.actions for flow in flows if "ct_snat(" in flow.actions]
+    assert all(any(f"{block}.9" in actions for actions in sources) for block in ("203.0.113", "198.51.100"))
+    world.change(router, enable_default_route_bfd=True)
+    world.settle()
+    await original.settled()
+    assert {row.dst_ip for row in original.southbound.store.table(sb.BFD)} == {"203.0.113.1", "198.51.100.1"}
+    assert original.complaints() == []
