@@ -127,6 +127,9 @@ class Member(Row, table="Member", indexes=(("pool", "address", "protocol_port"),
     project_id: Column[str] = string(mutable=False)
     admin_state_up: Column[bool] = boolean()
     address: Column[str] = string(mutable=False)
+    """In its canonical form, so that the index knows it."""
+    spelling: Column[str | None] = optional(string(), mutable=False)
+    """The address as the request has it, if that is another text."""
     protocol_port: Column[int] = integer(1, 65_535, mutable=False)
     weight: Column[int] = integer(0, HEAVIEST)
     """The share of new connections; 0 for none."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ovenbird.model import sb
 from ovenbird.model.cloud import FixedAddress
 from ovenbird.model.load_balancing import HealthMonitor, Member, Pool
+from ovenbird.net.addresses import ip_text
+from ovenbird.net.ip import ip_address, is_address
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Store, Table
@@ -31,7 +33,8 @@ def monitor_of(pool: Pool) -> HealthMonitor | None:
 
 def probed_address(member: Member) -> str:
     """Return the address at which a member is probed."""
-    return member.monitor_address or member.address
+    other = member.monitor_address
+    return ip_text(ip_address(other).packed) if other and is_address(other) else member.address
 
 
 def probed_port(member: Member) -> int:

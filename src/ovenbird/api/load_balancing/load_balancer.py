@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 PROVIDERS = {
-    OVN: "OVN's load balancing, in the switches of all hosts.",
+    OVN: "OVN's load balancing in the switches of all hosts.",
     "octavia": "An alias of ovn.",
 }
 """The names that a request may have for the provider, with their descriptions."""

@@ -39,6 +39,12 @@ RESET = frozenset(("weight", "backup", "admin_state_up", "monitor_address", "mon
 """The attributes that a member gets anew by a request that sets all members, also if the request does not give them."""
 
 
+def _as_given(value: Any) -> str:
+    """Check an address, and return it as it is: Octavia shows addresses as requests have them."""
+    address(value)
+    return str(value)
+
+
 class PoolMembers(BalancingResource[Member]):
     """``/v2/lbaas/pools/ID/members``."""
 
@@ -52,12 +58,12 @@ class PoolMembers(BalancingResource[Member]):
     references: ClassVar[Mapping[str, str]] = {"subnet_id": "subnets"}
     wanted: ClassVar[Mapping[str, str]] = {"subnet_id": "Subnet"}
     attributes: ClassVar[Mapping[str, Attribute]] = COMMON | {
-        "address": Attribute(address, default=REQUIRED, put=False),
+        "address": Attribute(_as_given, default=REQUIRED, put=False, sought=address),
         "protocol_port": Attribute(PORT, default=REQUIRED, put=False),
         "weight": Attribute(integer(0, HEAVIEST), default=1, column="weight"),
         "backup": Attribute(boolean, default=False, column="backup"),
         "subnet_id": Attribute(optional(uuid_value), default=None, put=False),
-        "monitor_address": Attribute(optional(address), default=None, column="monitor_address"),
+        "monitor_address": Attribute(optional(_as_given), default=None, column="monitor_address"),
         "monitor_port": Attribute(optional(PORT), default=None, column="monitor_port"),
         "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
         "request_sriov": unused("request_sriov"),
@@ -74,7 +80,7 @@ class PoolMembers(BalancingResource[Member]):
             **self.common(row),
             "operating_status": status_of_member(self.databases, row),
             "admin_state_up": row.admin_state_up,
-            "address": row.address,
+            "address": row.spelling or row.address,
             "protocol_port": row.protocol_port,
             "weight": row.weight,
             "backup": row.backup,
@@ -83,6 +89,10 @@ class PoolMembers(BalancingResource[Member]):
             "monitor_port": row.monitor_port,
             "vnic_type": "normal",
         }
+
+    def facts(self, row: Member) -> dict[str, Any]:
+        """Return what a list can be filtered by besides what is shown: addresses are equal however they are written."""
+        return {"address": row.address}
 
     def full(self, row: Member) -> dict[str, Any]:
         """Return a member; it has no parts."""
@@ -131,7 +141,7 @@ class PoolMembers(BalancingResource[Member]):
         Raises:
             NeutronError: the member is refused.
         """
-        at = values["address"]
+        at = address(values["address"])
         key = (at, values["protocol_port"])
         if key in taken:
             raise DuplicateMember(address=at, protocol_port=values["protocol_port"])
@@ -144,6 +154,7 @@ class PoolMembers(BalancingResource[Member]):
             "pool": pool,
             "project_id": where.project,
             "address": at,
+            "spelling": None if values["address"] == at else values["address"],
             "protocol_port": values["protocol_port"],
             "subnet": None if subnet is None else subnet.uuid,
             "probed_from": self.probes.port(draft, subnet) if monitored and subnet is not None else None,
@@ -192,7 +203,7 @@ class PoolMembers(BalancingResource[Member]):
         """
         parsed = [self.parse(one, creating=True) for one in wanted]
         present = {(one.address, one.protocol_port): one for one in pool.referrers(Member.pool)}
-        keys = [(one["address"], one["protocol_port"]) for one in parsed]
+        keys = [(address(one["address"]), one["protocol_port"]) for one in parsed]
         if len(set(keys)) < len(keys):
             raise ValidationFailure(reason="Member must be updated only once in the same request.")
         draft.touch(pool)

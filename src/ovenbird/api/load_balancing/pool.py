@@ -208,7 +208,7 @@ class Pools(BalancingResource[Pool]):
         for given in values["members"]:
             member = self.members.parse(given, creating=True)
             self.members.insert(draft, where, uuid, member, taken=taken, monitored=bool(values["healthmonitor"]))
-            taken.add((member["address"], member["protocol_port"]))
+            taken.add((address(member["address"]), member["protocol_port"]))
         if values["healthmonitor"]:
             given = {"pool_id": uuid, **values["healthmonitor"]}
             monitor = self.monitors.parse(given, creating=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from ovenbird.api import attributes
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.load_balancing import InvalidSubresource, LoadBalancingNotFound, UnsupportedOption
-from ovenbird.api.resource import MOST_TAGS, Resource, timestamp
+from ovenbird.api.resource import Resource, timestamp
 from ovenbird.api.values import list_of, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID, Row
@@ -31,6 +31,9 @@ OTHER_PROTOCOLS = ("HTTP", "HTTPS", "TERMINATED_HTTPS", "PROXY", "PROXYV2", "PRO
 
 ACTIVE = "ACTIVE"
 
+MOST_LABELS = 200
+"""The largest number of tags; Octavia has no limit, and its users have more than Neutron allows."""
+
 STATES: dict[str, Attribute] = {"provisioning_status": shown(), "operating_status": shown()}
 COMMON: dict[str, Attribute] = {
     "id": shown(uuid_value),
@@ -38,7 +41,7 @@ COMMON: dict[str, Attribute] = {
     "name": Attribute(text(), default="", column="name"),
     "created_at": shown(),
     "updated_at": shown(),
-    "tags": Attribute(list_of(text(), most=MOST_TAGS), default=[], filterable=False),
+    "tags": Attribute(list_of(text(), most=MOST_LABELS), default=[], filterable=False),
     **STATES,
 }
 """Attributes of every resource."""
@@ -168,7 +171,7 @@ class BalancingResource(Resource[R]):
             "project_id": row.project_id,
             "name": row.name,
             "created_at": _time(row.created_at),
-            "updated_at": _time(row.updated_at) if row.revision_number > 1 else None,
+            "updated_at": _time(row.updated_at),
             "tags": sorted(row.tags),
             "provisioning_status": ACTIVE,
         }

@@ -28,8 +28,8 @@ def status_of_member(databases: Databases, row: Member) -> str:
 
 
 def status_of_pool(databases: Databases, row: Pool) -> str:
-    """Return a pool's operating status."""
-    if not row.admin_state_up:
+    """Return a pool's operating status; one that no listener uses is OFFLINE."""
+    if not (row.admin_state_up and row.referrers(Listener.default_pool)):
         return OFFLINE
     members = [one for one in row.referrers(Member.pool) if one.admin_state_up]
     return _together([status_of_member(databases, one) for one in members])
