@@ -797,4 +797,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.18.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.19.0", checksum="", rows=ROWS)
