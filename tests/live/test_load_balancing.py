@@ -83,3 +83,23 @@ def test_datagrams(world: World) -> None:
         made = octavia.make("loadbalancer", **populated(world, "red1", "blue2", protocol="UDP"))
         stack.callback(octavia.ask, "DELETE", f"loadbalancers/{made['id']}?cascade=true")
         answered(world, world["red2"], made["vip_address"], "red1", "blue2", protocol="udp")
+
+
+def test_a_backup_member_serves_while_no_other_does(world: World) -> None:
+    """Members are probed at a port of their own by a load balancer that nothing uses."""
+    octavia = Octavia(world.lab)
+    with ExitStack() as stack:
+        down = ExitStack()
+        stack.enter_context(down)
+        down.enter_context(serving(world["red1"], "red1"))
+        stack.enter_context(serving(world["blue2"], "blue2"))
+        body = populated(world, "red1", "blue2")
+        main, backup = body["listeners"][0]["default_pool"]["members"]
+        main["monitor_port"], backup["backup"] = PORT, True
+        made = octavia.make("loadbalancer", **body)
+        stack.callback(octavia.ask, "DELETE", f"loadbalancers/{made['id']}?cascade=true")
+        answered(world, world["red2"], made["vip_address"], "red1")
+        down.close()
+        answered(world, world["red2"], made["vip_address"], "blue2")
+        with serving(world["red1"], "red1"):
+            answered(world, world["red2"], made["vip_address"], "red1")
