@@ -6,7 +6,7 @@ router and its switches). All other datapaths in Southbound do not concern this 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.facts import MONITOR_CLAUSE
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
@@ -33,13 +33,23 @@ VIF = ""
 PLUGGED = (VIF, "localport")
 """The types of ports that have an interface of the integration bridge, their own or their parent's."""
 
+GATEWAYS = ("l3gateway", "l2gateway")
+"""The types of ports through which packets pass on one chassis, which an option names."""
+
+_EVERY = "*"
 _PB = PortBinding
-_UNPLUGGED = ComputedIndex(
-    _PB.type,
-    _PB.datapath,
-    keys=lambda values: (values[_PB.datapath.index],) if values[_PB.type.index] not in PLUGGED else (),
-)
-"""The ports of all other types, by datapath."""
+
+
+def _unplugged(values: list[Any]) -> tuple[tuple[UUID, str | None], ...]:
+    kind = values[_PB.type.index]
+    if kind in PLUGGED:
+        return ()
+    chassis = values[_PB.options.index].get(f"{kind}-chassis") if kind in GATEWAYS else _EVERY
+    return ((values[_PB.datapath.index], chassis),)
+
+
+_UNPLUGGED = ComputedIndex(_PB.type, _PB.datapath, _PB.options, keys=_unplugged)
+"""The ports of all other types, by datapath and the chassis that they are on."""
 
 
 @view
@@ -161,7 +171,7 @@ def _resident(port: PortBinding) -> bool:
         return ofport_of(port.logical_port) > 0 and may_bind(port)
     if kind == "localport":
         return ofport_of(port.logical_port) > 0
-    if kind in ("l3gateway", "l2gateway"):
+    if kind in GATEWAYS:
         return port.options.get(f"{kind}-chassis", "") == settings().chassis != ""
     if kind in HIGHLY_AVAILABLE:
         return hosts(port)
@@ -207,16 +217,19 @@ def resident_in(datapath: UUID) -> frozenset[str]:
 def is_here(port: PortBinding) -> bool:
     """Return whether packets of a hosted datapath may come in or go out by the port on this chassis.
 
-    Packets use an ordinary port or a localport only where it has its interface. A port of any other type leads to
-    another datapath, a physical network or another chassis: it is present on every chassis.
+    Packets use an ordinary port or a localport only where it has its interface, and a gateway router's or an L2
+    gateway's only on its chassis: on others they go to it through a tunnel. A port of any other type leads to another
+    datapath, a physical network or another chassis: it is present on every chassis.
     """
-    return port.type not in PLUGGED or is_resident(port)
+    return port.type not in (*PLUGGED, *GATEWAYS) or is_resident(port)
 
 
 @view
 def here_in(datapath: UUID) -> frozenset[str]:
     """Return the names of a datapath's ports that are here."""
-    return resident_in(datapath).union([port.logical_port for port in _UNPLUGGED.rows(datapath)])
+    mine = settings().chassis
+    unplugged = _UNPLUGGED.rows((datapath, _EVERY)) + (_UNPLUGGED.rows((datapath, mine)) if mine else [])
+    return resident_in(datapath).union([port.logical_port for port in unplugged])
 
 
 @view
@@ -241,7 +254,7 @@ def hosted() -> frozenset[UUID]:
 def candidate_datapaths() -> frozenset[UUID]:
     """Return the datapaths of ports that this chassis hosts, or may host at any moment."""
     found = {PortBinding.datapath.raw(p) for kind in HIGHLY_AVAILABLE for p in ports_of(kind) if is_candidate(p)}
-    for kind in ("l3gateway", "l2gateway"):
+    for kind in GATEWAYS:
         found |= {PortBinding.datapath.raw(port) for port in ports_of(kind) if is_resident(port)}
     return frozenset(found)
 
@@ -343,7 +356,7 @@ def clauses() -> Iterator[Fact]:
     yield MONITOR_CLAUSE("Chassis_Template_Var", "chassis", "==", mine.chassis)
     for kind in ("patch", *HIGHLY_AVAILABLE):
         yield MONITOR_CLAUSE("Port_Binding", "type", "==", kind)
-    for kind in ("l3gateway", "l2gateway"):
+    for kind in GATEWAYS:
         yield MONITOR_CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
     if me is not None:
         yield MONITOR_CLAUSE("Port_Binding", "chassis", "==", me)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import flow
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.rules import singleton
+from ovenbird.model.sb import LogicalFlow
 from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.openflow.actions import CopyField, Resubmit, SetField
 from ovenbird.openflow.fields import Subfield
@@ -34,6 +36,10 @@ _ORIGINAL_DESTINATIONS: tuple[tuple[OFTable, dict[str, tuple[int, int]], str, Su
     (OFTable.ORIGINAL_IP6_DST, {"eth_type": (IPV6, 0xFFFF)}, "ct_ipv6_dst", Subfield.of("xxreg1")),
     (OFTable.ORIGINAL_PORT_DST, {}, "ct_tp_dst", Subfield.of("reg2", ofs=0, n_bits=16)),
 )
+_ASKING = ComputedIndex(
+    LogicalFlow.actions, keys=lambda values: (True,) if "_dst()" in values[LogicalFlow.actions.index] else ()
+)
+"""The logical flows that read where a connection's first packet was sent: none, with most releases of northd."""
 
 
 def to_port(datapath: int, *, key: int) -> dict[str, tuple[int, int]]:
@@ -65,6 +71,6 @@ def static_flows() -> Iterator[Fact]:
     yield flow(OFTable.CHECK_LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(OFTable.LOG_EGRESS_PIPELINE)))
     yield flow(OFTable.SAVE_INPORT, 0, {}, (Resubmit(OFTable.LOG_TO_PHY),))
     yield flow(OFTable.LOG_TO_PHY, 0, {}, ())
-    for table, kind, field, register in _ORIGINAL_DESTINATIONS:
+    for table, kind, field, register in _ORIGINAL_DESTINATIONS if _ASKING.rows(True) else ():
         move = CopyField(src=Subfield.of(field), dst=register)
         yield flow(table, 100, {"ct_state": _ESTABLISHED, **kind}, (move,))

@@ -121,7 +121,7 @@ def test_port_groups_are_cut_down_to_what_is_here(network):
 
 def test_group_members_of_types_without_an_interface_are_local(network):
     world, switch = network
-    kinds = ("patch", "l3gateway", "l2gateway", "localnet", "chassisredirect", "virtual", "external", "vtep", "new")
+    kinds = ("patch", "localnet", "chassisredirect", "virtual", "external", "vtep", "new")
     for key, kind in enumerate(kinds, 11):
         world.lport(switch, kind, key, type=kind)
     world.lport(switch, "meta", 30, type="localport")
@@ -134,6 +134,27 @@ def test_group_members_of_types_without_an_interface_are_local(network):
     here = {1, 31, *range(11, 11 + len(kinds))}
     assert set(world.flows(8)) == {f"metadata=0x7,reg14={key:#x},eth_type=0x800" for key in here}
     assert set(world.flows(42)) == {f"metadata=0x7,reg15={key:#x},eth_type=0x800" for key in here}
+
+
+@pytest.mark.parametrize("kind", ["l3gateway", "l2gateway"])
+def test_gateways_are_local_on_their_chassis_alone(network, kind):
+    world, switch = network
+    mine = world.lport(switch, "mine", 11, type=kind, options={f"{kind}-chassis": "hv1"})
+    world.lport(switch, "theirs", 12, type=kind, options={f"{kind}-chassis": "hv2"})
+    world.lport(switch, "nobodys", 13, type=kind)
+    names = ("mine", "theirs", "nobodys")
+    world.add(sb.PortGroup, name="7_pg", ports=frozenset(names))
+    world.flow(switch, "inport == @pg && ip4", "next;")
+    for name in names:
+        world.flow(switch, f'outport == "{name}" && ip4', "next;", pipeline="egress")
+        world.flow(switch, f'inport == "{name}" && ip6', "next;", table_id=3, tags={"in_out_port": name})
+    world.run()
+    assert set(world.flows(8)) == {"metadata=0x7,reg14=0xb,eth_type=0x800"}
+    assert set(world.flows(42)) == {"metadata=0x7,reg15=0xb,eth_type=0x800"}
+    assert set(world.flows(11)) == {"metadata=0x7,reg14=0xb,eth_type=0x86dd"}
+    world.set(mine, options={f"{kind}-chassis": "hv2"})
+    world.run()
+    assert world.flows(8) == world.flows(42) == world.flows(11) == {}
 
 
 @pytest.mark.parametrize("match", ["inport==@pg", "inport == {@pg}", "@pg == inport", "!(inport != @pg)"])

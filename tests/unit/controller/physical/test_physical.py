@@ -209,3 +209,19 @@ def test_a_port_to_a_gateway_port_has_a_zone_where_its_acls_are_stateful(world):
 def enters(actions):
     """Return the actions by which a packet enters a peer's datapath, inside of a clone or not."""
     return [inner for each in actions for inner in (each, *getattr(each, "actions", ()))]
+
+
+def test_tables_for_original_destinations_are_filled_for_flows_that_ask(world):
+    """Flows of OVN 25.03's northd alone do; a chassis of other releases has no such flows."""
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    tables = (81, 82, 83)
+    assert not any(world.flows(table) for table in tables)
+    asking = world.flow(switch, "ip4", "reg1 = ct_nw_dst(); next;", table_id=3)
+    world.run()
+    assert all(world.flows(table) for table in tables)
+    world.delete(asking)
+    world.run()
+    assert not any(world.flows(table) for table in tables)
