@@ -16,6 +16,9 @@ import pytest
 from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Access, parse
 from ovenbird.api.http.catalogue import RULES
+from ovenbird.api.resources.bgp_peer import BGPPeers
+from ovenbird.api.resources.bgp_speaker import BGPSpeakers
+from ovenbird.api.resources.tap_mirror import TapMirrors
 
 DUMP = """
 import json, sys, warnings
@@ -45,8 +48,11 @@ OURS = {
     "update_security_group_rule",
     "update_default_security_group_rule",
     *(f"{verb}_address_group:tags" for verb in ("get", "create", "update", "delete")),
+    *BGPPeers.rules,
+    *BGPSpeakers.rules,
+    *TapMirrors.rules,
 }
-"""Rules about what cannot be done in Neutron, which has none for it."""
+"""Rules about what cannot be done in Neutron, which has none for it, or has them in packages beside it."""
 
 PLUGINS = ("bgp_", "tap_mirror", "gateway_network", "advertised_routes")
 """Parts of the names of rules that come with neutron-dynamic-routing and tap-as-a-service."""
