@@ -21,7 +21,6 @@ from ovenbird.model import nb, sb, version
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import parse_mac
 from ovenbird.northd.ir.feature import Feature, Setting
-from ovenbird.northd.ir.router_port import LRP, router_port_of
 from ovenbird.northd.ir.southbound_rows import northbound_uuid
 from ovenbird.northd.shared.address_sets import ADDRESS_SET, IN_ADDRESS_SET
 
@@ -63,22 +62,9 @@ class PortUp(NamedTuple):
     up: bool | None
 
 
-class HostingStatus(NamedTuple):
-    """Where a distributed gateway port is, for Northbound."""
-
-    relation: Relation
-    uuid: UUID
-    status: Pairs
-
-
-HOSTING_CHASSIS = "hosting-chassis"
-
 SB_GLOBAL = NamedRows(sb.SBGlobal, SouthboundGlobal, key_of=lambda _: "global")
 NB_GLOBAL = NamedRows(nb.NBGlobal, NorthboundGlobal, key_of=lambda _: "global")
 PORT_STATUS = NamedRows(nb.LogicalSwitchPort, PortUp, update_only=True)
-HOSTING_STATUS = NamedRows(
-    nb.LogicalRouterPort, HostingStatus, update_only=True, keys={nb.LogicalRouterPort.status: (HOSTING_CHASSIS,)}
-)
 
 port_status = maker(PORT_STATUS)
 """Makes a fact of PORT_STATUS; there is one for each port."""
@@ -177,8 +163,8 @@ def status(settings: Sequence[Setting], changes: Changes, *, private: bool = Tru
 
     return Feature(
         "status",
-        rules=(acknowledged, southbound_global, northbound_global, service_mac, port_up, hosting_chassis),
-        outputs=(SB_GLOBAL, NB_GLOBAL, PORT_STATUS, HOSTING_STATUS, ADDRESS_SET, IN_ADDRESS_SET),
+        rules=(acknowledged, southbound_global, northbound_global, service_mac, port_up),
+        outputs=(SB_GLOBAL, NB_GLOBAL, PORT_STATUS, ADDRESS_SET, IN_ADDRESS_SET),
     )
 
 
@@ -222,18 +208,3 @@ def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
         if switch is not None and chassis is not None and northbound_uuid(binding.datapath) == switch.uuid:
             up = up or not flag(chassis.other_config, "port-up-notif") or binding.up is True
     yield port_status(port.uuid, up)
-
-
-def _has_host(lrp: nb.LogicalRouterPort) -> bool:
-    """Return whether a router port is on a chassis, or was when a former northd wrote its status."""
-    return bool(lrp.gateway_chassis) or lrp.ha_chassis_group is not None or HOSTING_CHASSIS in lrp.status
-
-
-@rule(LRP, when=_has_host)
-def hosting_chassis(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Tell Northbound which chassis a distributed gateway port is on (ovn-nb(5), `status:hosting-chassis`)."""
-    port, hosts = router_port_of(lrp), []
-    if port is not None and port.is_distributed_gateway:
-        bindings = [row for row in _BOUND.rows(port.redirect) if northbound_uuid(row.datapath) == port.router]
-        hosts = [(HOSTING_CHASSIS, row.chassis.name) for row in bindings if row.chassis is not None]
-    yield HOSTING_STATUS(lrp.uuid, tuple(hosts[:1]))

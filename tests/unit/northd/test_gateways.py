@@ -260,7 +260,7 @@ def test_a_gateway_that_moves_runs_the_rules_about_its_place_alone(cloud):
     bind(cloud, "cr-r-out", cloud.chassis["hv1"])
     cloud.settle()
     bind(cloud, "cr-r-out", cloud.chassis["hv2"])
-    assert cloud.wave() == {"hosting_chassis": 1}
+    assert cloud.wave() == {"host": 1, "router_port": 1}
     assert cloud.wave() == {}  # the echo of what it wrote
 
 

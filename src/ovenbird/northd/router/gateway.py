@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
-from ovenbird.engine.lookups import find, get
+from ovenbird.engine.lookups import find, get, select
 from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import parse_addresses, parse_mac, quote
@@ -34,7 +35,7 @@ from ovenbird.northd.ir.router_port import (
     subnets,
     translates_at_hosts,
 )
-from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS
+from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS, northbound_uuid
 from ovenbird.northd.router.load_balancer_addresses import balances_at_hosts
 from ovenbird.northd.router.redistribution import exchange_options
 from ovenbird.northd.router.router_advertisement import delegated, periodic
@@ -69,7 +70,17 @@ class PortPrefix(NamedTuple):
     ipv6_prefix: frozenset[str]
 
 
+class PortHost(NamedTuple):
+    """The chassis that a distributed gateway port is on."""
+
+    relation: Relation
+    uuid: UUID
+    status: Pairs
+
+
+HOSTING_CHASSIS = "hosting-chassis"
 PORT_PREFIX = NamedRows(nb.LogicalRouterPort, PortPrefix, update_only=True)
+PORT_HOST = NamedRows(LRP, PortHost, update_only=True, keys={LRP.status: (HOSTING_CHASSIS,)})
 
 flow = FlowBuilder("gateway")
 
@@ -79,6 +90,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Make a router port's binding, and the chassisredirect port of a distributed gateway port."""
     port = router_port_of(lrp)
     yield from _left_out(lrp)
+    yield from _host(lrp, port)
     if port is None:
         return
     mac = frozenset([" ".join([lrp.mac, *sorted(lrp.networks)])])
@@ -95,6 +107,24 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
     if port.is_distributed_gateway:
         yield from _redirect(lrp, port, mac)
+
+
+@view
+def host(redirect: str, router: UUID) -> str:
+    """Return the name of the chassis that has a router's chassisredirect port; empty while none has."""
+    for binding in select(sb.PortBinding.logical_port, redirect):
+        if binding.chassis is not None and northbound_uuid(binding.datapath) == router:
+            return str(binding.chassis.name)
+    return ""
+
+
+def _host(lrp: nb.LogicalRouterPort, port: RouterPort | None) -> Iterator[Fact]:
+    """Tell Northbound where a distributed gateway port is; take back what a former northd said of another port."""
+    if port is not None and port.is_distributed_gateway:
+        name = host(port.redirect, port.router)
+        yield PORT_HOST(lrp.uuid, ((HOSTING_CHASSIS, name),) if name else ())
+    elif HOSTING_CHASSIS in lrp.status:
+        yield PORT_HOST(lrp.uuid, ())
 
 
 def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
@@ -233,6 +263,6 @@ FEATURE = Feature(
     rules=(surroundings, router_port),
     port=port,
     types=frozenset({"router"}),
-    outputs=(HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, PORT_BINDING, IN_NAT_ADDRESSES, PORT_PREFIX),
+    outputs=(HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, PORT_BINDING, IN_NAT_ADDRESSES, PORT_PREFIX, PORT_HOST),
     hints=(HintedTable(LRP),),
 )
