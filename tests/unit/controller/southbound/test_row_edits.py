@@ -124,7 +124,7 @@ def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world
 
 def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
     book.absorb(
-        added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "")], removed=[]
+        added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1", (("csum", "true"),)),), "")], removed=[]
     )
     done, _ = staged(book)
     assert ("delete", world.me.uuid) in done
@@ -143,7 +143,7 @@ def test_a_port_is_added_with_its_interface(world):
 def test_a_renamed_chassis_keeps_its_rows(world, book):
     (encap,) = world.me.encaps
     book.absorb(
-        added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "hv1")],
+        added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1", (("csum", "true"),)),), "hv1")],
         removed=[],
     )
     done, _ = staged(book)
