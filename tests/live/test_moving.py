@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from ovenbird.lab import external_network
@@ -150,11 +151,20 @@ def mover(world: World) -> Iterator[tuple[Instance, str]]:
             neutron.delete("port", port["id"])
 
 
-def test_an_instance_moves_under_a_ping(world: World) -> None:
+def bindings(world: World, port: str, method: str, path: str = "", **binding: str) -> None:
+    """Ask about a port's bindings, as Nova does."""
+    address = f"{world.lab.layout.api}/v2.0/ports/{port}/bindings{path}"
+    httpx.request(method, address, json={"binding": binding} if binding else None).raise_for_status()
+
+
+@pytest.mark.parametrize("by_bindings", [False, True], ids=["host", "bindings"])
+def test_an_instance_moves_under_a_ping(world: World, *, by_bindings: bool) -> None:
     with mover(world) as (here, public), world.lab.neutron() as neutron:
         assert here.lease
         port, address = here.port_id, here.lease.address
         with pinging(world[SECOND], address) as near, pinging(world.outside, public) as far:
+            if by_bindings:
+                bindings(world, port, "POST", host="hv2")
             neutron.update("port", port, **{"binding:profile": {"migrating_to": "hv2"}})
             there = world.instances["moved"] = world.lab.attach(
                 "moved", host="hv2", port_id=port, mac=here.mac, dhcp=False
@@ -166,7 +176,11 @@ def test_an_instance_moves_under_a_ping(world: World) -> None:
             with Capture(there.namespace, INTERFACE, f"icmp and src {address}") as wire:
                 wire.wait(rf"{address} > {external_network.ADDRESS}: ICMP echo reply")
             here.namespace.batch([f"address delete {address}/24 dev {INTERFACE}"])
-            neutron.update("port", port, **{"binding:host_id": "hv2", "binding:profile": {}})
+            if by_bindings:
+                bindings(world, port, "PUT", "/hv2/activate")
+                bindings(world, port, "DELETE", "/hv1")
+            else:
+                neutron.update("port", port, **{"binding:host_id": "hv2", "binding:profile": {}})
             until(lambda: bound(world, port) == ({"hv2"}, set()), what="the new host alone to have the port")
             world.lab.delete(world.instances.pop("mover").name)
             until(lambda: world.outside.pings(public, wait=0.3), what="the instance to answer where it is now")

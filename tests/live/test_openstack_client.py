@@ -182,6 +182,42 @@ async def test_routers_and_floating_ips(openstack):
     assert openstack.nb.store.table(nb.LogicalRouter).all() == []
 
 
+async def test_trunks(openstack):
+    """A trunk as people type it, down to the sub-ports in Northbound."""
+    openstack.chassis("hv1")
+    for name, block in (("plain", "10.0.0.0/24"), ("tagged", "10.0.1.0/24")):
+        await openstack(f"network create {name}")
+        await openstack(f"subnet create {name} --network {name} --subnet-range {block}")
+    parent = await openstack.json("port create --network plain parent")
+    first, second = [await openstack.json(f"port create --network tagged {name}") for name in ("one", "two")]
+    made = await openstack.json(
+        "network trunk create t --parent-port parent --subport port=one,segmentation-type=vlan,segmentation-id=5"
+    )
+    assert (made["port_id"], made["status"]) == (parent["id"], "ACTIVE")
+    await openstack("network trunk set t --subport port=two,segmentation-type=vlan,segmentation-id=6 --description d")
+    subports = await openstack.json("network subport list --trunk t")
+    assert [(s["Port"], s["Segmentation ID"]) for s in subports] == [(first["id"], 5), (second["id"], 6)]
+    row = openstack.nb.store.find(nb.LogicalSwitchPort.name, second["id"])
+    assert (row.parent_name, row.tag_request) == (parent["id"], 6)
+    assert row.external_ids["neutron:device_owner"] == "trunk:subport"
+    shown = await openstack.json("port show parent")
+    assert [s["mac_address"] for s in shown["trunk_details"]["sub_ports"]] == [
+        first["mac_address"],
+        second["mac_address"],
+    ]
+    status, _, err = await openstack.run("port delete two")
+    assert status == 1
+    assert "is currently a subport for trunk" in err
+    await openstack("network trunk unset t --subport two")
+    assert row.parent_name is None
+    assert [t["Name"] for t in await openstack.json("network trunk list --long")] == ["t"]
+    await openstack("network trunk delete t")
+    for name in ("parent", "one", "two"):
+        await openstack(f"port delete {name}")
+    for name in ("plain", "tagged"):
+        await openstack(f"network delete {name}")
+
+
 GATEWAY = {"ovn-bridge-mappings": "public:br-ex", "ovn-cms-options": "enable-chassis-as-gw,availability-zones=az1:az2"}
 
 

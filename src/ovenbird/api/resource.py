@@ -102,6 +102,11 @@ class Resource(ABC, Generic[R]):
     actions: ClassVar[Mapping[str, str]] = {}
     """Method of each action, by its name in addresses: it takes the draft, the row and the request's body, and returns
     the answer, or None for the resource as it then is."""
+    answers_bare: ClassVar[bool] = False
+    """Whether the answer to an action is the resource itself, not an object that has it under its name."""
+    reads: ClassVar[Mapping[str, str]] = {}
+    """Method of each part that is read at an address of its own, by its name there: it takes the row and returns the
+    answer."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

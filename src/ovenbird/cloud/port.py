@@ -19,6 +19,7 @@ from ovenbird.model import cloud, settings
 from ovenbird.model.binding_profile import Profile, capabilities, container, is_external, migrating_to, profile, vtep
 from ovenbird.model.load_balancing import VIP_OWNER
 from ovenbird.model.shared_address import shared_address
+from ovenbird.model.sub_ports import place_in_trunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def kind_of(port: cloud.Port, told: Profile) -> PortKind:
     if shared := shared_address(port, [address for address, _ in fixed_addresses(port)]):
         address, parents = shared
         return PortKind("virtual", (("virtual-ip", address), ("virtual-parents", ",".join(parents))))
-    return PortKind("", _where(port, told), *container(told))
+    return PortKind("", _where(port, told), *(place_in_trunk(port) or container(told)))
 
 
 def router_options(port: cloud.Port) -> Pairs:

@@ -37,7 +37,11 @@ OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremeta
 
 def profile(port: Port) -> Profile:
     """Return a port's binding profile."""
-    text = port.binding_profile
+    return parsed_profile(port.binding_profile)
+
+
+def parsed_profile(text: str) -> Profile:
+    """Return the binding profile that a database stores; an empty one for what is none."""
     if not text:
         return {}
     try:
@@ -74,7 +78,12 @@ def capabilities(told: Profile) -> list[str]:
 
 def is_external(port: Port) -> bool:
     """Return whether a port is connected directly to a physical network, not to a virtual switch."""
-    return port.vnic_type in OUTSIDE_OF_SWITCH and OFFLOADED not in capabilities(profile(port))
+    return is_direct(port.vnic_type, profile(port))
+
+
+def is_direct(vnic_type: str, told: Profile) -> bool:
+    """Return whether a binding with a VNIC type and a profile is one without a virtual switch."""
+    return vnic_type in OUTSIDE_OF_SWITCH and OFFLOADED not in capabilities(told)
 
 
 def _text(told: Profile, key: str) -> str:

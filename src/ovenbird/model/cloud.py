@@ -219,6 +219,15 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     dns_name: Column[str] = string()
     dns_domain: Column[str] = string()
     """The DNS domain of this port; empty for the network's."""
+    numa_affinity_policy: Column[str | None] = optional(enum("required", "preferred", "legacy", "socket"))
+    """How near to each other Nova places the instance's processors and the port's device."""
+    device_profile: Column[str | None] = optional(string(), mutable=False)
+    """The profile by which Cyborg provides the port's device."""
+    hardware_offload_type: Column[str | None] = optional(enum("switchdev"), mutable=False)
+    trusted: Column[bool | None] = optional(boolean())
+    """Whether the virtual function may change its MAC and be promiscuous."""
+    data_plane_status: Column[str | None] = optional(enum("ACTIVE", "DOWN"))
+    """What a monitor of the physical network has found."""
     hides_uplink_status: Column[bool] = boolean()
     """Whether a virtual function stays up while the physical function is down."""
     qos_policy: OptionalReference[QosPolicy] = optional_reference("QoS_Policy")
@@ -228,6 +237,18 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
     revision_number: Column[int] = integer(0)
+
+
+class InactiveBinding(Row, table="Inactive_Binding", indexes=(("port", "host"),)):
+    """A host that a port may move to, or has come from; the active binding is in the port's own row."""
+
+    __slots__ = ()
+
+    port: Reference[Port] = reference("Port", mutable=False)
+    host: Column[str] = string()
+    vnic_type: Column[str] = string()
+    profile: Column[str] = string()
+    """As the port's `binding_profile`."""
 
 
 class FixedAddress(Row, table="Fixed_Address", indexes=(("subnet", "address"),)):
@@ -471,6 +492,36 @@ class BGPSpeaker(Row, table="BGP_Speaker"):
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
     revision_number: Column[int] = integer(0)
+
+
+class Trunk(Row, indexes=(("port",),)):
+    """A port whose instance also sends and receives, with VLAN tags, for sub-ports on other networks."""
+
+    __slots__ = ()
+    quota: ClassVar = Counted("trunk", -1, "trunks")
+
+    port: Reference[Port] = reference("Port", mutable=False)
+    """The parent port; the index allows one trunk for each."""
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    admin_state_up: Column[bool] = boolean()
+    released: Column[bool] = boolean()
+    """Whether the parent port has left a host since sub-ports were last added or removed."""
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class SubPort(Row, table="Sub_Port", indexes=(("port",), ("trunk", "segmentation_id"))):
+    """A port that is reached through a trunk, with a VLAN tag that no other sub-port of the trunk has."""
+
+    __slots__ = ()
+
+    trunk: Reference[Trunk] = reference("Trunk", mutable=False)
+    port: Reference[Port] = reference("Port", mutable=False)
+    segmentation_id: Column[int] = integer(1, 4094, mutable=False)
 
 
 class AddressGroup(Row, table="Address_Group"):
@@ -780,8 +831,9 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, AddressScope, SubnetPool, DefaultSubnetPool, Subnet, Port,
-    FixedAddress, ServiceProfile, Flavor, BGPPeer, BGPSpeaker,
+    InactiveBinding, FixedAddress, ServiceProfile, Flavor, BGPPeer, BGPSpeaker,
     Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding,
+    Trunk, SubPort,
     TapMirror, TapMirrorTunnel, AddressGroup, SecurityGroup, SecurityGroupRule, QosPolicy, DefaultQosPolicy,
     BandwidthLimitRule, DscpMarkingRule, MinimumBandwidthRule, MinimumPacketRateRule, PacketRateLimitRule, RBACPolicy,
     DefaultSecurityGroup, DefaultExternalNetwork, AutoAllocatedTopology,
@@ -797,4 +849,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", version="1.19.0", checksum="", rows=ROWS)
+    return database_schema("Cloud", version="1.20.0", checksum="", rows=ROWS)

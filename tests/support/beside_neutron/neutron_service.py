@@ -1,7 +1,10 @@
 # ruff: noqa: PLC0415, T201 (what only the other Python has is imported when it is known to be there; it says things)
-"""Neutron's own API in one process, over SQLite in memory: a program for the Python that has Neutron.
+"""Neutron's own API in one process, over SQLite: a program for the Python that has Neutron.
 
-    neutron_service.py DIRECTORY NORTHBOUND SOUTHBOUND
+    neutron_service.py DIRECTORY NORTHBOUND SOUTHBOUND [FILE]
+
+Its tables are in the file, or in memory. There all sessions share one connection, which is fast; but what a callback
+writes in a session of its own may be undone by another, as what its OVN driver writes about trunks is.
 
 It says ``ready PORT`` when it listens on a loopback address. Callers are believed: ``X-User-Id``, ``X-Project-Id`` and
 ``X-Roles`` are what Keystone's middleware would have passed on. Its exit status is 3 where Neutron is not installed.
@@ -19,7 +22,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 CONFIGURATION = """
 [DEFAULT]
 core_plugin = ml2
-service_plugins = ovn-router,segments,auto_allocate,port_forwarding,qos,log
+service_plugins = ovn-router,segments,auto_allocate,port_forwarding,qos,log,trunk
 auth_strategy = keystone
 transport_url = fake://
 notify_nova_on_port_status_changes = false
@@ -31,7 +34,8 @@ use_stderr = true
 dns_domain = example.net.
 agent_down_time = 1000000
 [database]
-connection = sqlite://
+connection = sqlite://{tables}
+sqlite_synchronous = false
 [oslo_concurrency]
 lock_path = {directory}/lock
 [oslo_messaging_notifications]
@@ -49,7 +53,7 @@ quota_subnetpool = 1000
 mechanism_drivers = ovn
 type_drivers = geneve,vlan,flat,local
 project_network_types = geneve
-extension_drivers = port_security,subnet_dns_publish_fixed_ip,qos
+extension_drivers = port_security,subnet_dns_publish_fixed_ip,qos,{of_ports}
 overlay_ip_version = 4
 [ml2_type_geneve]
 vni_ranges = 1:65535
@@ -113,7 +117,7 @@ def predictable() -> None:
 
 
 def alone() -> None:
-    """Leave out that processes find each other, which a thread of its own would write into the one database session."""
+    """Leave out that processes find each other, which a thread of its own would write."""
     from neutron.plugins.ml2.drivers.ovn.mech_driver import mech_driver
 
     mech_driver.OVNMechanismDriver._setup_hash_ring = lambda _: None
@@ -145,7 +149,7 @@ def make_tables() -> None:
 
 def main() -> int:
     """Run the service until it is ended."""
-    directory, northbound, southbound = sys.argv[1:]
+    directory, northbound, southbound, *file = sys.argv[1:]
     sys.modules["uwsgi"] = uwsgi = ModuleType("uwsgi")
     uwsgi.numproc = 1  # what Neutron asks it: how many processes there are
     try:
@@ -156,6 +160,8 @@ def main() -> int:
     except ImportError:
         return 3
     names = {"directory": directory, "northbound": northbound, "southbound": southbound}
+    names["of_ports"] = "port_device_profile,port_hardware_offload_type,port_numa_affinity_policy,port_trusted"
+    names["tables"] = f"/{file[0]}" if file else ""
     Path(directory, "neutron.conf").write_text(CONFIGURATION.format(**names))
     Path(directory, "paste.ini").write_text(PASTE)
     os.environ |= {"OS_NEUTRON_CONFIG_DIR": directory, "OS_NEUTRON_CONFIG_FILES": "neutron.conf"}

@@ -28,6 +28,7 @@ from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.ports.ipam import Allocator
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
+from support.cloud.world import World
 from support.processes import end
 from support.waiting import until
 
@@ -56,8 +57,14 @@ NOT_OURS = frozenset(
     )
 )
 """What Neutron shows for extensions that this API does not have, and does not say that it has."""
-NOT_THEIRS = frozenset(("propagate_uplink_status", "distributed", "enable_ndp_proxy"))
+NOT_THEIRS = frozenset(("propagate_uplink_status", "data_plane_status", "distributed", "enable_ndp_proxy"))
 """What we show, always null, for clients that look for it; Neutron does where it has the extensions."""
+
+SWITCH_PORT = ("type", "options", "parent_name", "tag_request", "enabled", "external_ids")
+SWITCH_PORT_IDS = tuple(
+    f"neutron:{name}" for name in ("device_id", "device_owner", "vnic_type", "port_capabilities", "cidrs", "port_name")
+)
+"""Columns of Logical_Switch_Port, and keys of its `external_ids`, that are compared."""
 
 
 class Trusting:
@@ -105,13 +112,15 @@ class Neutron:
 
     Arguments:
         directory: which; its path has to be short.
+        in_file: whether Neutron's tables are in a file, which takes longer (`neutron_service` says what for).
 
     Raises:
         FileNotFoundError: something that it needs is not installed.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, in_file: bool = False) -> None:
         self.directory = directory
+        self.in_file = in_file
         self.processes: list[subprocess.Popen[str]] = []
         self.port = 0
 
@@ -128,7 +137,8 @@ class Neutron:
             subprocess.run([*ovn, *get, "--", *private], check=True, stdout=subprocess.DEVNULL)
         python = os.environ.get("OVENBIRD_NEUTRON_PYTHON", sys.executable)
         with (self.directory / "neutron.log").open("w") as log:
-            command = [python, str(PROGRAM), str(self.directory), *remotes]
+            file = [str(self.directory / "neutron.sqlite")] if self.in_file else []
+            command = [python, str(PROGRAM), str(self.directory), *remotes, *file]
             neutron = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         self.processes.append(neutron)
         said = neutron.stdout.readline().split() if neutron.stdout is not None else []
@@ -194,6 +204,7 @@ class Pair:
         self.ours = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://127.0.0.1:{port}/v2.0")
         self.theirs = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/v2.0", timeout=60)
         self.project = project
+        self.world: World | None = None
         self.to_theirs: dict[str, str] = {}
         self.to_ours: dict[str, str] = {}
         self.asked = 0
@@ -303,6 +314,24 @@ class Pair:
             for row in told["data"]
         ]
 
+    def compare_switch_port(self, port: dict[str, Any]) -> None:
+        """Compare what becomes of a port in Northbound."""
+        if self.world is None:
+            resources, _, chassis = (one.database for one in self.databases)
+            self.world = World(resources, chassis)
+        self.world.settle()
+        ours = self.world.nb.store.find(nb.LogicalSwitchPort.name, port["id"])
+        found = {name: ours[name] for name in SWITCH_PORT}
+        found["external_ids"] = {key: found["external_ids"].get(key, "") for key in SWITCH_PORT_IDS}
+        command = ["ovn-nbctl", f"--db={self.northbound}", "--format=json", f"--columns={','.join(SWITCH_PORT)}"]
+        search = ["find", "Logical_Switch_Port", f"name={self._translated(port['id'])}"]
+        answer = json.loads(subprocess.run([*command, *search], check=True, stdout=subprocess.PIPE).stdout)
+        theirs = {name: _column(value) for name, value in zip(answer["headings"], answer["data"][0], strict=True)}
+        theirs["external_ids"] = {key: theirs["external_ids"].get(key, "") for key in SWITCH_PORT_IDS}
+        theirs["options"].pop("mcast_flood_reports", None)  # a workaround for older releases of OVN
+        self.request += f" (Northbound: {port['id']})"
+        self._compare("", found, theirs)
+
     def _translated(self, text: str) -> str:
         return CHOSEN.sub(lambda found: self.to_theirs.get(found[0], found[0]), text)
 
@@ -372,6 +401,16 @@ class Pair:
             item = {name: value for name, value in item.items() if name not in left_out}
         text = json.dumps(item, sort_keys=True)
         return CHOSEN.sub(lambda found: names.get(found[0], found[0]) if found[0] in known else "?", text)
+
+
+def _column(value: Any) -> Any:
+    """Return a column's value, from its notation in JSON (RFC 7047, section 5.1), None for an empty set."""
+    match value:
+        case ["map", pairs]:
+            return dict(pairs)
+        case ["set", items]:
+            return items or None
+    return value
 
 
 def collection(member: str) -> str:

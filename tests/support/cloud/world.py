@@ -8,12 +8,17 @@ from ovenbird.ovsdb.database import Database
 
 
 class World:
-    """Writes Cloud rows, runs the compiler, reads Northbound."""
+    """Writes Cloud rows, runs the compiler, reads Northbound.
 
-    def __init__(self):
-        self.cloud = Database(cloud.schema(), cloud.ROWS)
+    Arguments:
+        resources: the Cloud database; None for a new one.
+        chassis: the Southbound database; None for a new one.
+    """
+
+    def __init__(self, resources=None, chassis=None):
+        self.cloud = resources or Database(cloud.schema(), cloud.ROWS)
         self.nb = Database(nb.schema(), nb.ROWS)
-        self.sb = Database(sb.schema(), sb.ROWS)
+        self.sb = chassis or Database(sb.schema(), sb.ROWS)
         self.engine = compiler.compiler(self.cloud.store, northbound=self.nb.store, southbound=self.sb.store)
         self.settle()
 

@@ -142,6 +142,7 @@ class Editing(RuleBasedStateMachine):
                 {"vnic_type": "normal"},
                 {"binding_profile": '{"migrating_to": "hv2"}'},
                 {"binding_profile": '{"parent_name": "p", "tag": 7}'},
+                {"vnic_type": "direct"},
                 {"device_owner": "network:distributed"},
                 {"port_security_enabled": True},
                 {"security_groups": frozenset()},
@@ -205,6 +206,23 @@ class Editing(RuleBasedStateMachine):
             ports = {"protocol": protocol, "external_port": self.next(), "internal_port": self.next()}
             self.world.forwarding(floating, fixed, interface=interface, gateway=gateway, **ports)
 
+    @rule(data=st.data())
+    def add_trunk(self, data):
+        port = self.pick(data, cloud.Port)
+        if port and not port.referrers(cloud.Trunk.port):
+            self.world.add(cloud.Trunk, port=port.uuid, name=f"t{self.next()}", admin_state_up=True)
+
+    @rule(data=st.data())
+    def add_sub_port(self, data):
+        trunk, port = self.pick(data, cloud.Trunk), self.pick(data, cloud.Port)
+        if trunk and port and not port.referrers(cloud.SubPort.port):
+            self.world.add(cloud.SubPort, trunk=trunk.uuid, port=port.uuid, segmentation_id=self.next())
+
+    @rule(data=st.data())
+    def drop_sub_port(self, data):
+        if sub_port := self.pick(data, cloud.SubPort):
+            self.world.drop(sub_port)
+
     @rule(
         data=st.data(),
         row_class=st.sampled_from([cloud.FloatingIPAssociation, cloud.PortForwarding, cloud.RouterInterface]),
@@ -235,7 +253,10 @@ class Editing(RuleBasedStateMachine):
     @rule(data=st.data())
     def drop_port(self, data):
         port = self.pick(data, cloud.Port)
-        needed = (cloud.RouterInterface.port, cloud.RouterGateway.port, cloud.FloatingIP.port)
+        needed = (
+            cloud.RouterInterface.port, cloud.RouterGateway.port, cloud.FloatingIP.port, cloud.Trunk.port,
+            cloud.SubPort.port,
+        )  # fmt: skip
         if port and not any(port.referrers(column) for column in needed):
             for fixed in port.referrers(cloud.FixedAddress.port):
                 for column in (cloud.FloatingIPAssociation.fixed, cloud.PortForwarding.fixed):

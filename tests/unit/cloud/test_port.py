@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovenbird.model import nb
+from ovenbird.model import cloud, nb
 
 MAC = "fa:16:3e:00:00:01"
 
@@ -169,6 +169,28 @@ def test_a_container_is_reached_through_its_parent(world):
     world.settle()
     row = world.one(nb.LogicalSwitchPort, name=child.uuid)
     assert (row.parent_name, row.tag_request, row.type) == (parent.uuid, 42, "")
+
+
+def test_a_sub_port_is_reached_through_its_trunk(world):
+    network = world.network()
+    parent = world.port(network, mac_address="fa:16:3e:00:00:02")
+    children = [world.port(network, mac_address=f"fa:16:3e:00:01:{i:02x}") for i in range(5)]
+    trunk = world.add(cloud.Trunk, port=parent.uuid, admin_state_up=True)
+    for number, child in enumerate(children[1:], 43):
+        world.add(cloud.SubPort, trunk=trunk.uuid, port=child.uuid, segmentation_id=number)
+    world.settle()
+    world.add(cloud.SubPort, trunk=trunk.uuid, port=children[0].uuid, segmentation_id=42)
+    world.engine.run()
+    assert world.engine.ran["switch_port"] == 1
+    world.settle()
+    row = world.one(nb.LogicalSwitchPort, name=children[0].uuid)
+    assert (row.parent_name, row.tag_request, row.type) == (parent.uuid, 42, "")
+    world.change(parent, name="another", revision_number=2)
+    world.engine.run()
+    assert world.engine.ran["switch_port"] == 1
+    world.change(parent, vnic_type="direct")
+    world.settle()
+    assert (row.parent_name, row.tag_request) == (None, None)
 
 
 def test_a_port_that_stands_for_a_physical_switch(world):

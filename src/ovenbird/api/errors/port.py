@@ -129,3 +129,43 @@ class ExternalNetworkInUse(Conflict):
     """Routers have their gateway on the network."""
 
     message = "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
+
+
+class PortBoundNUMAAffinityPolicy(Conflict):
+    """A bound port keeps its NUMA affinity policy."""
+
+    message = (
+        "Unable to complete operation on port {port_id}, port is already bound to host {host_id}, "
+        "numa_affinity_policy {numa_affinity_policy}."
+    )
+
+
+class PortBindingNotFound(NotFound):
+    """The port has no binding for the host."""
+
+    message = "Binding for port {port_id} for host {host} could not be found."
+
+
+class PortBindingAlreadyActive(Conflict):
+    """The binding is the active one."""
+
+    message = "Binding for port {port_id} on host {host} is already active."
+
+
+class PortBindingAlreadyExists(Conflict):
+    """The port has a binding for the host."""
+
+    message = "Binding for port {port_id} on host {host} already exists."
+
+
+class PortBindingError(NeutronError):
+    """The host cannot bind the port."""
+
+    message = "Binding for port {port_id} on host {host} could not be created or updated."
+
+
+class NoBindingsOfPort(BadRequest):
+    """Ports of instances and of shared file systems alone have several bindings."""
+
+    kind = "BadRequest"
+    message = "Bad port request: Invalid port {port_id}. Operation only valid on compute and shared filesystem ports."

@@ -30,6 +30,7 @@ from ovenbird.api.http.catalogue import Catalogue
 from ovenbird.api.http.endpoints import Call, origin
 from ovenbird.api.http.front import Front
 from ovenbird.api.http.load_balancing import LoadBalancing
+from ovenbird.api.http.port_binding_requests import PortBindingRequests
 from ovenbird.api.http.request_log import CALLER, REQUEST_ID, peer
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Api:
                 "/{id}/tags/{tag:path}": self.on_tag,
                 "/{id}/{nested}": self.on_nested,
                 "/{id}/{nested}/{member}": self.on_nested_member,
+                "/{id}/{nested}/{member}/activate": self.on_activate,
             }.items()
         ]
         routes.sort(key=lambda route: route.path.startswith("/v2.0/{"))  # addresses of several parts go first
@@ -133,10 +135,10 @@ class Api:
         return await self._member_answer(call, self._endpoint(request), unquote(request.path_params["id"]))
 
     async def on_nested(self, request: Request) -> Response:
-        """List or create nested resources; or perform an action on a resource.
+        """List or create nested resources; or perform an action on a resource, or read a part of it.
 
         Raises:
-            HTTPNotFound: there is no such collection or action.
+            HTTPNotFound: there is no such collection, action or part.
         """
         name, nested = _name(request, "collection"), _name(request, "nested")
         endpoint = self.catalogue.nested.get((name, nested))
@@ -144,6 +146,10 @@ class Api:
             call = await self._call(request, unquote(request.path_params["id"]))
             return await self._collection_answer(call, endpoint)
         collection = self.catalogue.collections.get(name)
+        if collection is not None and nested in collection.resource.reads:
+            _allow(request, "GET")
+            call = await self._call(request)
+            return _encoded(collection.read(call, unquote(request.path_params["id"]), part=nested))
         if collection is None or nested not in collection.resource.actions:
             raise HTTPNotFound
         _allow(request, "PUT")
@@ -161,6 +167,19 @@ class Api:
             raise HTTPNotFound
         call = await self._call(request, unquote(request.path_params["id"]))
         return await self._member_answer(call, endpoint, unquote(request.path_params["member"]))
+
+    async def on_activate(self, request: Request) -> Response:
+        """Activate a port's binding.
+
+        Raises:
+            HTTPNotFound: it is another resource.
+        """
+        endpoint = self.catalogue.nested.get((_name(request, "collection"), request.path_params["nested"]))
+        if not isinstance(endpoint, PortBindingRequests):
+            raise HTTPNotFound
+        _allow(request, "PUT")
+        call = await self._call(request, unquote(request.path_params["id"]))
+        return _encoded(await endpoint.activate(call, unquote(request.path_params["member"])))
 
     async def _collection_answer(self, call: Call, endpoint: Endpoint) -> Response:
         if call.request.method == "POST":

@@ -11,6 +11,7 @@ from ovenbird.api.http.collection import AliasCollection, Collection, NestedColl
 from ovenbird.api.http.endpoints import EmptyCollection, Endpoint, Extensions, ReadOnlyEndpoint
 from ovenbird.api.http.extensions import GENERAL
 from ovenbird.api.http.flavor_requests import NextProviders, ProfilesOfFlavor
+from ovenbird.api.http.port_binding_requests import PortBindingRequests
 from ovenbird.api.http.quota_requests import DefaultQuotas, QuotaDetails, QuotaRequests
 from ovenbird.api.http.router_scheduling import HostedRouters, HostingAgents
 from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from ovenbird.api.read_only_resource import ReadOnlyResource
     from ovenbird.api.resource import Resource
 
-_DECLARING: tuple[type[Resource[Any] | ReadOnlyResource | QuotaRequests | HostedRouters | ProfilesOfFlavor], ...] = (
+_DECLARING: tuple[
+    type[Resource[Any] | ReadOnlyResource | QuotaRequests | HostedRouters | ProfilesOfFlavor | PortBindingRequests], ...
+] = (
     *RESOURCES,
     *READ_ONLY,
     QuotaRequests,
     HostedRouters,
     ProfilesOfFlavor,
+    PortBindingRequests,
 )
 
 EXTENSIONS: dict[str, str] = GENERAL | {alias: name for kind in _DECLARING for alias, name in kind.extensions.items()}
@@ -81,6 +85,7 @@ class Catalogue:
             ("bgp-speakers", "get_advertised_routes"): AdvertisedRoutes(databases),
             ("agents", "l3-routers"): HostedRouters(databases, agents, made["routers"]),
             ("routers", "l3-agents"): HostingAgents(databases, agents, made["routers"]),
+            ("ports", "bindings"): PortBindingRequests(databases),
             ("quotas", "default"): DefaultQuotas(databases.quotas),
             ("quotas", "details"): QuotaDetails(databases.quotas),
         }

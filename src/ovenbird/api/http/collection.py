@@ -218,7 +218,25 @@ class Collection(Endpoint, Generic[R]):
             return method(draft, row, body)
 
         answer = await resource.databases.change(call.caller, build)
-        return self._member + self._written(call, uuid) + b"}" if answer is None else orjson.dumps(answer)
+        if answer is not None:
+            return orjson.dumps(answer)
+        written = self._written(call, uuid)
+        return written if resource.answers_bare else self._member + written + b"}"
+
+    def read(self, call: Call, uuid: str, *, part: str) -> bytes:
+        """Return a part of a resource.
+
+        Arguments:
+            call: the request.
+            uuid: the resource's id.
+            part: its name: `get_subports`.
+
+        Raises:
+            NotFound: the resource is not there, or the caller does not see it.
+            PolicyNotAuthorized: the policy hides the part.
+        """
+        self._authorize(call, uuid, part)
+        return orjson.dumps(getattr(self.resource, self.resource.reads[part])(self.resource.get(uuid)))
 
     # -- who sees and may what ----------------------------------------------------------------------------------------
 

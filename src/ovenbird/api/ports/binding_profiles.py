@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from ovenbird.api.errors.port import PortNotFound
 from ovenbird.api.errors.request import InvalidInput
+from ovenbird.api.values import mapping
 from ovenbird.engine.rows import UUID
 from ovenbird.model.binding_profile import CAPABILITIES, LOGICAL_SWITCH, MOST_TAG, OFFLOADED, PARENT, SWITCH, TAG
 from ovenbird.model.cloud import Port
+from ovenbird.model.sub_ports import place_in_trunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +50,27 @@ TOGETHER = (
 )
 
 
+LONGEST_PROFILE = 4095
+"""Bytes of a binding profile; Neutron's limit."""
+
+
+def profile_value(value: Any) -> dict[str, Any]:
+    """Convert a binding profile, which Nova writes; its text has Neutron's length limit.
+
+    Raises:
+        ValueError: the value is no object, or too large.
+    """
+    profile = mapping(value)
+    if len(orjson.dumps(profile)) > LONGEST_PROFILE:
+        raise ValueError("binding:profile value too large")
+    return profile
+
+
+def profile_text(profile: Mapping[str, Any]) -> str:
+    """Return a binding profile in the form of the database."""
+    return orjson.dumps(profile).decode() if profile else ""
+
+
 def check_profile(databases: Databases, profile: Mapping[str, Any], vnic_type: str) -> None:
     """Check a port's binding profile; of several groups of keys the first that is present applies.
 
@@ -68,6 +93,30 @@ def check_profile(databases: Databases, profile: Mapping[str, Any], vnic_type: s
             if PARENT in keys.types:
                 _check_container(databases, profile)
             return
+
+
+def with_capability(profile: Mapping[str, Any], capability: str) -> dict[str, Any]:
+    """Return a binding profile with a capability of the port's hardware."""
+    known = profile.get(CAPABILITIES, [])
+    if not isinstance(known, list) or capability in known:
+        return dict(profile)
+    return {**profile, CAPABILITIES: [*known, capability]}
+
+
+def with_trust(profile: Mapping[str, Any], port: Port) -> dict[str, Any]:
+    """Return a profile that says whether its port is trusted, if somebody has decided that."""
+    return dict(profile) if port.trusted is None else {**profile, "trusted": port.trusted}
+
+
+def shown_profile(port: Port) -> dict[str, Any]:
+    """Return a port's binding profile as the API shows it.
+
+    Drivers read there whether the port is trusted, and of a sub-port its place in the trunk.
+    """
+    shown = with_trust(orjson.loads(port.binding_profile or b"{}"), port)
+    if (place := place_in_trunk(port)) is not None:
+        shown |= zip((PARENT, TAG), place, strict=True)
+    return shown
 
 
 def _check_types(profile: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]) -> None:

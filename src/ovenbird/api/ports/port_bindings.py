@@ -13,6 +13,7 @@ from ovenbird.model.chassis import physical_networks
 from ovenbird.model.cloud import NetworkSegment
 from ovenbird.model.nb import LogicalRouter, LogicalRouterPort
 from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.model.sub_ports import place_in_trunk
 
 if TYPE_CHECKING:
     from ovenbird.api.databases import Databases
@@ -29,10 +30,21 @@ naming where routers are distributed, or of the router's side of the port where 
 
 def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
     """Return a port's ``binding:vif_type`` and ``binding:vif_details``."""
-    host = port.host
-    if not host:
-        return UNBOUND, {}
-    if is_external(port):
+    if not port.host:
+        return (UNBOUND if place_in_trunk(port) is None else BOUND), {}  # a sub-port goes where its parent port does
+    return binding_on(databases, port, port.host, direct=is_external(port))
+
+
+def binding_on(databases: Databases, port: Port, host: str, *, direct: bool) -> tuple[str, dict[str, Any]]:
+    """Return the VIF type and details of a port on a host.
+
+    Arguments:
+        databases: contain the host's chassis.
+        port: the port.
+        host: the host, which need not be the port's own.
+        direct: whether the port is to be connected without a virtual switch.
+    """
+    if direct:
         return FAILED, {}
     if databases.southbound is None:
         return BOUND, details("system")

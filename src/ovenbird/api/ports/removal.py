@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.api.ports.fixed_ips import release
-from ovenbird.model.cloud import FixedAddress, SecurityGroupLog, TapMirror, TapMirrorTunnel
+from ovenbird.model.cloud import FixedAddress, InactiveBinding, SecurityGroupLog, TapMirror, TapMirrorTunnel
 
 if TYPE_CHECKING:
     from ovenbird.api.databases import Draft
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 def remove_port(draft: Draft, port: Port) -> None:
-    """Write the removal of a port: addresses are released, floating IPs disassociated, and mirrors and logs removed."""
+    """Write the removal of a port: addresses, floating IPs, bindings, mirrors and logs are released or go with it."""
     for fixed in port.referrers(FixedAddress.port):
         release(draft, fixed)
+    for inactive in port.referrers(InactiveBinding.port):
+        draft.transaction.delete(inactive)
     for mirror in port.referrers(TapMirror.port):
         remove_mirror(draft, mirror)
     for log in port.referrers(SecurityGroupLog.port):

@@ -31,6 +31,7 @@ from ovenbird.api.resources.service_profile import ServiceProfiles
 from ovenbird.api.resources.subnet import Subnets
 from ovenbird.api.resources.subnet_pool import SubnetPools
 from ovenbird.api.resources.tap_mirror import TapMirrors
+from ovenbird.api.resources.trunk import Trunks
 
 if TYPE_CHECKING:
     from ovenbird.api.read_only_resource import ReadOnlyResource
@@ -57,6 +58,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     Flavors,
     ServiceProfiles,
     TapMirrors,
+    Trunks,
     QosPolicies,
     *NESTED,
     *BY_ALIAS,

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import orjson
-
 from ovenbird.api.access.rules import ADMIN, MEMBER, NET_MEMBER, NET_READER, ON_NETWORK, OWN, SERVICE, each, tags
 from ovenbird.api.access.sharing import grants
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
@@ -20,6 +18,7 @@ from ovenbird.api.errors.port import (
     BadPortRequest,
     DuplicateAddressPairInRequest,
     PortBound,
+    PortBoundNUMAAffinityPolicy,
     PortNotFound,
     PortSecurityAndIPRequiredForSecurityGroups,
     PortSecurityPortHasSecurityGroup,
@@ -28,13 +27,20 @@ from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.router import PortInUse
 from ovenbird.api.errors.security_group import SecurityGroupConflict, SecurityGroupNotFound
 from ovenbird.api.ports.address_pairs import check_metadata, check_stays_shared
-from ovenbird.api.ports.binding_profiles import check_profile
+from ovenbird.api.ports.binding_profiles import (
+    check_profile,
+    profile_text,
+    profile_value,
+    shown_profile,
+    with_capability,
+)
 from ovenbird.api.ports.fixed_ips import AddressAllocator
 from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.api.ports.port_bindings import BOUND, binding, gateway_host
 from ovenbird.api.ports.removal import remove_port
 from ovenbird.api.ports.router_interfaces import check_stays_connected
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
+from ovenbird.api.ports.trunk_ports import refuse_trunk_port, release_trunk, trunk_details
 from ovenbird.api.qos import check_port, check_taken_away, find_policy, is_bound, resource_request
 from ovenbird.api.resource import MOST_TAGS, STANDARD, Parent, Resource, project_of, standard
 from ovenbird.api.resources.security_group import default_group
@@ -48,7 +54,6 @@ from ovenbird.api.values import (
     list_of,
     loose_prefix,
     mac,
-    mapping,
     one_of,
     optional,
     record,
@@ -57,8 +62,9 @@ from ovenbird.api.values import (
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
 from ovenbird.model import settings
-from ovenbird.model.cloud import FixedAddress, Network, Port, SecurityGroup
+from ovenbird.model.cloud import FixedAddress, InactiveBinding, Network, Port, SecurityGroup
 from ovenbird.model.nb import LogicalSwitchPort
+from ovenbird.model.sub_ports import place_in_trunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,9 +87,6 @@ MOST_OPTIONS = 100
 
 MOST_ADDRESSES = 100
 """The largest number of fixed IPs of a port."""
-
-LONGEST_PROFILE = 4095
-"""Bytes of a binding profile; Neutron's limit."""
 
 
 def _host(value: Any) -> str:
@@ -190,14 +193,6 @@ def _sought_fixed_ip(value: str) -> str:
         return value
 
 
-def _profile(value: Any) -> dict[str, Any]:
-    """Convert a binding profile, which Nova writes; its text has Neutron's length limit."""
-    profile = mapping(value)
-    if len(orjson.dumps(profile)) > LONGEST_PROFILE:
-        raise ValueError("binding:profile value too large")
-    return profile
-
-
 _FIXED = record((), subnet_id=uuid_value, ip_address=address)
 
 
@@ -226,13 +221,19 @@ class Ports(Resource[Port]):
         "binding": "Port Binding",
         "dns-domain-ports": "dns_domain for ports",
         "dns-integration": "DNS Integration",
+        "data-plane-status": "Port data plane status extension",
         "extra_dhcp_opt": "Neutron Extra DHCP options",
         "ip_allocation": "IP Allocation",
+        "port-device-profile": "Port device profile",
+        "port-hardware-offload-type": "Port hardware offload",
         "port-mac-address-regenerate": "Neutron Port MAC address regenerate",
+        "port-numa-affinity-policy": "Port NUMA affinity policy",
+        "port-numa-affinity-policy-socket": 'Port NUMA affinity policy "socket"',
         "port-security": "Port Security",
         "port-resource-request": "Port Resource Request",
         "port-resource-request-groups": "Port Resource Request Groups",
         "port-security-groups-filtering": "Port filtering on security groups",
+        "port-trusted-vif": "Port trusted vif",
         "qos-port-network-policy": "QoS port network policy ID",
         "uplink-status-propagation": "Uplink status propagation extension",
         "uplink-status-propagation-updatable": "Uplink status propagation updatable extension",
@@ -259,6 +260,8 @@ class Ports(Resource[Port]):
         **each(SERVED_PORT, "create_port:binding:vnic_type", "update_port:binding:vnic_type"),
         **each(SERVICE, *(f"get_port:binding:{part}" for part in ("vif_type", "vif_details", "host_id", "profile"))),
         "get_port:resource_request": ADMIN,
+        **each(ADMIN, *(f"{verb}_port:trusted" for verb in ("create", "get", "update"))),
+        "update_port:data_plane_status": f"{ADMIN} or role:data_plane_integrator",
         **tags("port", reader=f"rule:context_is_advsvc or {ADMIN} or {NET_READER} or (role:reader and {OWN})",
                 member=f"{MEMBER} or rule:context_is_advsvc"),
         "delete_port:tags": f"rule:context_is_advsvc or {MEMBER} or {NET_MEMBER}",
@@ -277,13 +280,34 @@ class Ports(Resource[Port]):
         "extra_dhcp_opts": Attribute(_dhcp_options, default=[], filterable=False),
         "binding:host_id": Attribute(_host, default="", explicit=True, column="host"),
         "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal", column="vnic_type"),
-        "binding:profile": Attribute(_profile, default={}, filterable=False, explicit=True),
+        "binding:profile": Attribute(profile_value, default={}, filterable=False, explicit=True),
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
         "dns_name": Attribute(host_name, default="", column="dns_name"),
         "propagate_uplink_status": Attribute(boolean, default=True),
+        "numa_affinity_policy": Attribute(
+            one_of("required", "preferred", "legacy", "socket", None),
+            default=None,
+            filterable=False,
+            column="numa_affinity_policy",
+        ),
+        "device_profile": Attribute(
+            lambda value: optional(text())(value) or None,
+            default=None,
+            put=False,
+            filterable=False,
+            column="device_profile",
+        ),
+        "hardware_offload_type": Attribute(
+            one_of("switchdev"), put=False, filterable=False, column="hardware_offload_type"
+        ),
+        "trusted": Attribute(boolean, filterable=False, column="trusted"),
+        "data_plane_status": Attribute(
+            one_of("ACTIVE", "DOWN", None), post=False, filterable=False, column="data_plane_status"
+        ),
         "dns_domain": Attribute(domain, default="", column="dns_domain"),
         "tags": Attribute(list_of(_tag, most=MOST_TAGS), default=[], put=False),
+        "trunk_details": shown(filterable=False),
         "status": shown(),
         "ip_allocation": shown(),
         "dns_assignment": shown(filterable=False),
@@ -328,18 +352,24 @@ class Ports(Resource[Port]):
             "extra_dhcp_opts": [*_options(row.dhcpv4_options, 4), *_options(row.dhcpv6_options, 6)],
             "binding:host_id": row.host if row.device_owner != GATEWAY_OWNER else gateway_host(self.databases, row),
             "binding:vnic_type": row.vnic_type,
-            "binding:profile": orjson.loads(row.binding_profile or b"{}"),
+            "binding:profile": shown_profile(row),
             "binding:vif_type": vif_type,
             "binding:vif_details": vif_details,
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
             "propagate_uplink_status": not row.hides_uplink_status,
+            "numa_affinity_policy": row.numa_affinity_policy,
+            "device_profile": row.device_profile,
+            "hardware_offload_type": row.hardware_offload_type,
+            "trusted": row.trusted,
+            "data_plane_status": row.data_plane_status,
             "dns_assignment": self._names(row, [ip for ip, _ in fixed]),
             "ip_allocation": "immediate" if fixed else "none",
             "qos_policy_id": Port.qos_policy.raw(row),
             "qos_network_policy_id": Network.qos_policy.raw(row.network),
             "resource_request": resource_request(row),
             "tags": sorted(row.tags),
+            **trunk_details(row),
         }
 
     def _names(self, row: Port, addresses: Iterable[str]) -> list[dict[str, str]]:
@@ -382,6 +412,8 @@ class Ports(Resource[Port]):
         self._check_number(values)
         _check_security(secured, groups, values["allowed_address_pairs"])
         check_metadata(self.databases, values["network_id"], values["allowed_address_pairs"])
+        if values.get("hardware_offload_type"):
+            values["binding:profile"] = with_capability(values["binding:profile"], values["hardware_offload_type"])
         check_profile(self.databases, values["binding:profile"], values["binding:vnic_type"])
         chosen = self.addresses.choose(
             draft, network, values.get("fixed_ips"), mac=mac_address, device_owner=values["device_owner"]
@@ -421,6 +453,10 @@ class Ports(Resource[Port]):
             mac_address = values["mac_address"] = reserve_mac(self.databases, draft, network, mac_address)
         if values.get("binding:vnic_type", row.vnic_type) != row.vnic_type:
             self._check_unbound(row)
+        if "numa_affinity_policy" in values and binding(self.databases, row)[0] == BOUND:
+            raise PortBoundNUMAAffinityPolicy(
+                port_id=row.uuid, host_id=row.host, numa_affinity_policy=values["numa_affinity_policy"]
+            )
         groups = values.get("security_groups", Port.security_groups.raw(row))
         policy = row.qos_policy
         if "qos_policy_id" in values:
@@ -451,11 +487,14 @@ class Ports(Resource[Port]):
             self.addresses.follow(draft, row, mac_address)
         if "fixed_ips" in values:
             check_stays_connected(row, self.addresses.replace(draft, row, values["fixed_ips"], mac_address))
+        if stored.get("host", row.host) != row.host:
+            _move(draft, row, stored["host"])
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Port) -> None:
         """Write the removal of a port that is no router's or floating IP's."""
         refuse_service_port(row)
+        refuse_trunk_port(row)
         remove_port(draft, row)
 
     def _check_number(self, values: Mapping[str, Any]) -> None:
@@ -484,8 +523,17 @@ class Ports(Resource[Port]):
 
     def _check_unbound(self, row: Port) -> None:
         """Check that the attributes of a port's binding may change."""
-        if row.host:
+        if row.host or place_in_trunk(row) is not None:
             raise PortInUse(port_id=row.uuid, net_id=Port.network.raw(row), device_id=row.device_id)
+
+
+def _move(draft: Draft, row: Port, host: str) -> None:
+    """Write what a port's move to another host means for its trunk and for its inactive bindings."""
+    if row.host:
+        release_trunk(draft, row)
+    for inactive in row.referrers(InactiveBinding.port):
+        if inactive.host == host:
+            draft.transaction.delete(inactive)
 
 
 def _device(row: Port) -> dict[str, str]:
@@ -543,8 +591,7 @@ def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -
     if "propagate_uplink_status" in values:
         stored["hides_uplink_status"] = not values["propagate_uplink_status"]
     if "binding:profile" in values:
-        profile = values["binding:profile"]
-        stored["binding_profile"] = orjson.dumps(profile).decode() if profile else ""
+        stored["binding_profile"] = profile_text(values["binding:profile"])
     return stored
 
 

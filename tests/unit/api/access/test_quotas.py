@@ -12,7 +12,7 @@ from ovenbird.api.databases import Databases, Draft
 from ovenbird.model.cloud import CloudGlobal, Network, QuotaTurn
 
 DEFAULTS = {"network": 100, "subnet": 100, "port": 500, "router": 10, "floatingip": 50, "security_group": 10,
-            "security_group_rule": 100, "rbac_policy": 10, "subnetpool": -1}  # fmt: skip
+            "security_group_rule": 100, "rbac_policy": 10, "subnetpool": -1, "trunk": -1}  # fmt: skip
 OWN = "0" * 32
 
 
