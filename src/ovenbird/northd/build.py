@@ -10,7 +10,8 @@ and rows that no rule calls for are removed.
 
 from __future__ import annotations
 
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,14 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Column, Row, Store
     from ovenbird.northd.ir.feature import Feature
 
-NEEDS = tuple(sorted({feature.needs for feature in FEATURES if feature.needs}))
-"""The attributes of ports that features need."""
+_OF_PORTS = tuple((feature, feature.port) for feature in FEATURES if feature.port is not None)
 
-_needed = attrgetter(*NEEDS)
+_CONCERNS = tuple({feature.concerns: None for feature, _ in _OF_PORTS if feature.concerns is not None})
+
+_NEEDS = tuple(sorted({name for feature, _ in _OF_PORTS for name in feature.needs}))
+
+_needed = attrgetter(*_NEEDS)
+"""Returns the attributes of a port that features need."""
 
 GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 """What all features write, besides logical flows."""
@@ -51,26 +56,27 @@ References from it would keep datapaths and groups of datapaths from being delet
 
 
 @view
-def port_hooks(
-    switch: nb.LogicalSwitch, kind: str, present: tuple[bool, ...]
+def concerned(switch: nb.LogicalSwitch) -> tuple[bool, ...]:
+    """Return of each of `_CONCERNS` whether the ports of a switch are of interest."""
+    return tuple([concerns(switch) for concerns in _CONCERNS])
+
+
+def port_hooks(port: SwitchPort) -> tuple[Callable[[SwitchPort], Iterable[Fact]], ...]:
+    """Return the hooks of the features that have something to say about a port; others cost it nothing."""
+    return _hooks(port.type, tuple(map(bool, _needed(port))), concerned(port.switch))
+
+
+@lru_cache(maxsize=4096)
+def _hooks(
+    kind: str, present: tuple[bool, ...], concerns: tuple[bool, ...]
 ) -> tuple[Callable[[SwitchPort], Iterable[Fact]], ...]:
-    """Return the hooks of the features that have something to say about ports of one kind in a switch.
-
-    A feature that is not used costs nothing for each port.
-
-    Arguments:
-        switch: the ports' switch.
-        kind: their type.
-        present: of the attributes in `NEEDS`, whether the ports have them.
-    """
-    has = {name for name, there in zip(NEEDS, present, strict=True) if there}
+    has, holds = set(compress(_NEEDS, present)), {None, *compress(_CONCERNS, concerns)}
     return tuple(
-        each.port
-        for each in FEATURES
-        if each.port is not None
-        and (each.types is None or kind in each.types)
-        and (not each.needs or each.needs in has)
-        and (each.concerns is None or each.concerns(switch))
+        hook
+        for feature, hook in _OF_PORTS
+        if (feature.types is None or kind in feature.types)
+        and (not feature.needs or not has.isdisjoint(feature.needs))
+        and feature.concerns in holds
     )
 
 
@@ -81,8 +87,7 @@ def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     if not switches:
         return ()
     port = SwitchPort(lsp, switches[0])
-    hooks = port_hooks(port.switch, port.type, tuple(map(bool, _needed(port))))
-    parts = [hook(port) for hook in hooks]
+    parts = [hook(port) for hook in port_hooks(port)]
     if len(switches) > 1:
         others = ", ".join(sorted(switch.name for switch in switches[1:]))
         text = f"port {lsp.name} is in several switches, and is left out of {others}"

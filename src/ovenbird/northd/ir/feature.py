@@ -48,7 +48,7 @@ class Feature:
         substitutes: by column, additional rules for a Southbound server that lacks that column.
         port: yields its facts about a switch port, if it has any.
         types: the port types that `port` is called for; None for all.
-        needs: the attribute of ``SwitchPort`` without which `port` is not called; empty if there is none.
+        needs: attributes of ``SwitchPort``: `port` is called for the ports of which any is true. Empty for all ports.
         concerns: whether `port` is called for the ports of a switch; asked once for all of them. None for all switches.
         outputs: the rows, and the sets in them, that it writes to Southbound and Northbound besides logical flows;
             several features may write the same ones.
@@ -66,7 +66,7 @@ class Feature:
     substitutes: Mapping[Column[Any], tuple[Rule, ...]] = field(default_factory=dict)
     port: Callable[[SwitchPort], Iterable[Fact]] | None = None
     types: frozenset[str] | None = None
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     concerns: Callable[[nb.LogicalSwitch], bool] | None = None
     outputs: tuple[Rows[Any] | Members[Any, Any], ...] = ()
     settings: tuple[Setting, ...] = ()

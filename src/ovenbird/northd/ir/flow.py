@@ -8,7 +8,7 @@ it does not have.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ovenbird.engine.facts import Fact, Rows
 from ovenbird.model.sb import LogicalFlow
@@ -39,18 +39,8 @@ LOGICAL_FLOW: Rows[Fact] = Rows(
 _NO_TAGS: tuple[tuple[str, str], ...] = ()
 
 
-class FlowBuilder:
-    """Makes the flows of one feature.
-
-    Arguments:
-        source: the feature's name, for `external_ids:source`.
-    """
-
-    __slots__ = ("_names", "_source")
-
-    def __init__(self, source: str) -> None:
-        self._source = ("source", source)
-        self._names: dict[Stage, tuple[tuple[str, str], tuple[tuple[str, str], ...]]] = {}
+class FlowBuilder(Protocol):
+    """What makes the flows of one feature."""
 
     def __call__(
         self,
@@ -76,16 +66,42 @@ class FlowBuilder:
             port: name of the one logical port that the flow is about, if a chassis without it can do without the flow.
             meter: limits the packets that the flow hands to the chassis' controller.
         """
+
+
+def flow_builder(source: str) -> FlowBuilder:
+    """Return what makes the flows of one feature.
+
+    That is a function: calling an object with keywords makes a dictionary of them, and each port has several flows.
+
+    Arguments:
+        source: the feature's name, for `external_ids:source`.
+    """
+    sourced = ("source", source)
+    names: dict[Stage, tuple[tuple[str, str], tuple[tuple[str, str], ...]]] = {}
+
+    def flow(
+        stage: Stage,
+        where: UUID | DatapathGroup,
+        priority: int,
+        match: str,
+        actions: str,
+        *,
+        hint: str = "",
+        port: str = "",
+        meter: str | None = None,
+    ) -> Fact:
         if DROP in actions and actions.endswith(DROP):  # the first test is the cheaper one, and most often enough
             actions = actions.removesuffix(DROP) + dropping()
-        found = self._names.get(stage)
+        found = names.get(stage)
         if found is None:
             name = ("stage-name", stage.name)
-            found = self._names[stage] = (name, (self._source, name))
-        ids = (self._source, ("stage-hint", hint[:8]), found[0]) if hint else found[1]
+            found = names[stage] = (name, (sourced, name))
+        ids = (sourced, ("stage-hint", hint[:8]), found[0]) if hint else found[1]
         tags = (("in_out_port", port),) if port else _NO_TAGS
         if type(where) is DatapathGroup:
             return (
                 LOGICAL_FLOW, None, where.uuid, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids,
             )  # fmt: skip
         return (LOGICAL_FLOW, where, None, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids)
+
+    return flow

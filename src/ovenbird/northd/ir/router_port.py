@@ -18,12 +18,10 @@ from ovenbird.engine.lookups import find
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
-from ovenbird.net.addresses import ip_text
+from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.northd.ir.addresses import (
     canonical,
     link_local,
-    network_text,
-    parse_interface,
     parse_mac,
     quote,
     scan_ips,
@@ -160,21 +158,30 @@ DISTRIBUTED = ComputedIndex(
 
 def subnets(texts: Iterable[str], version: int) -> list[Subnet]:
     """Return the addresses of one IP version, sorted as text; what does not parse is left out."""
-    found = []
-    for text in sorted(texts):
-        parsed = parse_interface(text) if (":" in text) == (version == 6) else None
-        if parsed is None or (version == 4 and not int(parsed.ip)):
-            continue
-        network = parsed.network
-        low, high = int(network.network_address), int(network.broadcast_address)
-        broadcast = str(network.broadcast_address) if network.version == 4 and network.prefixlen < 32 else ""
-        own = ip_text(parsed.ip.packed)
-        found.append(
-            Subnet(
-                ip=own, network=network_text(network), broadcast=broadcast, length=network.prefixlen, low=low, high=high
-            )
-        )
-    return found
+    wanted = [text for text in texts if (":" in text) == (version == 6)]
+    return [found for text in sorted(wanted) if (found := subnet(text)) is not None]
+
+
+def subnet(text: str) -> Subnet | None:
+    """Parse `IP[/LENGTH]`, a host network without a length; None for anything else, and for `0.0.0.0`."""
+    found, rest = scan_ips(text)
+    if len(found) != 1 or rest:
+        return None
+    ((ip, length),) = found
+    six = ":" in ip
+    number, hosts = number_of(ip), (1 << (128 if six else 32) - length) - 1
+    if not number and not six:
+        return None
+    low, high = number & ~hosts, number | hosts
+    address_text = ipv6_text if six else ipv4_text
+    return Subnet(
+        ip=ip,
+        network=f"{address_text(low)}/{length}",
+        broadcast="" if six or not hosts else address_text(high),
+        length=length,
+        low=low,
+        high=high,
+    )
 
 
 # -- views ------------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ class SwitchPort:
         datapath: UUID of the switch's datapath binding; `binding` that of the port's own.
         type, options, texts, security, parent, tag, tag_request, external_ids: columns as they are; `texts` are the
             addresses'.
-        enabled: whether it is enabled.
+        enabled, disabled: whether it is enabled, or not.
         dhcp: whether it has DHCP options of either version.
         mirrored: whether it has mirrors.
         groups: the port groups it is in.
@@ -132,6 +132,7 @@ class SwitchPort:
         "datapath",
         "dhcp",
         "dhcp_relay_port",
+        "disabled",
         "enabled",
         "external_ids",
         "given",
@@ -167,7 +168,8 @@ class SwitchPort:
         self.switch = switch
         self.quoted = quote(self.name)
         self.hint = lsp.uuid
-        self.enabled = enabled is not False
+        self.disabled = enabled is False
+        self.enabled = not self.disabled
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
         self.mirrored = bool(mirrors)
         (

@@ -19,7 +19,7 @@ from ovenbird.model import nb
 from ovenbird.model.options import number
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, has_gateways, peer_switch_port, router_port_of
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.table_miss import table_misses
@@ -48,7 +48,7 @@ ERRORS = 300
 ETHERNET = 14
 """Octets that a frame has beyond the MTU; a VLAN tag is not counted."""
 
-flow = FlowBuilder("admission")
+flow = flow_builder("admission")
 
 
 def _measures(values: list[Any]) -> tuple[bool, ...]:

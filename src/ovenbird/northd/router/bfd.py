@@ -16,7 +16,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
 from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import LRP, router_port_of
 from ovenbird.northd.router.policy_chains import hops_of
 from ovenbird.northd.router.routing import BFD_PORT, watched
@@ -67,7 +67,7 @@ BFD_STATUS = NamedRows(nb.BFD, BfdStatus, update_only=True)
 MILLISECONDS, MULTIPLIER = 1000, 5
 """The default intervals and detection multiplier of sessions."""
 
-flow = FlowBuilder("bfd")
+flow = flow_builder("bfd")
 
 
 @rule(nb.BFD)

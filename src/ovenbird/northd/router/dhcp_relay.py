@@ -20,7 +20,7 @@ from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import RouterPort, Subnet, peer_switch_port, router_port_by_name, router_port_of
 from ovenbird.northd.ir.socket_address import parse_endpoint
 from ovenbird.northd.ir.switch_port import switch_options
@@ -42,7 +42,7 @@ RELAY_REQUEST = stage("lr_in_dhcp_relay_req")
 RELAY_RESPONSE_CHECK = stage("lr_in_dhcp_relay_resp_chk")
 RELAY_RESPONSE = stage("lr_in_dhcp_relay_resp")
 
-flow = FlowBuilder("dhcp_relay")
+flow = flow_builder("dhcp_relay")
 
 
 class Relay(NamedTuple):
@@ -100,13 +100,12 @@ def relay_behind(name: str) -> Relay | None:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Send an instance's DHCP requests to the relay instead of flooding them."""
-    if port.type or not port.enabled or port.dhcp_relay_port is None:
-        return
-    relay = relay_behind(port.dhcp_relay_port)
-    if relay is None:
+    name = port.dhcp_relay_port
+    relay = relay_behind(name) if name and port.enabled and not port.type else None
+    if name is None or relay is None:
         return
     macs = dict.fromkeys(f" && eth.src == {address.mac}" for address in port.addresses)
-    act = f"eth.dst = {relay.port.mac}; outport = {quote(port.dhcp_relay_port)}; output; /* DHCP_RELAY_REQ */"
+    act = f"eth.dst = {relay.port.mac}; outport = {quote(name)}; output; /* DHCP_RELAY_REQ */"
     for mac in [""] if port.unknown else macs:
         match = f"inport == {port.quoted}{mac} && {relay.clients} && udp.src == 68 && udp.dst == 67"
         yield flow(LOOKUP, port.datapath, 100, match, act, hint=port.hint, port=port.name)
@@ -115,9 +114,11 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Relay a router port's DHCP messages in both directions."""
+    if lrp.dhcp_relay is None:
+        return
     relay = relay_of(lrp)
     if relay is None:
-        wanted = lrp.options.get("dhcpv4_primary_ip") if lrp.dhcp_relay is not None else None
+        wanted = lrp.options.get("dhcpv4_primary_ip")
         port = router_port_of(lrp) if wanted else None
         if port is not None and all(subnet.ip != wanted for subnet in port.ipv4):
             yield finding(lrp, f"port {lrp.name} relays no DHCP: dhcpv4_primary_ip={wanted} is none of its addresses")
@@ -164,6 +165,6 @@ FEATURE = Feature(
     "dhcp_relay",
     rules=(router_port, unusable),
     port=port,
-    concerns=lambda switch: switch_options(switch).dhcp_relay_port is not None,
+    needs=("dhcp_relay_port",),
     hints=(HintedTable(nb.LogicalSwitchPort), HintedTable(nb.LogicalRouterPort)),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.southbound_rows import PORT_KEYS
 from ovenbird.northd.shared.binding import requested_key
 from ovenbird.pipeline.registers import ECMP_KNOWN
@@ -32,7 +32,7 @@ ROUTING = stage("lr_in_ip_routing")
 POLICY = stage("lr_in_policy")
 RESOLVE = stage("lr_in_arp_resolve")
 
-flow = FlowBuilder("routing")
+flow = flow_builder("routing")
 
 
 class Pinned(NamedTuple):

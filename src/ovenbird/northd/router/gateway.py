@@ -20,7 +20,7 @@ from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import parse_addresses, parse_mac, quote
 from ovenbird.northd.ir.datapath_groups import named_uuid
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import (
     LRP,
     RouterPort,
@@ -32,7 +32,7 @@ from ovenbird.northd.ir.router_port import (
     physical,
     router_port_by_name,
     router_port_of,
-    subnets,
+    subnet,
     translates_at_hosts,
 )
 from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS, northbound_uuid
@@ -82,7 +82,7 @@ HOSTING_CHASSIS = "hosting-chassis"
 PORT_PREFIX = NamedRows(nb.LogicalRouterPort, PortPrefix, update_only=True)
 PORT_HOST = NamedRows(LRP, PortHost, update_only=True, keys={LRP.status: (HOSTING_CHASSIS,)})
 
-flow = FlowBuilder("gateway")
+flow = flow_builder("gateway")
 
 
 @rule(LRP)
@@ -138,7 +138,7 @@ def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     elif not parse_mac(lrp.mac):
         yield finding(lrp, f"{where} is left out: {lrp.mac!r} is not an Ethernet address")
     for text in sorted(lrp.networks):
-        if not (subnets([text], 4) or subnets([text], 6)):
+        if subnet(text) is None:
             yield finding(lrp, f"{where}: {text!r} is left out: it is not an IP address in a network")
     if len(lrp.referrers(nb.LogicalRouter.ports)) > 1:
         yield finding(lrp, f"{where} is in other routers too, and is left out there")

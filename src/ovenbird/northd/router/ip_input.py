@@ -15,7 +15,7 @@ from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import RouterPort, distributed_gateway_ports, is_link_local, router_port_of, shared
 from ovenbird.northd.router.load_balancer_addresses import is_virtual
 from ovenbird.pipeline.explanations import HintedTable
@@ -36,7 +36,7 @@ MARTIANS = (
     "ip4.src == 0.0.0.0/8 || ip4.dst == 0.0.0.0/8"
 )
 
-flow = FlowBuilder("ip_input")
+flow = flow_builder("ip_input")
 
 
 @singleton
@@ -66,8 +66,8 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     where, hint = port.datapath, port.uuid
     four, six = [s.ip for s in port.ipv4], [s.ip for s in port.ipv6]
     if four:
-        own = braced(dict.fromkeys([*four, *(s.broadcast for s in port.ipv4 if s.broadcast)]))
-        yield flow(INPUT, where, 100, f"ip4.src == {own} && {LOOPED} == 0", "drop;", hint=hint)
+        mine = braced(dict.fromkeys([*four, *(s.broadcast for s in port.ipv4 if s.broadcast)]))
+        yield flow(INPUT, where, 100, f"ip4.src == {mine} && {LOOPED} == 0", "drop;", hint=hint)
         echo = "ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 0; flags.loopback = 1; next;"
         yield flow(
             INPUT, where, 90, f"ip4.dst == {braced(four)} && icmp4.type == 8 && icmp4.code == 0", echo, hint=hint
@@ -75,8 +75,10 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     echo = "ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 129; flags.loopback = 1; next;"
     yield flow(INPUT, where, 90, f"ip6.dst == {braced(six)} && icmp6.type == 128 && icmp6.code == 0", echo, hint=hint)
     for field, ips in (("ip4.dst", four), ("ip6.dst", six)):
-        for common, at, priority in ((False, INPUT, 60), (True, RESOLVE, 2)):
-            if dropped := [ip for ip in ips if (shared(router, ip) or is_virtual(router, ip)) is common]:
+        common = [ip for ip in ips if shared(router, ip) or is_virtual(router, ip)]
+        own = [ip for ip in ips if ip not in common]
+        for dropped, at, priority in ((own, INPUT, 60), (common, RESOLVE, 2)):
+            if dropped:
                 yield flow(at, where, priority, f"{field} == {braced(dropped)}", "drop;", hint=hint)
     for ip in six:
         prefixes = f"ip6.dst == {ip} && udp.src == 547 && udp.dst == 546"

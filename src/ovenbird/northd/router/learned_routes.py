@@ -18,7 +18,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.northd.ir.addresses import network_text, parse_network
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import LRP, NextHop, router_port_of, source_for
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.redistribution import learns
@@ -40,7 +40,7 @@ LEARNED_ROUTE = KeyRows(sb.LearnedRoute)
 
 _ROUTE = sb.LearnedRoute
 
-flow = FlowBuilder("dynamic_routing")
+flow = flow_builder("dynamic_routing")
 
 
 def _keys(values: list[Any]) -> tuple[tuple[UUID, str], ...]:

@@ -17,7 +17,7 @@ from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import canonical, quote, scan_ips
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import LB, Users, balancer, router_groups, router_users
 from ovenbird.northd.ir.router_port import (
     ATTACHED,
@@ -53,7 +53,7 @@ ROUTING = stage("lr_in_ip_routing")
 RESOLVE = stage("lr_in_arp_resolve")
 L2_LOOKUP = stage("ls_in_l2_lkup")
 
-flow = FlowBuilder("router_load_balancer")
+flow = flow_builder("router_load_balancer")
 
 
 # -- what routers have, by the groups of balancers that they use -------------------------------------------------------

@@ -18,7 +18,7 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.multicast_group import (
     IN_MULTICAST_GROUP,
     IP_GROUP_KEYS,
@@ -53,7 +53,7 @@ FLOODING = DatapathGroup("routers with flooded ports")
 RELAYING = {static: DatapathGroup("routers that relay multicast", f"{static=}") for static in (False, True)}
 """Routers that relay, by whether they have `mcast_flood` ports."""
 
-flow = FlowBuilder("multicast_relay")
+flow = flow_builder("multicast_relay")
 
 
 @singleton

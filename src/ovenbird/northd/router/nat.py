@@ -22,7 +22,7 @@ from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac, parse_network, quote, solicited_node
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import (
     RouterPort,
     distributed_gateway_ports,
@@ -82,7 +82,7 @@ UNTRANSLATED = "ct_mark[15]"
 DISTRIBUTED_BASE = 128
 """Added to the priority of source translations at a distributed gateway port, which precede all others."""
 
-flow = FlowBuilder("nat")
+flow = flow_builder("nat")
 
 _CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
 

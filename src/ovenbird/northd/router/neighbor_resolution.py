@@ -21,7 +21,7 @@ from ovenbird.northd.ir.addresses import braced, quote, solicited_node
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import ALWAYS_LEARN, LEARN_KNOWN_ONLY, ROUTERS, DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import (
     LSP,
     RouterPort,
@@ -72,7 +72,7 @@ STATIC_MAC_BINDING = NamedRows(_SM, StaticBindingRow, key=(_SM.logical_port, _SM
 
 NOBODY = "00:00:00:00:00:00"
 
-flow = FlowBuilder("neighbor_resolution")
+flow = flow_builder("neighbor_resolution")
 
 _ARP = f"{NEIGHBOR_KNOWN} = lookup_arp(inport, arp.spa, arp.sha); "
 _SAYS = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, nd.target, nd.tll); "

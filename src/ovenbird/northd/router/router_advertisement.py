@@ -17,7 +17,7 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import INT, flag, number
 from ovenbird.net.ip import ip_network
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import LRP, RouterPort, router_port_of
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import ADVERTISED
@@ -35,7 +35,7 @@ MODES = ("slaac", "dhcpv6_stateful", "dhcpv6_stateless")
 LEAST_MTU = 1280
 """RFC 8200, section 5."""
 
-flow = FlowBuilder("router_advertisement")
+flow = flow_builder("router_advertisement")
 
 _WORDS = (("dnssl", "dnssl"), ("route_info", "route_info"))
 

@@ -23,7 +23,7 @@ from ovenbird.model import nb
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import (
     EVENT,
     LB,
@@ -84,7 +84,7 @@ OF_ROUTERS = "routers"
 BALANCING_ROUTERS = DatapathGroup("balancing routers")
 """Routers with load balancers."""
 
-flow = FlowBuilder("router_load_balancer")
+flow = flow_builder("router_load_balancer")
 
 
 class BalancingMode(NamedTuple):

@@ -16,7 +16,7 @@ from ovenbird.model import nb
 from ovenbird.model.options import number
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import NextHop, enabled, resolve_next_hop
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.policy_chains import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 POLICY_GROUPS = Pool("group of a policy's next hops", 1, 65_535)
 """One scope for each router."""
 
-flow = FlowBuilder("router_policies")
+flow = flow_builder("router_policies")
 
 
 @singleton

@@ -23,7 +23,7 @@ from ovenbird.net.errors import PacketError
 from ovenbird.northd.ir.addresses import network_text, parse_network
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import (
     NextHop,
     enabled,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.flow import FlowBuilder
 
 PRE = stage("lr_in_ip_routing_pre")
 ROUTING = stage("lr_in_ip_routing")
@@ -67,7 +68,7 @@ BFD_PORT = "udp.dst == 3784"
 TRANSPORTS = ("tcp", "udp", "sctp")
 """The protocols that have ports."""
 
-flow = FlowBuilder("routing")
+flow = flow_builder("routing")
 
 Key = tuple[str, bool, str]
 """The key of routes that form one group: the prefix, whether it is a source prefix, and the route table."""

@@ -71,5 +71,6 @@ FEATURE = Feature(
     "address_sets",
     rules=(address_set, group_address_sets),
     port=port,
+    needs=("groups",),
     outputs=(ADDRESS_SET, IN_ADDRESS_SET, PORT_GROUP, IN_PORT_GROUP),
 )

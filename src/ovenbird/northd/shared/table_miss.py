@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.rules import singleton
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.table_miss import table_misses
 from ovenbird.pipeline.stages import SWITCH_EGRESS, SWITCH_INGRESS
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-flow = FlowBuilder("table_miss")
+flow = flow_builder("table_miss")
 
 
 @singleton

@@ -29,7 +29,7 @@ from ovenbird.northd.ir.datapath_groups import (
     port_group,
 )
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import balances
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import global_flag
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-flow = FlowBuilder("acl")
+flow = flow_builder("acl")
 
 ALLOWING = ("allow", "allow-related")
 
@@ -272,6 +272,7 @@ FEATURE = Feature(
     "acl",
     rules=(acl_groups, neighbor_discovery, acl_flows),
     port=port,
+    needs=("groups",),
     outputs=(METER_BAND, METER, ACL_IDS),
     start=keep_ids,
     hints=(HintedTable(nb.ACL, _told, (nb.LogicalSwitch.acls, nb.PortGroup.acls)),),

@@ -18,7 +18,7 @@ from ovenbird.engine.ids import Pool, seed
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.datapath_groups import PERSISTENT
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.switch_port import global_flag
 from ovenbird.northd.switch.acl_samples import ESTABLISHED as OLD
 from ovenbird.northd.switch.acl_samples import sample_action
@@ -61,7 +61,7 @@ class AclIdRow(NamedTuple):
 
 ACL_IDS = NamedRows(sb.ACLID, AclIdRow)
 
-flow = FlowBuilder("acl")
+flow = flow_builder("acl")
 
 
 def persists(acl: nb.ACL) -> bool:

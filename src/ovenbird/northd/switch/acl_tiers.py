@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.engine.views import view
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.switch.conntrack import ACL as FIRST
 from ovenbird.northd.switch.conntrack import AFTER_LB
 from ovenbird.pipeline.registers import COMMIT, TIER
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 HIGHEST = 3
 """The last tier."""
 
-flow = FlowBuilder("acl")
+flow = flow_builder("acl")
 
 
 class AclPlace(NamedTuple):

@@ -17,7 +17,7 @@ from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import braced, quote, scan_ips, solicited_node
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.switch_port import LSP, router_port
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RESPONDER = stage("ls_in_arp_rsp")
 
-flow = FlowBuilder("arp")
+flow = flow_builder("arp")
 
 
 def _proxied(values: list[Any]) -> tuple[bool, ...]:
@@ -58,7 +58,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     if kind == "router" and PROXIES.rows(port.switch.uuid, True):
         yield from _proxy(port, port.options.get("arp_proxy", ""))
-    if kind == "external" or port.unknown or not port.addresses or flag(port.options, "disable_arp_nd_rsp"):
+    if kind == "external" or port.unknown or not port.addresses:
+        return
+    if port.options and flag(port.options, "disable_arp_nd_rsp"):
         return
     if port.vlan_passthru:  # the switch does not know which network an address is of
         return

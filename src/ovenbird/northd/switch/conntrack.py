@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.rules import singleton
 from ovenbird.northd.ir.datapath_groups import STATEFUL, TRACKING
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.switch_port import global_flag
 from ovenbird.pipeline.registers import (
     COMMIT,
@@ -41,7 +41,7 @@ COMMITTING = (stage("ls_in_stateful"), stage("ls_out_stateful"))
 
 NEIGHBORS = "nd || nd_rs || nd_ra || mldv1 || mldv2"
 
-flow = FlowBuilder("conntrack")
+flow = flow_builder("conntrack")
 
 _NEW = f"{HINT_ALLOW_NEW} = 1; {HINT_DROP} = 1; next;"
 _OLD = f"{HINT_ALLOW} = 1; {HINT_BLOCK} = 1; next;"

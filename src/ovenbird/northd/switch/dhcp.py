@@ -17,7 +17,7 @@ from ovenbird.model.options import flag
 from ovenbird.net.ip import ipv4_address, ipv6_address
 from ovenbird.northd.ir.addresses import link_local, parse_mac, parse_network, quote
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.switch_port import port_rows, switch_ports_of_type
 from ovenbird.northd.switch.conntrack import ACL
 from ovenbird.northd.switch.dhcp_options import DHCP_OPTION, DHCPV6_OPTION, known_options, newer_options
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DHCP_OPTIONS = stage("ls_in_dhcp_options")
 DHCP_RESPONSE = stage("ls_in_dhcp_response")
 
-flow = FlowBuilder("dhcp")
+flow = flow_builder("dhcp")
 
 _CLIENT4 = "udp.src == 68 && udp.dst == 67"
 _CLIENT6 = "ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"
@@ -194,7 +194,7 @@ FEATURE = Feature(
     "dhcp",
     rules=(known_options, newer_options),
     port=port,
-    needs="dhcp",
+    needs=("dhcp",),
     outputs=(DHCP_OPTION, DHCPV6_OPTION),
     hints=(HintedTable(nb.DHCPOptions, _told),),
 )

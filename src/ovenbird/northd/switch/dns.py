@@ -14,7 +14,7 @@ from ovenbird.model.options import flag
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.pipeline.registers import DNS_ANSWERED
 from ovenbird.pipeline.stages import stage
@@ -49,7 +49,7 @@ DNS_OF = Members(DNS, sb.DNS.datapaths)
 
 ASKED, ASK = "udp.dst == 53", f"{DNS_ANSWERED} = dns_lookup(); next;"
 
-flow = FlowBuilder("dns")
+flow = flow_builder("dns")
 
 
 @singleton

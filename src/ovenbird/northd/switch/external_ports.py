@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import quote, solicited_node
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.switch_port import port_rows, router_port, switch_ports_of_type
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STAGE = stage("ls_in_external_port")
 
-flow = FlowBuilder("external_ports")
+flow = flow_builder("external_ports")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

@@ -23,7 +23,7 @@ from ovenbird.model.options import flag
 from ovenbird.model.southbound_lookup import datapath_by_key, port_in
 from ovenbird.northd.ir.ageing import fdb_age_threshold, removal_limit
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.southbound_rows import northbound_uuid
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import FDB_KNOWN
@@ -43,12 +43,12 @@ PUT = stage("ls_in_put_fdb")
 LEARNED = KeyRows(sb.FDB)
 """MAC addresses that chassis learned; rows that no rule wants to keep are removed."""
 
-flow = FlowBuilder("fdb")
+flow = flow_builder("fdb")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Look up and learn source MACs at a port with unknown addresses."""
-    if not port.unknown or not port.enabled:
+    if not port.enabled:
         return
     learns = port.type in ("", "switch") or (port.type == "localnet" and flag(port.options, "localnet_learn_fdb"))
     if not learns or port.security:
@@ -97,6 +97,7 @@ FEATURE = Feature(
     "fdb",
     rules=(station,),
     port=port,
+    needs=("unknown",),
     outputs=(LEARNED,),
     start=limit_removals,
     hints=(HintedTable(nb.LogicalSwitchPort),),

@@ -15,7 +15,7 @@ from ovenbird.model import nb
 from ovenbird.net.ip import is_address
 from ovenbird.northd.ir.addresses import parse_mac, quote, solicited_node
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RESPONDER = stage("ls_in_arp_rsp")
 L2_LOOKUP = stage("ls_in_l2_lkup")
 
-flow = FlowBuilder("forwarding_groups")
+flow = flow_builder("forwarding_groups")
 
 
 @rule(nb.ForwardingGroup)

@@ -21,7 +21,7 @@ from ovenbird.northd.ir.addresses import parse_mac
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import LB, balancer, in_words
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import setting
@@ -70,7 +70,7 @@ _SM = sb.ServiceMonitor
 SERVICE_MONITOR = NamedRows(_SM, ServiceMonitorRow, key=(_SM.logical_port, _SM.ip, _SM.port, _SM.protocol))
 MONITOR_STATUS = NamedRows(_SM, MonitorStatus, update_only=True)
 
-flow = FlowBuilder("health_check")
+flow = flow_builder("health_check")
 
 
 @singleton

@@ -324,6 +324,7 @@ FEATURE = Feature(
     "ipam",
     rules=(reserved,),
     port=port,
+    needs=("given", "has_ipam"),
     outputs=(PORT_ADDRESSES,),
     settings=(Setting("mac_prefix", random_prefix, mac_prefix),),
     start=keep_addresses,

@@ -15,7 +15,7 @@ from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.multicast_group import (
     IN_MULTICAST_GROUP,
     MULTICAST_GROUP,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 L2_LOOKUP = stage("ls_in_l2_lkup")
 NOT_FOUND = stage("ls_in_l2_unknown")
 
-flow = FlowBuilder("l2_lookup")
+flow = flow_builder("l2_lookup")
 
 
 @singleton

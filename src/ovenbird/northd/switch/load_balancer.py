@@ -18,7 +18,7 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import BALANCING, IN_DP_GROUP, DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import (
     EVENT,
     LB,
@@ -108,7 +108,7 @@ LOAD_BALANCER = NamedRows(
 OF_LOAD_BALANCER = Members(LOAD_BALANCER, _SB.datapaths)
 """Its datapaths one by one, for a server without datapath groups."""
 
-flow = FlowBuilder("load_balancer")
+flow = flow_builder("load_balancer")
 
 
 @singleton

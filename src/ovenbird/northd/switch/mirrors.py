@@ -56,4 +56,4 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield MIRRORED((port.name, port.datapath), MIRROR.uuid(each.name))
 
 
-FEATURE = Feature("mirrors", rules=(mirror,), port=port, needs="mirrored", outputs=(MIRROR, MIRRORED))
+FEATURE = Feature("mirrors", rules=(mirror,), port=port, needs=("mirrored",), outputs=(MIRROR, MIRRORED))

@@ -25,7 +25,7 @@ from ovenbird.model.options import INT, flag, number
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.multicast_group import (
     FLOODED,
     IN_MULTICAST_GROUP,
@@ -99,7 +99,7 @@ UNREGISTERED = {
 REPORTS = ("igmp", "mldv1 || mldv2")
 _TO_ROUTERS = f'clone {{ outport = "{MROUTER_FLOOD[0]}"; output; }}; '
 
-flow = FlowBuilder("multicast")
+flow = flow_builder("multicast")
 
 
 class Snooping(NamedTuple):
@@ -252,6 +252,7 @@ FEATURE = Feature(
     "multicast",
     rules=(every_switch, snooping_options, learned, relaying),
     port=port,
+    needs=("options", "type"),
     outputs=(MULTICAST_GROUP, IN_MULTICAST_GROUP, IP_MULTICAST, IGMP_GROUP),
     start=keep_keys,
     hints=(HintedTable(nb.LogicalSwitchPort),),

@@ -12,7 +12,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
 from ovenbird.northd.ir.datapath_groups import SWITCHES, DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import switch_options
 from ovenbird.pipeline.explanations import HintedTable
@@ -33,7 +33,7 @@ OUT_APPLY = stage("ls_out_apply_port_sec")
 UNTAGGED = DatapathGroup("untagged")
 """Switches without `vlan-passthru`."""
 
-flow = FlowBuilder("port_security")
+flow = flow_builder("port_security")
 
 _ASK = f"{PORT_SEC_DROP} = check_in_port_sec(); next;"
 _BAD = f"{PORT_SEC_DROP} == 1"
@@ -63,7 +63,7 @@ def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Let nothing in from a disabled port."""
-    if not port.enabled and port.type != "external":  # nothing comes in there
+    if port.type != "external":  # nothing comes in there
         drop = f"{PORT_SEC_DROP} = 1; next;"
         yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, hint=port.hint, port=port.name)
 
@@ -72,6 +72,7 @@ FEATURE = Feature(
     "port_security",
     rules=(checks, untagged),
     port=port,
+    needs=("disabled",),
     hints=(HintedTable(nb.LogicalSwitchPort),),
     drops={
         IN_CHECK: "the frame has a VLAN tag, or a group for its source",

@@ -13,7 +13,7 @@ from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.queues import keep_queues, queue_of
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.pipeline.explanations import HintedTable
@@ -34,7 +34,7 @@ MARKS = {"dscp": "ip.dscp", "mark": "pkt.mark"}
 IN_CHECK = stage("ls_in_check_port_sec")
 OUT_APPLY = stage("ls_out_apply_port_sec")
 
-flow = FlowBuilder("qos")
+flow = flow_builder("qos")
 
 
 @rule(nb.QoS)
@@ -88,7 +88,7 @@ FEATURE = Feature(
     "qos",
     rules=(qos_rule,),
     port=port,
-    needs="options",
+    needs=("options",),
     start=keep_queues,
     hints=(
         HintedTable(nb.QoS, _sentence, (nb.LogicalSwitch.qos_rules,)),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.model import nb
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import balances
 from ovenbird.northd.ir.router_port import is_tracked, router_port_by_name
 from ovenbird.northd.ir.switch_port import only_routers
@@ -31,7 +31,7 @@ L2_LOOKUP = stage("ls_in_l2_lkup")
 IN_PRE_ACL, OUT_PRE_ACL = stage("ls_in_pre_acl"), stage("ls_out_pre_acl")
 IN_PRE_LB, OUT_PRE_LB = stage("ls_in_pre_lb"), stage("ls_out_pre_lb")
 
-flow = FlowBuilder("router_port")
+flow = flow_builder("router_port")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

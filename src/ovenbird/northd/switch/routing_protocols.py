@@ -15,7 +15,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.router_port import LRP, peer_switch_port, router_port_of
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.pipeline.explanations import HintedTable
@@ -34,7 +34,7 @@ L2_LOOKUP = stage("ls_in_l2_lkup")
 PORTS = {"BGP": ("tcp", 179), "BFD": ("udp", 3784)}
 """RFC 4271, section 8.2.1; RFC 5881, section 4."""
 
-flow = FlowBuilder("routing_protocols")
+flow = flow_builder("routing_protocols")
 
 
 @rule(LRP)

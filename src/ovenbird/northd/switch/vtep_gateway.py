@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.queues import queue_of
 from ovenbird.northd.ir.router_port import router_peers
 from ovenbird.pipeline.explanations import HintedTable
@@ -29,7 +29,7 @@ IN_CHECK = stage("ls_in_check_port_sec")
 HAIRPINNING = stage("ls_in_hairpin")
 LOOKUP = stage("ls_in_l2_lkup")
 
-flow = FlowBuilder("vtep_gateway")
+flow = flow_builder("vtep_gateway")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

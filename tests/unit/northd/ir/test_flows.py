@@ -2,7 +2,7 @@
 
 from ovenbird.model.sb import LogicalFlow
 from ovenbird.northd.ir.datapath_groups import SWITCHES, DatapathGroup, named_uuid, port_group
-from ovenbird.northd.ir.flow import LOGICAL_FLOW, FlowBuilder
+from ovenbird.northd.ir.flow import LOGICAL_FLOW, flow_builder
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, STAGES, SWITCH_EGRESS, SWITCH_INGRESS, stage
 
 
@@ -13,7 +13,7 @@ def test_stage_numbers_are_positions():
 
 
 def test_a_flow_says_where_it_comes_from():
-    flow = FlowBuilder("acl")
+    flow = flow_builder("acl")
     fact = flow(stage("ls_in_acl"), "dp", 7, "ip4", "next;", hint="0123456789", port="p0")
     row = dict(zip((c.name for c in LOGICAL_FLOW.columns), fact[1:], strict=True))
     assert row["logical_datapath"] == "dp"
@@ -26,7 +26,7 @@ def test_a_flow_says_where_it_comes_from():
 
 
 def test_a_flow_of_a_datapath_group_refers_to_the_group():
-    fact = FlowBuilder("x")(stage("ls_in_acl"), SWITCHES, 0, "1", "next;")
+    fact = flow_builder("x")(stage("ls_in_acl"), SWITCHES, 0, "1", "next;")
     assert fact[1:3] == (None, SWITCHES.uuid)
 
 
