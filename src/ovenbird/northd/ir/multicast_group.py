@@ -99,7 +99,6 @@ def relaying(lrp: nb.LogicalRouterPort) -> Iterator[tuple[UUID, UUID]]:
             yield met.switch.uuid, lrp.uuid
 
 
-@view
 def leads_to_relay(lsp: nb.LogicalSwitchPort) -> bool:
     """Return whether a switch port leads to a router that relays multicast."""
     port = router_port_by_name(lsp.options.get("router-port", "")) if lsp.type == "router" else None

@@ -316,7 +316,6 @@ def is_tracked(options: Mapping[str, str]) -> bool:
     return peer is not None and peer.is_distributed_gateway
 
 
-@view
 def has_gateways(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has a port to a VTEP gateway."""
     return bool(SPECIAL.rows(switch.uuid, "vtep"))

@@ -38,7 +38,7 @@ from ovenbird.northd.router.redistribution import Redistributed, is_dynamic, red
 from ovenbird.northd.router.routing import way_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import UUID
@@ -79,16 +79,25 @@ def _advertised(port: RouterPort, prefix: str, tracked: UUID | None = None) -> F
     return ADVERTISED_ROUTE(port.datapath, _bound(port), prefix, tracked)
 
 
+Neighbors = frozenset[tuple[Redistributed, str]]
+"""Router ports that redistribute what is near them, by name, and what that is."""
+
+NEIGHBORS = frozenset({Redistributed.AS_HOST, Redistributed.NAT, Redistributed.LB})
+"""What ports redistribute of what their neighbours have."""
+
 # -- which ports redistribute ------------------------------------------------------------------------------------------
 
 
 @grouped_values(LRP)
-def redistributing(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, Redistributed], str]]:
-    """Yield, for each switch, the router ports on it that redistribute what their neighbours have, by what that is."""
-    for mode in sorted(redistributes(lrp) & {Redistributed.AS_HOST, Redistributed.NAT, Redistributed.LB}):
-        met = peer_switch_port(lrp.name) if router_port_of(lrp) is not None else None
-        if met is not None and (mode != Redistributed.AS_HOST or lrp.networks):
-            yield (met.switch.uuid, mode), lrp.name
+def redistributing(lrp: nb.LogicalRouterPort) -> Iterator[tuple[UUID, tuple[Redistributed, str]]]:
+    """Yield, for each switch, the router ports on it that redistribute what their neighbours have, and what that is."""
+    modes = redistributes(lrp) & NEIGHBORS
+    met = peer_switch_port(lrp.name) if modes and router_port_of(lrp) is not None else None
+    if met is None:
+        return
+    for mode in modes:
+        if mode != Redistributed.AS_HOST or lrp.networks:
+            yield met.switch.uuid, (mode, lrp.name)
 
 
 class RouteAdvertiser(NamedTuple):
@@ -104,16 +113,14 @@ def advertisers(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, Redistr
 
     That is the port itself, and the ports of other routers that are next to it.
     """
-    router, port = lrp.referrer(nb.LogicalRouter.ports), router_port_of(lrp)
-    if router is None or port is None:
+    router, near = lrp.referrer(nb.LogicalRouter.ports), _near(lrp)
+    if router is None or not (near or redistributes(lrp)) or router_port_of(lrp) is None:
         return
+    hosts = [RouteAdvertiser(port=name, tracked=lrp.name) for mode, name in near if mode == Redistributed.AS_HOST]
     for mode, found in (
-        (Redistributed.NAT, dict.fromkeys(_nat_advertisers(lrp))),
-        (Redistributed.LB, dict.fromkeys(_balancer_advertisers(lrp, router))),
-        (
-            Redistributed.AS_HOST,
-            dict.fromkeys(RouteAdvertiser(port=name, tracked=lrp.name) for name in _near(lrp, Redistributed.AS_HOST)),
-        ),
+        (Redistributed.NAT, dict.fromkeys(_nat_advertisers(lrp, near))),
+        (Redistributed.LB, dict.fromkeys(_balancer_advertisers(lrp, router, near))),
+        (Redistributed.AS_HOST, hosts),
     ):
         for advertiser in found:
             yield (router.uuid, mode), advertiser
@@ -121,34 +128,37 @@ def advertisers(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, Redistr
                 yield (group.uuid, mode), advertiser
 
 
-def _nat_advertisers(lrp: nb.LogicalRouterPort) -> Iterator[RouteAdvertiser]:
+def _nat_advertisers(lrp: nb.LogicalRouterPort, near: Neighbors) -> Iterator[RouteAdvertiser]:
     if Redistributed.NAT in redistributes(lrp):
         yield RouteAdvertiser(port=lrp.name, tracked="")
-    for name in _near(lrp, Redistributed.NAT):
-        if name != lrp.name:
+    for mode, name in near:
+        if mode == Redistributed.NAT and name != lrp.name:
             yield RouteAdvertiser(port=name, tracked="")
 
 
-def _balancer_advertisers(lrp: nb.LogicalRouterPort, router: nb.LogicalRouter) -> Iterator[RouteAdvertiser]:
+def _balancer_advertisers(
+    lrp: nb.LogicalRouterPort, router: nb.LogicalRouter, near: Neighbors
+) -> Iterator[RouteAdvertiser]:
     if Redistributed.LB in redistributes(lrp):
         if gateway_chassis(router):
             yield RouteAdvertiser(port=lrp.name, tracked="")
         for name in distributed_gateway_ports(router):  # balanced where one of them is active
             yield RouteAdvertiser(port=lrp.name, tracked=name)
-    for name in _near(lrp, Redistributed.LB):
-        if name != lrp.name:
+    for mode, name in near:
+        if mode == Redistributed.LB and name != lrp.name:
             yield RouteAdvertiser(port=name, tracked=lrp.name)
 
 
-def _near(lrp: nb.LogicalRouterPort, mode: Redistributed) -> Iterable[str]:
-    """Return the names of the router ports on a port's switch, or its direct peer, that redistribute something."""
+def _near(lrp: nb.LogicalRouterPort) -> Neighbors:
+    """Return the router ports on a port's switch, or its direct peer, that redistribute something, and what that is."""
     met = peer_switch_port(lrp.name)
     if met is not None:
-        return redistributing.values((met.switch.uuid, mode))
+        return redistributing.values(met.switch.uuid)
     peer = router_peer(lrp)
-    if peer is None or mode not in redistributes(peer) or (mode == Redistributed.AS_HOST and not peer.networks):
-        return ()
-    return (peer.name,)
+    if peer is None:
+        return frozenset()
+    modes = redistributes(peer) & NEIGHBORS
+    return frozenset((mode, peer.name) for mode in modes if mode != Redistributed.AS_HOST or peer.networks)
 
 
 # -- what is redistributed ---------------------------------------------------------------------------------------------
@@ -166,8 +176,9 @@ def advertised_networks(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         for subnet in (*port.ipv4, *port.ipv6):
             if not is_link_local(subnet.ip):
                 yield _advertised(port, canonical(subnet.network))
-    for name in _near(lrp, Redistributed.AS_HOST) if peer_switch_port(lrp.name) is None else ():
-        yield from _addresses_of(port, router_port_by_name(name))
+    for mode, name in _near(lrp) if peer_switch_port(lrp.name) is None else ():
+        if mode == Redistributed.AS_HOST:
+            yield from _addresses_of(port, router_port_by_name(name))
 
 
 def _addresses_of(port: RouterPort, at: RouterPort | None) -> Iterator[Fact]:
@@ -179,14 +190,13 @@ def _addresses_of(port: RouterPort, at: RouterPort | None) -> Iterator[Fact]:
 
 def has_advertised_hosts(switch: nb.LogicalSwitch) -> bool:
     """Return whether a router advertises the addresses of a switch's ports."""
-    return bool(redistributing.values((switch.uuid, Redistributed.AS_HOST)))
+    return any(mode == Redistributed.AS_HOST for mode, _ in redistributing.values(switch.uuid))
 
 
 def hosts(port: SwitchPort) -> Iterator[Fact]:
     """Advertise the addresses of a switch's ports as hosts."""
-    names = redistributing.values((port.switch.uuid, Redistributed.AS_HOST))
-    for name in sorted(names):
-        at = router_port_by_name(name)
+    for mode, name in sorted(redistributing.values(port.switch.uuid)):
+        at = router_port_by_name(name) if mode == Redistributed.AS_HOST else None
         if at is None:
             continue
         peer = router_port_by_name(port.options.get("router-port", "")) if port.type == "router" else None

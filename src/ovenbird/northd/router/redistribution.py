@@ -60,6 +60,8 @@ def words(lrp: nb.LogicalRouterPort) -> frozenset[str]:
 def redistributes(lrp: nb.LogicalRouterPort) -> frozenset[Redistributed]:
     """Return what a port redistributes."""
     given = words(lrp)
+    if not given:
+        return frozenset()
     found = frozenset(kind for kind in Redistributed if kind in given)
     return found - {Redistributed.CONNECTED} if Redistributed.AS_HOST in found else found
 

@@ -11,7 +11,7 @@ samples add is in `acl_tiers` and `acl_samples`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.overlap import Overlap
 from ovenbird.engine.rules import rule, singleton
@@ -45,7 +45,7 @@ from ovenbird.northd.switch.acl_persistence import (
 )
 from ovenbird.northd.switch.acl_samples import ESTABLISHED as OLD
 from ovenbird.northd.switch.acl_samples import NEW, by_state, label_of, sample_action
-from ovenbird.northd.switch.acl_tiers import PLACES, AclPlace, owner_tiers, place_of, tiered_switch
+from ovenbird.northd.switch.acl_tiers import PLACES, AclPlace, place_of, tiered_switch, tiers_of
 from ovenbird.northd.switch.conntrack import ACL as STAGES
 from ovenbird.northd.switch.conntrack import PRE_ACL
 from ovenbird.pipeline.explanations import HintedTable
@@ -83,12 +83,33 @@ _REJECT = {
 }
 
 
+class AclKinds(NamedTuple):
+    """What kinds of ACLs there are.
+
+    Arguments:
+        present: whether there are any.
+        tracking: whether any track connections.
+        persistent: whether any have connections that outlive changes of ACLs.
+        tiers: those that call for more than the stages of tier 0, as from `tiers_of`.
+    """
+
+    present: bool
+    tracking: bool
+    persistent: bool
+    tiers: frozenset[tuple[int, int]]
+
+
+_NO_ACLS = AclKinds(present=False, tracking=False, persistent=False, tiers=frozenset())
+
+
 @view
-def acl_kinds(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool, bool]:
-    """Return of a switch's or port group's ACLs whether there are any, any that track connections, any persistent."""
+def acl_kinds(owner: nb.LogicalSwitch | nb.PortGroup) -> AclKinds:
+    """Return the kinds of a switch's or port group's own ACLs."""
     acls = owner.acls
+    if not acls:
+        return _NO_ACLS
     related = [acl for acl in acls if acl.action == "allow-related"]
-    return bool(acls), bool(related), any(map(persists, related))
+    return AclKinds(present=True, tracking=bool(related), persistent=any(map(persists, related)), tiers=tiers_of(acls))
 
 
 PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.ports)
@@ -96,27 +117,30 @@ PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.por
 
 
 @view
-def kinds_of_switch(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
-    """Return whether a switch has ACLs that track connections, and persistent ones: its own, or its ports' groups'."""
-    kinds = [acl_kinds(switch), *map(acl_kinds, PORT_GROUPS_ON_SWITCHES.rows(switch))]
-    return any(tracks for _, tracks, _ in kinds), any(keeps for *_, keeps in kinds)
+def kinds_of_switch(switch: nb.LogicalSwitch) -> AclKinds:
+    """Return the kinds of a switch's ACLs and of those of port groups with a port on it."""
+    own = acl_kinds(switch)
+    groups = PORT_GROUPS_ON_SWITCHES.rows(switch)
+    if not groups:
+        return own
+    present, tracking, persistent, tiers = zip(own, *map(acl_kinds, groups), strict=True)
+    return AclKinds(
+        present=any(present),
+        tracking=any(tracking),
+        persistent=any(persistent),
+        tiers=frozenset().union(*tiers),
+    )
 
 
 def stateful(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has ACLs that track connections: its own, or those of its ports' groups."""
-    return kinds_of_switch(switch)[0]
+    return kinds_of_switch(switch).tracking
 
 
 @view
 def tracking(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch tracks connections, for ACLs or load balancers."""
     return stateful(switch) or balances(switch)
-
-
-@view
-def switch_tiers(switch: nb.LogicalSwitch) -> frozenset[tuple[int, int]]:
-    """Return the tiers of a switch's ACLs and of those of port groups with a port on it, as from `owner_tiers`."""
-    return owner_tiers(switch).union(*(owner_tiers(group) for group in PORT_GROUPS_ON_SWITCHES.rows(switch)))
 
 
 def drops_by_default() -> bool:
@@ -127,17 +151,17 @@ def drops_by_default() -> bool:
 @rule(nb.LogicalSwitch)
 def acl_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Put a switch into the datapath groups that its own ACLs call for."""
-    if acl_kinds(switch)[0] and drops_by_default():
+    if acl_kinds(switch).present and drops_by_default():
         yield FILTERED.includes(datapath(switch))
-    tracks, keeps = kinds_of_switch(switch)
-    if tracks:
+    kinds, tracks = kinds_of_switch(switch), tracking(switch)
+    if kinds.tracking:
         yield STATEFUL.includes(datapath(switch))
-    if tracking(switch):
+    if tracks:
         yield TRACKING.includes(datapath(switch))
-    if keeps:
+    if kinds.persistent:
         yield PERSISTENT.includes(datapath(switch))
-    if tiers := switch_tiers(switch):
-        yield from tiered_switch(datapath(switch), tiers, tracks=tracking(switch), drops=drops_by_default())
+    if kinds.tiers:
+        yield from tiered_switch(datapath(switch), kinds.tiers, tracks=tracks, drops=drops_by_default())
 
 
 @view
@@ -146,7 +170,7 @@ def groups_by_port_group(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple
 
     If the switch has a meter for rejections, that includes the port group's flows for this meter.
     """
-    if not acl_kinds(group)[0]:
+    if not acl_kinds(group).present:
         return ()
     where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), tracking(switch)
     members = port_group(group.uuid, meter=meter, tracks=tracks)
@@ -185,7 +209,7 @@ def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
     for switch in acl.referrers(nb.LogicalSwitch.acls):
         yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=tracking(switch))
     for group in acl.referrers(nb.PortGroup.acls):
-        for tracks in (True,) if acl_kinds(group)[1] else (True, False):
+        for tracks in (True,) if acl_kinds(group).tracking else (True, False):
             members = port_group(group.uuid, tracks=tracks)
             yield members.row
             yield from _flows(acl, members, tracks=tracks)
