@@ -235,11 +235,14 @@ def distributed_gateway_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
     return tuple(sorted(lrp.name for lrp in CENTRAL.rows(router.uuid, True)))
 
 
-@view
 def shared(router: nb.LogicalRouter, ip: str) -> bool:
     """Return whether a router translates sources to an address."""
-    forced = ip in forced_sources(router) or ip in one_of_each(router, "lb") or forces_own_addresses(router)
-    return forced or bool(SHARED.rows(router.uuid, ip))
+    return ip in _forced(router) or forces_own_addresses(router) or bool(SHARED.rows(router.uuid, ip))
+
+
+@view
+def _forced(router: nb.LogicalRouter) -> tuple[str, ...]:
+    return (*one_of_each(router, "dnat"), *one_of_each(router, "lb"))
 
 
 @view
@@ -291,7 +294,6 @@ def peer_switch_port(name: str) -> NeighborPort | None:
     return None
 
 
-@view
 def router_peer(lrp: nb.LogicalRouterPort) -> nb.LogicalRouterPort | None:
     """Return the router port that is the direct peer of a router port (each names the other), or None."""
     name = lrp.peer
@@ -299,7 +301,6 @@ def router_peer(lrp: nb.LogicalRouterPort) -> nb.LogicalRouterPort | None:
     return peer if peer is not None and peer.peer == lrp.name else None
 
 
-@view
 def physical(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has a localnet port."""
     return bool(SPECIAL.rows(switch.uuid, "localnet"))
@@ -332,7 +333,6 @@ def router_peers(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]
     return tuple(sorted(found))
 
 
-@view
 def redirect_port(lrp: nb.LogicalRouterPort) -> str:
     """Return the chassisredirect port on whose chassis alone a router port handles its physical network, or "".
 

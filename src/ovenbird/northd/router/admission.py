@@ -128,7 +128,6 @@ def router_limits(router: nb.LogicalRouter) -> tuple[tuple[int, str], ...]:
     return tuple(sorted((mtu, port.quoted) for port in ports if (mtu := mtu_of(port))))
 
 
-@view
 def limits(lrp: nb.LogicalRouterPort) -> tuple[tuple[int, str], ...]:
     """Return the same for the router of a port."""
     router = lrp.referrer(nb.LogicalRouter.ports)
