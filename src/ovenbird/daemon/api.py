@@ -14,7 +14,8 @@ from ovenbird.cloud import compiler
 from ovenbird.daemon import auth_options, https, nova, tls
 from ovenbird.daemon.database_options import database
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.findings import FindingWriter, list_findings
+from ovenbird.daemon.finding_rows import FindingWriter
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped

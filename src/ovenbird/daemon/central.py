@@ -15,7 +15,7 @@ from ovenbird.daemon import api, auth_options, damage, https, northd, nova, tls
 from ovenbird.daemon.counter_commands import database_memory
 from ovenbird.daemon.database_remotes import database_text
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.findings import FindingWriter
+from ovenbird.daemon.finding_rows import FindingWriter
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped

@@ -9,14 +9,13 @@ from ovenbird.daemon import tls
 from ovenbird.daemon.counter_commands import database_memory
 from ovenbird.daemon.database_options import checked, database
 from ovenbird.daemon.engine_commands import doing, register_connection, register_driver, register_standby
-from ovenbird.daemon.findings import FindingWriter, list_findings
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.unixctl import UnixctlError
 from ovenbird.driver.engine_driver import ActiveStandbyDriver, WatchNames
 from ovenbird.model import nb, sb
-from ovenbird.model.cloud import Finding
 from ovenbird.model.options import flag as flag_option
 from ovenbird.model.options import number
 from ovenbird.net.numbers import integer
@@ -27,6 +26,7 @@ from ovenbird.ovsdb.replica import Replica
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ovenbird.daemon.finding_rows import FindingWriter
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.rows import Column, Row
     from ovenbird.ovsdb.transaction import Client
@@ -217,6 +217,9 @@ async def serve(daemon: Daemon) -> None:
 
     tasks, clients = [work()], [northbound, southbound]
     if (remote := daemon.options.last("cloud-db")) is not None:
+        from ovenbird.daemon.finding_rows import FindingWriter  # noqa: PLC0415 - without Cloud its schema is not needed
+        from ovenbird.model.cloud import Finding  # noqa: PLC0415 - likewise
+
         cloud_client = Replica(
             checked(remote, said="--cloud-db=", options=daemon.options),
             database="Cloud",
@@ -224,7 +227,7 @@ async def serve(daemon: Daemon) -> None:
             leader_only=True,
             keys=keys,
         )
-        tasks.append(_write_findings(findings, cloud_client))
+        tasks.append(_write_findings(FindingWriter("northd", findings, cloud_client), cloud_client))
         clients.append(cloud_client)
     try:
         await until_stopped(daemon, *tasks)
@@ -233,10 +236,10 @@ async def serve(daemon: Daemon) -> None:
             await client.close()
 
 
-async def _write_findings(findings: CompilerFindings, cloud_client: Replica) -> None:
+async def _write_findings(writer: FindingWriter, cloud_client: Replica) -> None:
     """Write findings to Cloud, once it can be reached."""
     await cloud_client.start()
-    await FindingWriter("northd", findings, cloud_client).run()
+    await writer.run()
 
 
 def daemon() -> Daemon:

@@ -7,7 +7,8 @@ import contextlib
 
 import pytest
 
-from ovenbird.daemon.findings import LONGEST_FINDING, MOST, FindingWriter, list_findings, shortened
+from ovenbird.daemon.finding_rows import LONGEST_FINDING, MOST, FindingWriter, shortened
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.unixctl import Unixctl
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.findings import finding
@@ -141,7 +142,7 @@ async def test_number_and_length_are_bounded(client):
 
 
 async def test_a_refusal_is_logged_and_tried_again(client, monkeypatch, caplog):
-    monkeypatch.setattr("ovenbird.daemon.findings.AFTER_REFUSAL", 0.001)
+    monkeypatch.setattr("ovenbird.daemon.finding_rows.AFTER_REFUSAL", 0.001)
     refused = [ConstraintViolation("no")]
     commit = client.commit
 
