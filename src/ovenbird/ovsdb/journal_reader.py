@@ -18,7 +18,6 @@ from ovenbird.dataclass import dataclass
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError, OvsdbError
 from ovenbird.ovsdb.schema import DatabaseSchema
-from ovenbird.ovsdb.table import diff_type
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
@@ -252,5 +251,5 @@ def decode_diff(table: BoundTable, position: int, *, old: Any, json: Any) -> Any
         json: the diff, as a journal of ovsdb(5) has it.
     """
     type_ = table.layout[position].type
-    diff = notation.decoder(diff_type(type_))(json, None)
+    diff = table.diff_decoders[position](json, None)
     return notation.apply_diff(type_, old, diff=diff) if type_.high > 1 else diff

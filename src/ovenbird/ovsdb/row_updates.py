@@ -14,7 +14,7 @@ from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import Commit, RowChange, RowEdit, put
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
-from ovenbird.ovsdb.table import bind, diff_type
+from ovenbird.ovsdb.table import bind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -137,7 +137,7 @@ class RowUpdater:
             if at is None:
                 continue
             type_ = table.layout[at].type
-            diff = notation.decoder(diff_type(type_))(json, None)
+            diff = table.diff_decoders[at](json, None)
             old = values[at]
             if type_.is_set:
                 deltas[at] = diff - old, diff & old

@@ -1,12 +1,13 @@
 """A schema's table bound to the engine's: what all parts of the server and the replica work with.
 
 The order of columns is that of the row class; `layout[i]` describes `row.values[i]`. The JSON functions of each column
-are looked up here once, so that the hot paths are loops over plain tuples.
+are looked up here once, when a table is first used, so that the hot paths are loops over plain tuples.
 """
 
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.dataclass import KW_ONLY, dataclass
@@ -27,7 +28,7 @@ from ovenbird.ovsdb.schema import ColumnSchema, DatabaseSchema, TableSchema
 from ovenbird.ovsdb.types import UNLIMITED, Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 UUID_COLUMN = ColumnSchema("_uuid", ColumnType(BaseType(Atomic.UUID)), mutable=False)
 VERSION_COLUMN = ColumnSchema("_version", ColumnType(BaseType(Atomic.UUID)), mutable=False)
@@ -104,22 +105,51 @@ class BoundTable:
             c.type.default if c.name in schema.position and c.type.default != k.default else k.default
             for c, k in zip(self.layout, classes, strict=True)
         ]
-        self.decoders = [notation.decoder(column.type) for column in self.layout]
-        self.decoding = {c.name: (i, self.decoders[i]) for i, c in enumerate(self.layout)}
-        self.encoders = [notation.encoder(column.type) for column in self.layout]
-        self.diff_encoders = [notation.encoder(diff_type(column.type)) for column in self.layout]
         self.references = tuple(_reference(i, c) for i, c in enumerate(self.layout) if c.type.references)
         self.weak = tuple(r for r in self.references if any(b is not None and b.weak for b in (r.key, r.value)))
         self.strong = tuple(r for r in self.references if any(b is not None and not b.weak for b in (r.key, r.value)))
         self.bad_defaults = tuple(c for c in self.layout if c.name in schema.position and not _allows_default(c.type))
-        self.normalizers = [normalize.normalizer(column.type) for column in self.layout]
-        self.types = [_plain_type(column.type) for column in self.layout]
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)
         self.partial = not self.present.issuperset(self.position)
         """Whether the server lacks some of the columns; writes to them are left out."""
         self.missing = not schema.columns
         """Whether it lacks the table; likewise."""
+
+    @cached_property
+    def decoders(self) -> list[notation.Decode]:
+        """The functions from JSON to values, by position."""
+        return [notation.decoder(column.type) for column in self.layout]
+
+    @cached_property
+    def decoding(self) -> dict[str, tuple[int, notation.Decode]]:
+        """The positions of columns and these functions, by name."""
+        return {column.name: (i, self.decoders[i]) for i, column in enumerate(self.layout)}
+
+    @cached_property
+    def encoders(self) -> list[notation.Encode | None]:
+        """The functions from values to JSON, by position."""
+        return [notation.encoder(column.type) for column in self.layout]
+
+    @cached_property
+    def diff_decoders(self) -> list[notation.Decode]:
+        """The functions from JSON to diffs of values, by position."""
+        return [notation.decoder(diff_type(column.type)) for column in self.layout]
+
+    @cached_property
+    def diff_encoders(self) -> list[notation.Encode | None]:
+        """The functions from diffs of values to JSON, by position."""
+        return [notation.encoder(diff_type(column.type)) for column in self.layout]
+
+    @cached_property
+    def normalizers(self) -> list[Callable[[Any], Any]]:
+        """The functions from what clients give to values, by position."""
+        return [normalize.normalizer(column.type) for column in self.layout]
+
+    @cached_property
+    def types(self) -> list[type | None]:
+        """The Python types that are all that has to be checked of some columns' values, by position."""
+        return [_plain_type(column.type) for column in self.layout]
 
     def column(self, name: str) -> tuple[int, ColumnSchema]:
         """Return a column's position and schema.
