@@ -11,7 +11,9 @@ import os
 import re
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from ovenbird.namedtuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

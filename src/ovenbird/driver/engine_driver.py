@@ -13,7 +13,7 @@ import functools
 import logging
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ovenbird.counters.coverage import counter
 from ovenbird.counters.stopwatch import stopwatch
@@ -21,6 +21,7 @@ from ovenbird.driver.output_rows import OutputRows
 from ovenbird.driver.row_writer import RowWriter
 from ovenbird.driver.rule_counters import RuleCounters
 from ovenbird.engine.gc_pause import GcPause
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.ovsdb.errors import Disconnected
 
 if TYPE_CHECKING:

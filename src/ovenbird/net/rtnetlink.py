@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from socket import AF_INET, AF_INET6
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ in common and differ in their actions: it is then undefined which of them a pack
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.findings import FINDING
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.flow import LOGICAL_FLOW
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ also after a restart.
 from __future__ import annotations
 
 from os import urandom
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.facts import NamedRows, maker
@@ -19,6 +19,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb, version
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import parse_mac
 from ovenbird.northd.ir.feature import Feature, Setting
 from ovenbird.northd.ir.southbound_rows import northbound_uuid

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError, ProtocolError, from_json
 

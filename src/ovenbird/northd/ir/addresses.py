@@ -9,8 +9,9 @@ exception are numbers that the original truncates to eight bits; they are errors
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net import addresses
 from ovenbird.net.addresses import ip_text, ipv4_text, ipv6_bytes, ipv6_text, mac_bytes
 from ovenbird.net.errors import PacketError

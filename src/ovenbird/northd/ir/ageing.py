@@ -7,10 +7,11 @@ single number of earlier releases is such an entry.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.model import nb
 from ovenbird.model.options import number
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.ip import ip_network, is_address
 from ovenbird.net.numbers import integer
 from ovenbird.northd.ir.router_port import number_of

@@ -7,10 +7,11 @@ port does not exist or is disabled, gets no connections. One without a result ye
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find, table
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.socket_address import parse_endpoint
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ the same users share one datapath group, and a switch or router that uses a grou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.findings import finding
 from ovenbird.engine.grouped import grouped_values
@@ -20,6 +20,7 @@ from ovenbird.engine.lookups import get
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag, number
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup

@@ -8,7 +8,7 @@ its ports to these switches. A group exists only while a flow refers to it.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.facts import Members, NamedRows
@@ -18,6 +18,7 @@ from ovenbird.engine.lookups import find, get, table
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.ip import ip_address
 from ovenbird.northd.ir.addresses import parse_ip
 from ovenbird.northd.ir.router_port import LRP, LSP, enabled, peer_switch_port, router_port_by_name, router_port_of

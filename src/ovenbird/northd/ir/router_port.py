@@ -11,13 +11,14 @@ A distributed gateway port is active on one chassis at a time, through its chass
 from __future__ import annotations
 
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.northd.ir.addresses import (
     canonical,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.addresses import ipv4_bytes, ipv6_bytes, ipv6_text
 from ovenbird.net.errors import PacketError
 

@@ -6,11 +6,12 @@ others to their owners: a chassis writes Port_Binding.chassis, `up` and `virtual
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from ovenbird.engine.facts import Members, NamedRows, maker
 from ovenbird.engine.ids import Pool
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 
 if TYPE_CHECKING:
     from ovenbird.engine.facts import Pairs, Relation

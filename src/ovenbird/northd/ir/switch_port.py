@@ -7,12 +7,13 @@ that a port costs one run and its columns are read once, however many features t
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.ip import is_address
 from ovenbird.northd.ir.addresses import Addresses, link_local, parse_addresses, parse_mac, quote, scan_addresses
 from ovenbird.northd.ir.copp import meters

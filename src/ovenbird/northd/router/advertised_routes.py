@@ -8,7 +8,7 @@ is found in groups of values (`engine.grouped`), which are empty where no router
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
@@ -16,6 +16,7 @@ from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import canonical
 from ovenbird.northd.ir.load_balancer import LB as LOAD_BALANCER
 from ovenbird.northd.ir.load_balancer import balancer, router_users

@@ -7,13 +7,14 @@ otherwise belongs to them. The UDP port 3784 is from RFC 5881.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import flow_builder

@@ -11,13 +11,14 @@ REBINDING) is relayed as well, and `options:dhcpv4_primary_ip` chooses among sev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import flow_builder

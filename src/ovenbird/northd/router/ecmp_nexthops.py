@@ -8,11 +8,12 @@ former address.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.lookups import select, table
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import parse_mac
 from ovenbird.northd.ir.southbound_rows import PORT_BINDING
 from ovenbird.northd.ir.switch_port import global_flag

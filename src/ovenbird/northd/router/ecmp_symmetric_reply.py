@@ -11,8 +11,9 @@ undefined which of the two matches.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.southbound_rows import PORT_KEYS
 from ovenbird.northd.shared.binding import requested_key

@@ -8,7 +8,7 @@ latter ("Ingress Table 20" of ovn-northd(8)). The active chassis announces the a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
@@ -17,6 +17,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import parse_addresses, parse_mac, quote
 from ovenbird.northd.ir.datapath_groups import named_uuid
 from ovenbird.northd.ir.feature import Feature

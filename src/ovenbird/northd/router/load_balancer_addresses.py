@@ -7,7 +7,7 @@ regardless of the router's ports. The ports with the network of an address are f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.grouped import grouped_values
@@ -16,6 +16,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import canonical, quote, scan_ips
 from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.load_balancer import LB, Users, balancer, router_groups, router_users

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.findings import finding
 from ovenbird.model import nb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import canonical
 from ovenbird.northd.router.nat_rule import NatRule, nat_rule, told
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import canonical, parse_ip, parse_mac, parse_network, quote
 from ovenbird.northd.ir.router_port import (
     RouterPort,

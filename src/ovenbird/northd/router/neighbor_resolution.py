@@ -7,7 +7,7 @@ addresses yields the flows for the routers of its switch: a new port costs as ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
@@ -16,6 +16,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.addresses import ipv6_bytes
 from ovenbird.northd.ir.addresses import braced, quote, solicited_node
 from ovenbird.northd.ir.copp import meters

@@ -8,12 +8,13 @@ to the stage after that of policies. Packets that no policy of a chain decides a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.views import view
 from ovenbird.model import nb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.pipeline.registers import POLICY_CHAIN
 from ovenbird.pipeline.stages import Stage, stage

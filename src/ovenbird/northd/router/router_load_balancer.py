@@ -13,13 +13,14 @@ A flow that is the same for all routers that balance in one way is one row for a
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature

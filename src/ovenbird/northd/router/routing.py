@@ -8,7 +8,7 @@ one fact, and the flow of its own next hop. A route with BFD exists only while i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.findings import finding
@@ -18,6 +18,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.addresses import ip_bytes, ip_text
 from ovenbird.net.errors import PacketError
 from ovenbird.northd.ir.addresses import network_text, parse_network

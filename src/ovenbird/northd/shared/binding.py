@@ -6,7 +6,7 @@ ovn-sb(5), Datapath_Binding and Port_Binding. A switch or router requests a tunn
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
@@ -16,6 +16,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag, number
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.ageing import FDB_AGE_THRESHOLD, fdb_age_threshold
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature, Setting

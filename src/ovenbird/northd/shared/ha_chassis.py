@@ -8,7 +8,7 @@ continues, so that there every chassis monitors every gateway of an external net
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.facts import Members, NamedRows
@@ -17,6 +17,7 @@ from ovenbird.engine.lookups import find, get
 from ovenbird.engine.value_counts import ValueCounts
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.datapath_groups import named_uuid
 from ovenbird.northd.ir.router_port import (
     LRP,

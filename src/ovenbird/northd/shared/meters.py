@@ -5,12 +5,13 @@ ovn-nb(5), Meter. A fair meter gives each ACL its own rate: a Southbound meter f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.datapath_groups import named_uuid
 from ovenbird.northd.ir.feature import Feature

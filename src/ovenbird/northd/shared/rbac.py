@@ -6,11 +6,12 @@ and permissions with other names belong to the operator and are not changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.rules import singleton
 from ovenbird.model import sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.feature import Feature
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ ovn-nb(5), Chassis_Template_Var.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.feature import Feature
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ samples add is in `acl_tiers` and `acl_samples`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.overlap import Overlap
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import (
     FILTERED,
@@ -45,7 +46,7 @@ from ovenbird.northd.switch.acl_persistence import (
 )
 from ovenbird.northd.switch.acl_samples import ESTABLISHED as OLD
 from ovenbird.northd.switch.acl_samples import NEW, by_state, label_of, sample_action
-from ovenbird.northd.switch.acl_tiers import PLACES, AclPlace, place_of, tiered_switch, tiers_of
+from ovenbird.northd.switch.acl_tiers import PLACES, AclPlace, owner_tiers, place_of, tiered_switch
 from ovenbird.northd.switch.conntrack import ACL as STAGES
 from ovenbird.northd.switch.conntrack import PRE_ACL
 from ovenbird.pipeline.explanations import HintedTable
@@ -84,57 +85,59 @@ _REJECT = {
 
 
 class AclKinds(NamedTuple):
-    """What kinds of ACLs there are.
+    """What kinds of ACLs a switch or port group has.
 
     Arguments:
         present: whether there are any.
         tracking: whether any track connections.
         persistent: whether any have connections that outlive changes of ACLs.
-        tiers: those that call for more than the stages of tier 0, as from `tiers_of`.
     """
 
     present: bool
     tracking: bool
     persistent: bool
-    tiers: frozenset[tuple[int, int]]
-
-
-_NO_ACLS = AclKinds(present=False, tracking=False, persistent=False, tiers=frozenset())
 
 
 @view
 def acl_kinds(owner: nb.LogicalSwitch | nb.PortGroup) -> AclKinds:
-    """Return the kinds of a switch's or port group's own ACLs."""
+    """Return the kinds of a switch's or port group's ACLs."""
     acls = owner.acls
-    if not acls:
-        return _NO_ACLS
     related = [acl for acl in acls if acl.action == "allow-related"]
-    return AclKinds(present=True, tracking=bool(related), persistent=any(map(persists, related)), tiers=tiers_of(acls))
+    return AclKinds(present=bool(acls), tracking=bool(related), persistent=any(map(persists, related)))
 
 
 PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.ports)
 """The port groups with a port on a switch."""
 
 
+class SwitchAcls(NamedTuple):
+    """What a switch needs for its ACLs and those of the port groups with a port on it.
+
+    Arguments:
+        tracking: whether any track connections.
+        persistent: whether any have connections that outlive changes of ACLs.
+        tiers: those of all of them, as from `owner_tiers`.
+    """
+
+    tracking: bool
+    persistent: bool
+    tiers: frozenset[tuple[int, int]]
+
+
 @view
-def kinds_of_switch(switch: nb.LogicalSwitch) -> AclKinds:
-    """Return the kinds of a switch's ACLs and of those of port groups with a port on it."""
-    own = acl_kinds(switch)
-    groups = PORT_GROUPS_ON_SWITCHES.rows(switch)
-    if not groups:
-        return own
-    present, tracking, persistent, tiers = zip(own, *map(acl_kinds, groups), strict=True)
-    return AclKinds(
-        present=any(present),
-        tracking=any(tracking),
-        persistent=any(persistent),
-        tiers=frozenset().union(*tiers),
+def switch_acls(switch: nb.LogicalSwitch) -> SwitchAcls:
+    """Return what a switch needs for ACLs."""
+    kinds = {owner: acl_kinds(owner) for owner in (switch, *PORT_GROUPS_ON_SWITCHES.rows(switch))}
+    return SwitchAcls(
+        tracking=any(each.tracking for each in kinds.values()),
+        persistent=any(each.persistent for each in kinds.values()),
+        tiers=frozenset().union(*[owner_tiers(owner) for owner, each in kinds.items() if each.present]),
     )
 
 
 def stateful(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has ACLs that track connections: its own, or those of its ports' groups."""
-    return kinds_of_switch(switch).tracking
+    return switch_acls(switch).tracking
 
 
 @view
@@ -153,7 +156,7 @@ def acl_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Put a switch into the datapath groups that its own ACLs call for."""
     if acl_kinds(switch).present and drops_by_default():
         yield FILTERED.includes(datapath(switch))
-    kinds, tracks = kinds_of_switch(switch), tracking(switch)
+    kinds, tracks = switch_acls(switch), tracking(switch)
     if kinds.tracking:
         yield STATEFUL.includes(datapath(switch))
     if tracks:

@@ -9,7 +9,7 @@ own, so that its connections are no longer allowed when the flow is removed, eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.facts import NamedRows
@@ -17,6 +17,7 @@ from ovenbird.engine.findings import finding
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.datapath_groups import PERSISTENT
 from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.ir.switch_port import global_flag

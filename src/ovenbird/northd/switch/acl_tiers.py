@@ -10,9 +10,11 @@ after load balancing, share a stage; their tiers have different numbers in the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ovenbird.engine.views import view
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.flow import flow_builder
 from ovenbird.northd.switch.conntrack import ACL as FIRST
@@ -74,13 +76,14 @@ def place_of(acl: nb.ACL) -> AclPlace:
     return AFTER_BALANCING if flag(acl.options, "apply-after-lb") else FROM_LPORT
 
 
-def tiers_of(acls: Iterable[nb.ACL]) -> frozenset[tuple[int, int]]:
+@view
+def owner_tiers(owner: nb.LogicalSwitch | nb.PortGroup) -> frozenset[tuple[int, int]]:
     """Return the tiers that call for more than the stages of tier 0: those above it, and each with a `pass`.
 
     Returns:
         The place's number in `PLACES`, and the tier.
     """
-    return frozenset((PLACES.index(place_of(acl)), acl.tier) for acl in acls if acl.tier or acl.action == "pass")
+    return frozenset((PLACES.index(place_of(acl)), acl.tier) for acl in owner.acls if acl.tier or acl.action == "pass")
 
 
 def tiered_switch(where: UUID, tiers: Iterable[tuple[int, int]], *, tracks: bool, drops: bool) -> Iterator[Fact]:
@@ -88,7 +91,7 @@ def tiered_switch(where: UUID, tiers: Iterable[tuple[int, int]], *, tracks: bool
 
     Arguments:
         where: the switch's datapath.
-        tiers: those of its ACLs and of its port groups, as from `tiers_of`.
+        tiers: those of its ACLs and of its port groups, as from `owner_tiers`.
         tracks: whether the switch tracks connections.
         drops: whether packets that no ACL allows are dropped by default.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
 from ovenbird.model.dhcp_options import FQDN, known
+from ovenbird.namedtuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,12 +5,13 @@ ovn-nb(5), DNS; ovn-northd(8), "Ingress Table 22" and "23".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature

@@ -11,12 +11,13 @@ it was online and its port is no longer up on any chassis.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.addresses import parse_mac
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup

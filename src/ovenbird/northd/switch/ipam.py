@@ -12,7 +12,7 @@ import re
 from functools import cache
 from ipaddress import IPv4Network
 from os import urandom
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.facts import NamedRows
@@ -21,6 +21,7 @@ from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ip import ipv4_address, ipv6_address

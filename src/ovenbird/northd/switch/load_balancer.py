@@ -8,13 +8,14 @@ and is chosen itself, the packet returns through the port that it came from, wit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import BALANCING, IN_DP_GROUP, DatapathGroup
 from ovenbird.northd.ir.feature import Feature

@@ -6,11 +6,12 @@ switch to copy the packets.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.southbound_rows import PORT_BINDING
 

@@ -12,7 +12,7 @@ another one is removed. A row that a chassis wrote is kept as long as the switch
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.facts import KeyRows, NamedRows
@@ -22,6 +22,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import INT, flag, number
+from ovenbird.namedtuple import NamedTuple
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
