@@ -127,7 +127,8 @@ class SwitchAcls(NamedTuple):
 @view
 def switch_acls(switch: nb.LogicalSwitch) -> SwitchAcls:
     """Return what a switch needs for ACLs."""
-    kinds = {owner: acl_kinds(owner) for owner in (switch, *PORT_GROUPS_ON_SWITCHES.rows(switch))}
+    owners: list[nb.LogicalSwitch | nb.PortGroup] = [switch, *PORT_GROUPS_ON_SWITCHES.rows(switch)]
+    kinds = {owner: acl_kinds(owner) for owner in owners}
     return SwitchAcls(
         tracking=any(each.tracking for each in kinds.values()),
         persistent=any(each.persistent for each in kinds.values()),
