@@ -243,6 +243,7 @@ def shared(router: nb.LogicalRouter, ip: str) -> bool:
 
 @view
 def _forced(router: nb.LogicalRouter) -> tuple[str, ...]:
+    """Return the sources that a router forces on what it translates or balances."""
     return (*one_of_each(router, "dnat"), *one_of_each(router, "lb"))
 
 
