@@ -82,6 +82,8 @@ class OpenFlowConnection:
             length = stream[offset + 2] << 8 | stream[offset + 3]
             if length < 8:
                 raise DecodeError(f"message of {length} bytes")
+            if self.established and stream[offset] != VERSION:  # the length of the last message was wrong
+                raise DecodeError(f"message of OpenFlow version {stream[offset]:#x}")
             if len(stream) - offset < length:
                 break
             frame = bytes(stream[offset : offset + length])

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 
 from ovenbird.controller.facts import flow
+from ovenbird.controller.ofctrl import bridge_session
 from ovenbird.controller.ofctrl.bridge_session import BridgeSession
 from ovenbird.openflow.actions import Output
 from ovenbird.openflow.errors import SwitchError
@@ -133,3 +134,24 @@ async def test_a_bundle_that_the_switch_has_forgotten_is_sent_again(switch):
         await until_async(lambda: bundle.forgotten)
         with pytest.raises(SwitchError):
             await bundle.commit()
+
+
+@pytest.mark.parametrize("count", [700, 2000, 5000])
+async def test_groups_that_the_switch_cannot_describe_are_made_anew(switch, count, monkeypatch, caplog):
+    monkeypatch.setattr(bridge_session, "GROUPS_WAIT", 2.0)
+    target, run = switch
+    bridge = target.removeprefix("unix:")
+    action = "ct(commit,table=9,zone=NXM_NX_REG11[0..15],nat(dst=10.0.0.1:8080))"
+    run("ovs-ofctl", "-O", "OpenFlow15", "add-group", bridge, "group_id=7,type=select")
+    for start in range(0, count, 500):
+        numbers = range(start, min(start + 500, count))
+        buckets = ",".join(f"bucket=bucket_id:{number},weight:1,actions={action}" for number in numbers)
+        run("ovs-ofctl", "-O", "OpenFlow15", "insert-buckets", bridge, f"group_id=7,command_bucket_id=last,{buckets}")
+    async with following(target) as follower, await OpenFlowSession.connect(target) as session:
+        tell(follower, FLOWS[:100])
+        follower.computed()
+        await until_async(lambda: follower.has_flows and not follower.table.dirty)
+        assert await holds(session, 100)
+        assert not follower._unreadable
+        assert "group_id=7" not in run("ovs-ofctl", "-O", "OpenFlow15", "dump-groups", bridge)
+    assert ("connecting again" in caplog.text) is (count > 700)

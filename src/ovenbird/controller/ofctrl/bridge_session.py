@@ -25,7 +25,7 @@ from ovenbird.controller.ofctrl.group_table import GroupTable, SelectGroup
 from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.counters.coverage import counter
 from ovenbird.counters.stopwatch import stopwatch
-from ovenbird.openflow.errors import EncodeError, SwitchError
+from ovenbird.openflow.errors import DecodeError, EncodeError, SwitchError
 from ovenbird.openflow.messages import (
     CtFlushZone,
     Error,
@@ -33,9 +33,11 @@ from ovenbird.openflow.messages import (
     FlowStatsRequest,
     GroupDescReply,
     GroupDescRequest,
+    GroupMod,
     Message,
     MeterConfigReply,
     MeterConfigRequest,
+    ModCommand,
     PacketIn,
     SetConfig,
     SetPacketInFormat,
@@ -44,6 +46,7 @@ from ovenbird.openflow.messages import (
     TlvTableReply,
     TlvTableRequest,
 )
+from ovenbird.openflow.messages.group import ALL_GROUPS
 from ovenbird.openflow.transport import OpenFlowSession, keep_connected
 
 if TYPE_CHECKING:
@@ -61,6 +64,9 @@ log = logging.getLogger(__name__)
 
 REFRESH = 3.0
 """Seconds without a change after which a bundle is used again: the switch discards it after 10."""
+
+GROUPS_WAIT = 30.0
+"""Seconds within which the switch must have described its groups."""
 
 _WATCH = stopwatch("flow-installation")
 _CHANGES, _REFUSED = counter("ofctrl_flow_change"), counter("ofctrl_flow_refused")
@@ -98,6 +104,7 @@ class BridgeSession:
         self.has_flows = False
         """Whether the bridge is connected and has had what should be installed since."""
         self._doubted = False
+        self._unreadable = False  # whether the switch's groups could not be read
         self._probe_interval = 0.0
         self._bundle: Bundle | None = None
         self._bundled: list[FlowChange] = []
@@ -212,15 +219,35 @@ class BridgeSession:
     async def _recall(self, session: OpenFlowSession) -> None:
         """Read the switch's flows, groups and meters."""
         self._doubted = False
+        if self._unreadable:
+            session.send(GroupMod(ModCommand.DELETE, ALL_GROUPS))  # and with them the flows that refer to them
         stats = await session.request(FlowStatsRequest())
         self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
-        descriptions = await session.request(GroupDescRequest())
-        groups = [group for part in descriptions if isinstance(part, GroupDescReply) for group in part.groups]
-        self.groups.recall({group.group_id: SelectGroup(group.buckets, group.selection) for group in groups})
+        self.groups.recall(await self._described_groups(session))
         configurations = await session.request(MeterConfigRequest())
         meters = [meter for part in configurations if isinstance(part, MeterConfigReply) for meter in part.meters]
         self.meters.recall({meter.meter_id: meter for meter in meters})
         log.info("the bridge holds %d flows", len(self.table.installed))
+
+    async def _described_groups(self, session: OpenFlowSession) -> dict[int, SelectGroup]:
+        """Return the switch's groups.
+
+        What Open vSwitch 3.1 says of a group that is larger than a message, which other controllers make, has wrong
+        lengths, and so has no end or no meaning. The session ends then, and the next one deletes all groups first.
+
+        Raises:
+            DecodeError: the groups cannot be read.
+        """
+        self._unreadable = True
+        try:
+            async with asyncio.timeout(GROUPS_WAIT):
+                descriptions = await session.request(GroupDescRequest())
+                await session.barrier()
+        except TimeoutError:
+            raise DecodeError(f"no end of the description of groups after {GROUPS_WAIT:g} s") from None
+        self._unreadable = False
+        groups = [group for part in descriptions if isinstance(part, GroupDescReply) for group in part.groups]
+        return {group.group_id: SelectGroup(group.buckets, group.selection) for group in groups}
 
     async def _map_option(self, session: OpenFlowSession) -> None:
         """Map OVN's Geneve option to tun_metadata0, unless it is mapped already."""

@@ -83,7 +83,7 @@ def _advertised(port: RouterPort, prefix: str, tracked: UUID | None = None) -> F
 Neighbors = frozenset[tuple[Redistributed, str]]
 """Router ports that redistribute what is near them, by name, and what that is."""
 
-NEIGHBORS = frozenset({Redistributed.AS_HOST, Redistributed.NAT, Redistributed.LB})
+BY_NEIGHBORS = frozenset({Redistributed.AS_HOST, Redistributed.NAT, Redistributed.LB})
 """What ports redistribute of what their neighbours have."""
 
 # -- which ports redistribute ------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ NEIGHBORS = frozenset({Redistributed.AS_HOST, Redistributed.NAT, Redistributed.L
 @grouped_values(LRP)
 def redistributing(lrp: nb.LogicalRouterPort) -> Iterator[tuple[UUID, tuple[Redistributed, str]]]:
     """Yield, for each switch, the router ports on it that redistribute what their neighbours have, and what that is."""
-    modes = redistributes(lrp) & NEIGHBORS
+    modes = redistributes(lrp) & BY_NEIGHBORS
     met = peer_switch_port(lrp.name) if modes and router_port_of(lrp) is not None else None
     if met is None:
         return
@@ -158,7 +158,7 @@ def _near(lrp: nb.LogicalRouterPort) -> Neighbors:
     peer = router_peer(lrp)
     if peer is None:
         return frozenset()
-    modes = redistributes(peer) & NEIGHBORS
+    modes = redistributes(peer) & BY_NEIGHBORS
     return frozenset((mode, peer.name) for mode in modes if mode != Redistributed.AS_HOST or peer.networks)
 
 
