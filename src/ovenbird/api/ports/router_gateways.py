@@ -70,7 +70,7 @@ def gateway_infos(value: Any) -> list[dict[str, Any]]:
     Raises:
         ValueError: the value is none.
     """
-    given = list_of(gateway_info, most=MOST_GATEWAYS)(value)
+    given = list_of(gateway_info, most=MOST_GATEWAYS)([] if value == {} else value)  # {} is openstackclient's for none
     if not all(given):
         raise ValueError("network_id is required")
     return given

@@ -295,6 +295,8 @@ async def test_several_gateways(neutron):
     body = {"router": {"external_gateways": [{"network_id": overlapping["id"]}]}}
     await neutron.refused(400, "BadRequest", "PUT", f"{path}/add_external_gateways", body)
     await neutron.refused(400, "UnableToMatchGateways", "PUT", f"{path}/remove_external_gateways", body)
+    none: dict[str, dict[str, object]] = {"router": {"external_gateways": {}}}  # as openstackclient says none
+    assert (await neutron.ask("PUT", f"{path}/remove_external_gateways", none))[0] == 200
     route = {"router": {"routes": [{"destination": "192.0.2.0/24", "nexthop": "203.0.113.9"}]}}
     assert (await neutron.ask("PUT", path, route))[0] == 200
     status, _ = await neutron.ask("PUT", f"{path}/update_external_gateways", {"router": {"external_gateways": []}})
