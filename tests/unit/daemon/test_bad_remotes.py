@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing {', '.join(MISSI
 def test_a_controller_waits_until_an_invalid_remote_is_corrected(tmp_path, daemon):
     database = tmp_path / "db.sock"
     subprocess.run(["ovsdb-tool", "create", tmp_path / "conf.db", SCHEMA], check=True)
-    server = subprocess.Popen(["ovsdb-server", f"--remote=punix:{database}", "--no-chdir", tmp_path / "conf.db"],
-                              stderr=subprocess.DEVNULL)  # fmt: skip
+    places = (f"--remote=punix:{database}", f"--unixctl={tmp_path / 'server.ctl'}")
+    server = subprocess.Popen(["ovsdb-server", *places, "--no-chdir", tmp_path / "conf.db"], stderr=subprocess.DEVNULL)
     log = tmp_path / "log"
     ours = None
 
